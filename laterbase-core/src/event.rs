@@ -1,0 +1,152 @@
+//! Events and the records they are kept as.
+
+use bincode::{BorrowDecode, Encode};
+
+use crate::codec::{self, CodecError};
+use crate::hlc::Hlc;
+use crate::id::Dot;
+use crate::limits::{DATA_BYTES_MAX, EXTENSION_BYTES_MAX, NAME_BYTES_MAX};
+
+const FORMAT: u8 = 1;
+const FLAG_JSON: u8 = 1;
+
+/// What a writer says of an event. Borrowed from a request, or from the record it is kept as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// What kind of event, 1 to 255 bytes: `Departed`.
+    pub event_type: &'a str,
+    /// Schema version of the data.
+    pub version: u32,
+    /// Which entity it is about, 1 to 255 bytes.
+    pub aggregate_id: &'a str,
+    /// When it happened in the world, in nanoseconds since 1970 UTC. `None` stands for the
+    /// physical part of the stamp that the replica gives it.
+    pub occurred: Option<i64>,
+    /// Makes a replay of the same write recognisable, 1 to 255 bytes.
+    pub idempotency_key: Option<&'a str>,
+    /// Whether the writer sent the data as JSON text.
+    pub is_json: bool,
+    /// Fields of later formats, passed on as they are. At most 64 KiB.
+    pub extension: &'a [u8],
+    /// At most 1 MiB that Laterbase never interprets.
+    pub data: &'a [u8],
+}
+
+#[derive(Encode, BorrowDecode)]
+struct Head<'a> {
+    event_type: &'a str,
+    version: u32,
+    format: u8,
+    flags: u8,
+    aggregate_id: &'a str,
+    occurred: Option<i64>,
+    idempotency_key: Option<&'a str>,
+    extension: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// An event of version 1 that happens when it is recorded, with JSON text as data.
+    pub const fn json(aggregate_id: &'a str, event_type: &'a str, data: &'a str) -> Self {
+        Self {
+            event_type,
+            version: 1,
+            aggregate_id,
+            occurred: None,
+            idempotency_key: None,
+            is_json: true,
+            extension: &[],
+            data: data.as_bytes(),
+        }
+    }
+
+    /// Checks every field against its bound.
+    ///
+    /// # Errors
+    /// [`CodecError::Bounds`] with the first field that is outside.
+    pub fn check(&self) -> Result<(), CodecError> {
+        check_name("type", self.event_type)?;
+        check_name("aggregate_id", self.aggregate_id)?;
+        if let Some(key) = self.idempotency_key {
+            check_name("idempotency_key", key)?;
+        }
+        if self.extension.len() > EXTENSION_BYTES_MAX {
+            return Err(CodecError::Bounds { field: "extension" });
+        }
+        if self.data.len() > DATA_BYTES_MAX {
+            return Err(CodecError::Bounds { field: "data" });
+        }
+        Ok(())
+    }
+
+    /// Appends the record's bytes, as `docs/format.md` draws them.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let head = Head {
+            event_type: self.event_type,
+            version: self.version,
+            format: FORMAT,
+            flags: if self.is_json { FLAG_JSON } else { 0 },
+            aggregate_id: self.aggregate_id,
+            occurred: self.occurred,
+            idempotency_key: self.idempotency_key,
+            extension: self.extension,
+        };
+        codec::encode(&head, out);
+        out.extend_from_slice(self.data);
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// [`CodecError`] if the bytes are no record, of a newer format, or outside the bounds.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, CodecError> {
+        let mut input = bytes;
+        let head: Head<'a> = codec::decode(&mut input)?;
+        if head.format != FORMAT {
+            return Err(CodecError::NewerFormat { found: head.format });
+        }
+        let record = Self {
+            event_type: head.event_type,
+            version: head.version,
+            aggregate_id: head.aggregate_id,
+            occurred: head.occurred,
+            idempotency_key: head.idempotency_key,
+            is_json: head.flags & FLAG_JSON != 0,
+            extension: head.extension,
+            data: input,
+        };
+        record.check()?;
+        Ok(record)
+    }
+}
+
+fn check_name(field: &'static str, text: &str) -> Result<(), CodecError> {
+    if text.is_empty() || text.len() > NAME_BYTES_MAX {
+        return Err(CodecError::Bounds { field });
+    }
+    Ok(())
+}
+
+/// An event as a replica holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// Its id.
+    pub dot: Dot,
+    /// When its origin recorded it (transaction time).
+    pub recorded: Hlc,
+    /// When this replica stored it, in nanoseconds since 1970 UTC.
+    pub arrived: i64,
+    /// Where it stands in this replica's arrival log, from 1.
+    pub position: u64,
+    /// What its writer said.
+    pub record: Record<'a>,
+}
+
+impl Event<'_> {
+    /// When it happened in the world (valid time), in nanoseconds since 1970 UTC.
+    pub fn occurred(&self) -> i64 {
+        self.record.occurred.unwrap_or_else(|| self.recorded.to_unix_nanos())
+    }
+}
+
+#[cfg(test)]
+mod tests;

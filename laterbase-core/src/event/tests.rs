@@ -1,0 +1,88 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn bytes(record: &Record<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
+    record.encode(&mut out);
+    out
+}
+
+#[test]
+fn the_bytes_are_those_of_the_format_document() {
+    let record = Record {
+        version: 2,
+        occurred: Some(-1),
+        idempotency_key: Some("k1"),
+        ..Record::json("ASN-5", "Departed", "{}")
+    };
+    let mut golden = vec![8];
+    golden.extend(b"Departed");
+    golden.extend([2, 1, 1, 5]);
+    golden.extend(b"ASN-5");
+    golden.extend([1, 1]);
+    golden.extend([1, 2]);
+    golden.extend(b"k1");
+    golden.push(0);
+    golden.extend(b"{}");
+    assert_eq!(bytes(&record), golden);
+    assert_eq!(Record::decode(&golden), Ok(record));
+}
+
+#[test]
+fn a_record_of_a_newer_format_is_named() {
+    let mut newer = bytes(&Record::json("a", "t", ""));
+    newer[3] = 9;
+    assert_eq!(Record::decode(&newer), Err(CodecError::NewerFormat { found: 9 }));
+}
+
+#[test]
+fn every_bound_is_checked_and_its_field_named() {
+    let long = "x".repeat(NAME_BYTES_MAX + 1);
+    let good = Record::json("a", "t", "{}");
+    let data = vec![0; DATA_BYTES_MAX + 1];
+    for (record, field) in [
+        (Record { event_type: "", ..good }, "type"),
+        (Record { event_type: &long, ..good }, "type"),
+        (Record { aggregate_id: "", ..good }, "aggregate_id"),
+        (Record { aggregate_id: &long, ..good }, "aggregate_id"),
+        (Record { idempotency_key: Some(""), ..good }, "idempotency_key"),
+        (Record { idempotency_key: Some(&long), ..good }, "idempotency_key"),
+        (Record { data: &data, ..good }, "data"),
+    ] {
+        assert_eq!(record.check(), Err(CodecError::Bounds { field }));
+        assert_eq!(Record::decode(&bytes(&record)), Err(CodecError::Bounds { field }));
+    }
+    let longest = &long[1..];
+    let edge = Record { event_type: longest, data: &data[1..], ..good };
+    assert_eq!(Record::decode(&bytes(&edge)), Ok(edge));
+}
+
+proptest! {
+    #[test]
+    fn records_come_back(
+        event_type in "\\PC{1,40}", version: u32, aggregate_id in "\\PC{1,40}",
+        occurred: Option<i64>, key in prop::option::of("\\PC{1,40}"), is_json: bool,
+        extension: Vec<u8>, data: Vec<u8>,
+    ) {
+        let record = Record {
+            event_type: &event_type, version, aggregate_id: &aggregate_id, occurred,
+            idempotency_key: key.as_deref(), is_json, extension: &extension, data: &data,
+        };
+        let bytes = bytes(&record);
+        prop_assert_eq!(Record::decode(&bytes), Ok(record));
+    }
+
+    #[test]
+    fn a_head_cut_anywhere_is_an_error(cut in 0_usize..17) {
+        let bytes = bytes(&Record::json("ASN-5", "Departed", ""));
+        prop_assert!(Record::decode(&bytes[..cut.min(bytes.len() - 1)]).is_err());
+    }
+
+    #[test]
+    fn random_bytes_never_panic(bytes: Vec<u8>) {
+        let _ = Record::decode(&bytes);
+    }
+}

@@ -1,0 +1,70 @@
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests")]
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn layer(keys: &[u8], from: u64) -> Layer {
+    let mut layer = Layer::default();
+    for (offset, &key) in keys.iter().enumerate() {
+        layer.push(Table::FoldIndex, &[key, (from + offset as u64) as u8], from + offset as u64);
+    }
+    layer.sort();
+    layer
+}
+
+proptest! {
+    #[test]
+    fn a_front_reads_as_one_sorted_map_at_every_moment(
+        commits in prop::collection::vec((prop::collection::vec(0_u8..9, 1..5), 0_u8..4), 1..30),
+        bounds in (0_u8..9, 0_u8..9),
+    ) {
+        let mut front = Front::default();
+        let mut model = BTreeMap::new();
+        let mut frozen_model = BTreeMap::new();
+        let mut position = 1;
+        for (keys, action) in commits {
+            for (offset, &key) in keys.iter().enumerate() {
+                let at = position + offset as u64;
+                model.insert(vec![key, at as u8], at);
+            }
+            front.push(layer(&keys, position));
+            position += keys.len() as u64;
+            match action {
+                0 => {
+                    let layers = front.freeze();
+                    frozen_model = model.clone();
+                    let written: BTreeMap<_, _> =
+                        merge_all(&layers).entries().map(|(_, key, at)| (key.to_vec(), at)).collect();
+                    prop_assert_eq!(&written, &frozen_model);
+                }
+                1 => {
+                    front.thaw();
+                    for key in std::mem::take(&mut frozen_model).keys() {
+                        model.remove(key);
+                    }
+                }
+                _ => {}
+            }
+            let (low, high) = (bounds.0.min(bounds.1), bounds.0.max(bounds.1));
+            let expected: Vec<_> = model
+                .range(vec![low]..vec![high])
+                .map(|(key, &at)| (key.clone(), at))
+                .take(7)
+                .collect();
+            prop_assert_eq!(front.range(Table::FoldIndex, &[low], &[high], 7), expected);
+            prop_assert_eq!(front.event_count(), model.len());
+        }
+    }
+}
+
+#[test]
+fn many_single_events_make_few_layers() {
+    let mut front = Front::default();
+    for position in 0..2_000_u64 {
+        front.push(layer(&[(position % 7) as u8], position));
+    }
+    assert!(front.layers().count() <= 12, "{} layers", front.layers().count());
+}

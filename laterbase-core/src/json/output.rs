@@ -1,0 +1,81 @@
+//! Events on their way out.
+
+use std::io::Write as _;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::value::RawValue;
+
+use crate::event::Event;
+use crate::id::RootName;
+use crate::time::{write_time, write_time_nanoseconds};
+
+/// Appends an event as one JSON object on one line, without a line break behind it.
+///
+/// Data that came in as JSON is the same text, except that line breaks in it are now spaces. In
+/// JSON they can only stand between tokens, where both mean nothing; a stream of one event a line
+/// could not be told apart with them. [`write_event_verbatim`] leaves them as they are.
+pub fn write_event(out: &mut Vec<u8>, root: &RootName, event: &Event<'_>) {
+    let data_start = write(out, root, event);
+    for byte in &mut out[data_start..] {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
+}
+
+/// Appends an event as one JSON object, its data byte for byte as it came in. Where that is
+/// spread over several lines, so is the object.
+pub fn write_event_verbatim(out: &mut Vec<u8>, root: &RootName, event: &Event<'_>) {
+    write(out, root, event);
+}
+
+/// Writes the object and gives the offset at which the data begins.
+fn write(out: &mut Vec<u8>, root: &RootName, event: &Event<'_>) -> usize {
+    let record = &event.record;
+    out.extend_from_slice(b"{\"id\":\"");
+    write_display(out, &event.dot);
+    out.extend_from_slice(b"\",\"root\":\"");
+    out.extend_from_slice(root.as_str().as_bytes());
+    out.extend_from_slice(b"\",\"aggregate_id\":");
+    write_text(out, record.aggregate_id);
+    out.extend_from_slice(b",\"type\":");
+    write_text(out, record.event_type);
+    out.extend_from_slice(b",\"version\":");
+    write_display(out, &record.version);
+    out.extend_from_slice(b",\"occurred_at\":\"");
+    write_time(out, event.occurred());
+    out.extend_from_slice(b"\",\"recorded_at\":\"");
+    write_time_nanoseconds(out, event.recorded.to_unix_nanos());
+    out.extend_from_slice(b"\",\"hlc\":\"");
+    write_display(out, &event.recorded);
+    out.push(b'"');
+    if let Some(key) = record.idempotency_key {
+        out.extend_from_slice(b",\"idempotency_key\":");
+        write_text(out, key);
+    }
+    let data_start = out.len();
+    write_data(out, record.is_json, record.data);
+    out.push(b'}');
+    data_start
+}
+
+/// A peer may call anything JSON, so the flag alone does not make it part of our text.
+fn write_data(out: &mut Vec<u8>, is_json: bool, data: &[u8]) {
+    if is_json && serde_json::from_slice::<&RawValue>(data).is_ok() {
+        out.extend_from_slice(b",\"data\":");
+        out.extend_from_slice(data);
+    } else {
+        out.extend_from_slice(b",\"data_base64\":\"");
+        out.extend_from_slice(STANDARD.encode(data).as_bytes());
+        out.push(b'"');
+    }
+}
+
+fn write_text(out: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(out, text).expect("writing into memory does not fail");
+}
+
+fn write_display(out: &mut Vec<u8>, value: &dyn std::fmt::Display) {
+    write!(out, "{value}").expect("writing into memory does not fail");
+}

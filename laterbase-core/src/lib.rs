@@ -1,0 +1,34 @@
+//! The pure heart of Laterbase.
+//!
+//! Everything here is a function of its arguments and of an ordered key-value [`store::Store`]:
+//! no clock, no files, no threads, no sockets, no logging. Shells (the server, the client, the
+//! simulator) bring those and call in.
+
+pub mod chain;
+pub mod codec;
+pub mod delta;
+pub mod event;
+pub mod fold;
+pub mod hlc;
+pub mod id;
+pub mod json;
+pub mod limits;
+pub mod memory_store;
+pub mod reader;
+pub mod replica;
+pub mod store;
+pub mod time;
+pub mod version_vector;
+
+mod entry;
+mod front;
+mod keys;
+mod maintenance;
+mod prepared;
+mod shared;
+mod view;
+
+pub use keys::Place;
+pub use maintenance::Maintenance;
+pub use prepared::{EventError, PreparedBatch};
+pub use shared::Counters;

@@ -1,0 +1,54 @@
+//! Every bound of the contract, in one place.
+
+/// Longest root name, in bytes.
+pub const ROOT_NAME_BYTES_MAX: usize = 100;
+
+/// Longest aggregate id, event type or idempotency key, in bytes of UTF-8.
+pub const NAME_BYTES_MAX: usize = 255;
+
+/// Longest name of a fold, in bytes.
+pub const FOLD_NAME_BYTES_MAX: usize = 64;
+
+/// Most data one event may carry, in bytes.
+pub const DATA_BYTES_MAX: usize = 1024 * 1024;
+
+/// Most bytes a record's extension field may carry.
+pub const EXTENSION_BYTES_MAX: usize = 64 * 1024;
+
+/// Most events in one request, one batch or one page.
+pub const BATCH_EVENTS_MAX: usize = 10_000;
+
+/// Most bytes in one request's body, one batch or one page.
+pub const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Events on a page when the caller does not say.
+pub const PAGE_EVENTS_DEFAULT: usize = 1_000;
+
+/// Longest key that a storage backend must take, in bytes.
+///
+/// The longest the core writes is an idempotency key's: root number, escaped key, escaped
+/// aggregate id and place in fold order.
+pub const KEY_BYTES_MAX: usize = 1_280;
+
+/// Longest value that a storage backend must take, in bytes.
+pub const VALUE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Longest record, in bytes: the data and everything that stands before it.
+pub const RECORD_BYTES_MAX: usize = DATA_BYTES_MAX + EXTENSION_BYTES_MAX + 4 * NAME_BYTES_MAX;
+
+/// How far into the future a local writer may place an event, in nanoseconds, by default.
+pub const FUTURE_NANOS_MAX_DEFAULT: i64 = 60 * 1_000_000_000;
+
+/// How far ahead of the local clock a merged stamp may move it, in nanoseconds, by default.
+pub const DRIFT_NANOS_MAX_DEFAULT: i64 = 500 * 1_000_000;
+
+/// Events that the in-memory front of the derived tables gathers before they are flushed.
+pub const FRONT_EVENTS_FLUSH: usize = 64 * 1024;
+
+const ESCAPED_NAME_BYTES_MAX: usize = 2 * NAME_BYTES_MAX + 2;
+const _: () = assert!(4 + 2 * ESCAPED_NAME_BYTES_MAX + 32 <= KEY_BYTES_MAX);
+const _: () =
+    assert!(4 + ESCAPED_NAME_BYTES_MAX + 2 * FOLD_NAME_BYTES_MAX + 2 + 4 + 32 <= KEY_BYTES_MAX);
+const _: () = assert!(RECORD_BYTES_MAX + 256 <= VALUE_BYTES_MAX);
+const _: () = assert!(RECORD_BYTES_MAX < BATCH_BYTES_MAX);
+const _: () = assert!(PAGE_EVENTS_DEFAULT <= BATCH_EVENTS_MAX);

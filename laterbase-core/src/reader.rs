@@ -1,0 +1,179 @@
+//! Reading: feeds, deltas, aggregates and the state of a replica.
+//!
+//! Every method looks at one moment. None waits for a write, and none keeps anything open
+//! between calls, so a reader that goes away costs nothing.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use crate::event::{Event, Record};
+use crate::fold::Folds;
+use crate::id::{Dot, ReplicaId, RootName};
+use crate::shared::Shared;
+use crate::store::{StoreError, Table};
+use crate::version_vector::VersionVector;
+use crate::view::View;
+
+mod aggregate;
+mod arrivals;
+mod feed;
+mod listing;
+mod query;
+mod status;
+
+pub use aggregate::{AggregateState, EventsPage};
+pub use feed::{DeltaPage, FeedPage};
+pub use listing::AggregatePage;
+pub use query::Query;
+pub use status::{RootStatus, Status};
+
+/// Takes one event and says whether to go on.
+pub type VisitEvent<'v> = dyn FnMut(&Event<'_>) -> ControlFlow<()> + 'v;
+
+/// A key and a value of [`crate::replica::Replica::remember`].
+pub type Remembered = (Vec<u8>, Vec<u8>);
+
+/// Reads from a replica. Cloning is cheap; any number may read at once, from any thread.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    shared: Arc<Shared>,
+}
+
+impl Reader {
+    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// The id that new events get.
+    pub fn replica_id(&self) -> ReplicaId {
+        self.shared.state().replica
+    }
+
+    /// The ids that this store writes or ever wrote under, the present one last.
+    pub fn own_ids(&self) -> Vec<ReplicaId> {
+        let state = self.shared.state();
+        state.former.iter().copied().chain([state.replica]).collect()
+    }
+
+    /// The storage engine's name.
+    pub fn engine(&self) -> &'static str {
+        self.shared.store.engine()
+    }
+
+    /// The folds that aggregates are read by.
+    pub fn folds(&self) -> &Arc<Folds> {
+        &self.shared.folds
+    }
+
+    /// The last visible position of the arrival log; 0 for none.
+    pub fn head(&self) -> u64 {
+        self.shared.state().head
+    }
+
+    /// Events that the derived tables do not hold yet.
+    pub fn front_events(&self) -> usize {
+        self.shared.state().front.event_count()
+    }
+
+    /// A number that names this arrival log: positions of another epoch mean nothing here.
+    pub fn epoch(&self) -> u64 {
+        self.shared.state().epoch
+    }
+
+    /// The roots that hold events, in the order of their names.
+    pub fn roots(&self) -> Vec<RootName> {
+        let state = self.shared.state();
+        let mut roots: Vec<RootName> = state
+            .names
+            .roots()
+            .filter(|(number, _)| state.heads_of(*number).next().is_some())
+            .map(|(_, name)| name.clone())
+            .collect();
+        roots.sort();
+        roots
+    }
+
+    /// What is held of a root; empty if nothing.
+    pub fn version_vector(&self, root: &RootName) -> VersionVector {
+        self.shared.state().version_vector(root)
+    }
+
+    /// Reads what [`crate::replica::Replica::remember`] kept under a key.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub fn recall(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let snapshot = self.shared.store.snapshot()?;
+        Ok(snapshot.get(Table::Peers, key)?.map(std::borrow::Cow::into_owned))
+    }
+
+    /// Reads everything that is remembered under keys with a prefix, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub fn recall_all(&self, prefix: &[u8]) -> Result<Vec<Remembered>, StoreError> {
+        let snapshot = self.shared.store.snapshot()?;
+        let end = crate::keys::after_prefix(prefix);
+        let scan = crate::store::Scan {
+            start: prefix,
+            end: end.as_deref(),
+            ..crate::store::Scan::all(Table::Peers)
+        };
+        let mut found = Vec::new();
+        snapshot.scan(scan, &mut |key, value| {
+            found.push((key.to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    }
+
+    /// Reads the event at a position of a view.
+    fn event_at<R>(
+        &self,
+        view: &View<'_>,
+        position: u64,
+        read: impl FnOnce(u32, &Event<'_>, &[u8; 32]) -> R,
+    ) -> Result<R, StoreError> {
+        view.entry(position, |entry| {
+            let origin = self.shared.state().names.origin_id(entry.origin);
+            let origin = origin.ok_or_else(|| {
+                StoreError::corrupt(format!("log position {position}: its origin has no name"))
+            })?;
+            let record = Record::decode(entry.record)
+                .map_err(|error| crate::view::damaged(position, error))?;
+            let event = Event {
+                dot: Dot { origin, seq: entry.seq },
+                recorded: entry.recorded,
+                arrived: entry.arrived,
+                position,
+                record,
+            };
+            Ok(read(entry.root, &event, entry.chain.as_bytes()))
+        })?
+    }
+}
+
+/// Why a read gave no answer. Nothing changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The store failed, or contradicts itself.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The reader's fault: the root has no such fold.
+    #[error("there is no such fold")]
+    UnknownFold,
+    /// The aggregate's own fold failed.
+    #[error(transparent)]
+    FoldFailed(#[from] FoldFailure),
+}
+
+/// A fold that failed, or panicked, on an event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the fold failed on event {dot}: {reason}")]
+pub struct FoldFailure {
+    /// The event.
+    pub dot: Dot,
+    /// The fold's own words.
+    pub reason: String,
+}

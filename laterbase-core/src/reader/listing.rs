@@ -1,0 +1,79 @@
+//! The aggregates of a root, a page at a time.
+
+use super::query::Axes;
+use super::{AggregateState, FoldFailure, Query, ReadError, Reader};
+use crate::id::RootName;
+use crate::keys;
+use crate::limits::BATCH_BYTES_MAX;
+use crate::store::{StoreError, Table};
+use crate::view::View;
+
+/// A page of aggregates, in the order of their ids' bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AggregatePage {
+    /// Ids and states. A fold that failed spoils its own aggregate only.
+    pub aggregates: Vec<(String, Result<AggregateState, FoldFailure>)>,
+    /// The id after which the next page starts; `None` if there are no more.
+    pub next: Option<String>,
+}
+
+impl Reader {
+    /// Folds the aggregates of a root, from after an id on. A page ends early at 16 MiB.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn aggregates(
+        &self,
+        root: &RootName,
+        after: Option<&str>,
+        limit: usize,
+        query: &Query,
+    ) -> Result<AggregatePage, ReadError> {
+        let fold = self.fold_for(root, query)?;
+        let mut page = AggregatePage { aggregates: Vec::new(), next: None };
+        let Some(number) = self.shared.state().names.root(root) else { return Ok(page) };
+        let view = View::open(&self.shared)?;
+        let axes = Axes::resolve(query, &view)?;
+        let mut bytes = 0;
+        let mut after = after.map(str::to_owned);
+        while let Some(id) = next_aggregate(&view, number, after.as_deref())? {
+            if page.aggregates.len() == limit || bytes >= BATCH_BYTES_MAX {
+                page.next = page.aggregates.last().map(|(id, _)| id.clone());
+                break;
+            }
+            match self.fold_aggregate(&view, number, &id, &axes, fold) {
+                Ok(Some(state)) => {
+                    bytes += state.state.len();
+                    page.aggregates.push((id.clone(), Ok(state)));
+                }
+                Ok(None) => {}
+                Err(ReadError::FoldFailed(failure)) => {
+                    page.aggregates.push((id.clone(), Err(failure)));
+                }
+                Err(error) => return Err(error),
+            }
+            after = Some(id);
+        }
+        Ok(page)
+    }
+}
+
+/// The first aggregate of a root after an id: one seek.
+fn next_aggregate(
+    view: &View<'_>,
+    root: u32,
+    after: Option<&str>,
+) -> Result<Option<String>, StoreError> {
+    let prefix = keys::index_root(root);
+    let start = match after {
+        None => prefix.to_vec(),
+        Some(id) => keys::after_prefix(&keys::index_aggregate(root, id))
+            .expect("the end mark of a text is no 0xff"),
+    };
+    let end = keys::after_prefix(&prefix).unwrap_or_else(|| vec![0xff; 5]);
+    let found = view.indexed(Table::FoldIndex, &start, &end, 1)?;
+    let Some((key, position)) = found.first() else { return Ok(None) };
+    keys::take_text(&key[prefix.len()..]).map(|(id, _)| Some(id)).ok_or_else(|| {
+        StoreError::corrupt(format!("the fold index key of position {position} has no aggregate"))
+    })
+}

@@ -1,0 +1,116 @@
+//! Which of an aggregate's events a read looks at.
+
+use crate::codec::CodecError;
+use crate::entry::Entry;
+use crate::keys::{self, Place};
+use crate::store::{StoreError, Table};
+use crate::view::{View, damaged};
+
+/// Which events of an aggregate a read looks at, and by which fold. The default is all events
+/// and the root's default fold. Times are nanoseconds since 1970 UTC, inclusive.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    /// The fold's name.
+    pub fold: Option<String>,
+    /// Only what happened until then (valid time).
+    pub occurred_until: Option<i64>,
+    /// Only what its origin recorded until then (transaction time).
+    pub recorded_until: Option<i64>,
+    /// Only what this replica knew then (arrival time).
+    pub known_at: Option<i64>,
+}
+
+/// A query's time axes, resolved against a view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Axes {
+    occurred_until: i64,
+    recorded_until: i64,
+    /// The last arrival position that counts.
+    position_max: u64,
+}
+
+impl Axes {
+    pub(super) fn resolve(query: &Query, view: &View<'_>) -> Result<Self, StoreError> {
+        let position_max = match query.known_at {
+            Some(time) => last_arrived_until(view, time)?,
+            None => view.head(),
+        };
+        Ok(Self {
+            occurred_until: query.occurred_until.unwrap_or(i64::MAX),
+            recorded_until: query.recorded_until.unwrap_or(i64::MAX),
+            position_max,
+        })
+    }
+
+    /// Whether an event counts. What lies at or before every bound does.
+    pub(super) fn admit(&self, place: &Place, position: u64) -> bool {
+        position <= self.position_max
+            && place.occurred() <= self.occurred_until
+            && (self.recorded_until == i64::MAX
+                || place.recorded().to_unix_nanos() <= self.recorded_until)
+    }
+
+    /// The end, exclusive, of the index keys with a prefix that can count at all.
+    pub(super) fn end(&self, prefix: &[u8]) -> Vec<u8> {
+        let mut end = prefix.to_vec();
+        match self.occurred_until.checked_add(1) {
+            Some(after) => end.extend_from_slice(&Place::before(after).as_bytes()[..8]),
+            None => end.extend_from_slice(&[0xff; 33]),
+        }
+        end
+    }
+}
+
+/// The last position that had arrived at a time: arrival times never decrease along the log.
+fn last_arrived_until(view: &View<'_>, time: i64) -> Result<u64, StoreError> {
+    let (mut low, mut high) = (0, view.head());
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        if arrived(view, middle)? <= time {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    Ok(low)
+}
+
+fn arrived(view: &View<'_>, position: u64) -> Result<i64, StoreError> {
+    view.entry(position, |entry: &Entry<'_>| entry.arrived)
+}
+
+/// The next events of an aggregate in fold order: places and positions, at most `limit`, none of
+/// them before or at `after`. Fewer than `limit` means that there are no more.
+pub(super) fn places(
+    view: &View<'_>,
+    prefix: &[u8],
+    axes: &Axes,
+    after: Option<Place>,
+    limit: usize,
+) -> Result<Vec<(Place, u64)>, StoreError> {
+    let mut start = prefix.to_vec();
+    if let Some(after) = after {
+        start.extend_from_slice(after.as_bytes());
+        start.push(0);
+    }
+    let end = axes.end(prefix);
+    let mut found = Vec::new();
+    while found.len() < limit {
+        let page = view.indexed(Table::FoldIndex, &start, &end, limit)?;
+        for (key, position) in &page {
+            let place =
+                keys::place_of(key).ok_or_else(|| damaged(*position, CodecError::Malformed))?;
+            if axes.admit(&place, *position) && found.len() < limit {
+                found.push((place, *position));
+            }
+        }
+        match page.last() {
+            Some((last, _)) if page.len() == limit => {
+                start.clone_from(last);
+                start.push(0);
+            }
+            _ => break,
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,124 @@
+//! What a replica holds, in a few numbers.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::{ReadError, Reader};
+use crate::front::Front;
+use crate::id::{ReplicaId, RootName};
+use crate::keys;
+use crate::maintenance::{aggregate_count, is_indexed};
+use crate::shared::{Counters, Head, State};
+use crate::store::{StoreError, Table};
+use crate::version_vector::VersionVector;
+use crate::view::View;
+
+/// A replica at a glance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The id that new events get.
+    pub replica: ReplicaId,
+    /// The storage engine's name.
+    pub engine: &'static str,
+    /// The roots that hold events, in the order of their names.
+    pub roots: Vec<RootStatus>,
+    /// Events that were kept although something about them is odd.
+    pub counters: Counters,
+}
+
+/// A root at a glance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RootStatus {
+    /// Its name.
+    pub name: RootName,
+    /// How many events it holds.
+    pub events: u64,
+    /// How many aggregates they are of.
+    pub aggregates: u64,
+    /// 64 hex digits, equal on two replicas exactly when they hold the same events of the root:
+    /// BLAKE3 over origins, seqs and chains.
+    pub digest: String,
+    /// What is held.
+    pub vv: VersionVector,
+}
+
+impl Reader {
+    /// What the replica holds. Costs a step per origin, and one per event that the derived
+    /// tables lack.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn status(&self) -> Result<Status, ReadError> {
+        let (mut status, numbers, front, head) = {
+            let state = self.shared.state();
+            let (roots, numbers) = roots(&state);
+            let status = Status {
+                replica: state.replica,
+                engine: self.engine(),
+                roots,
+                counters: state.counters,
+            };
+            (status, numbers, state.front.clone(), state.head)
+        };
+        let view = View::of(&self.shared, head, front.clone())?;
+        for (root, number) in status.roots.iter_mut().zip(numbers) {
+            root.aggregates = aggregate_count(view.snapshot(), number)?;
+            root.aggregates += new_aggregates(&view, &front, number)?;
+        }
+        Ok(status)
+    }
+}
+
+fn roots(state: &State) -> (Vec<RootStatus>, Vec<u32>) {
+    let mut named: Vec<(u32, &RootName)> = state.names.roots().collect();
+    named.sort_by_key(|(_, name)| *name);
+    named
+        .into_iter()
+        .filter_map(|(number, name)| root_status(state, number, name).map(|root| (root, number)))
+        .unzip()
+}
+
+fn root_status(state: &State, number: u32, name: &RootName) -> Option<RootStatus> {
+    let mut heads: Vec<(ReplicaId, &Head)> = state
+        .heads_of(number)
+        .filter_map(|(origin, head)| Some((state.names.origin_id(origin)?, head)))
+        .collect();
+    heads.sort_by_key(|(origin, _)| *origin);
+    let vv: VersionVector = heads.iter().map(|(origin, head)| (*origin, head.seq)).collect();
+    (!heads.is_empty()).then(|| RootStatus {
+        name: name.clone(),
+        events: vv.event_count(),
+        aggregates: 0,
+        digest: digest(&heads),
+        vv,
+    })
+}
+
+fn digest(heads: &[(ReplicaId, &Head)]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for (origin, head) in heads {
+        hasher.update(origin.as_bytes());
+        hasher.update(&head.seq.to_be_bytes());
+        hasher.update(head.chain.as_bytes());
+    }
+    hasher.finalize().as_bytes().iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Aggregates of a root that only the front knows.
+fn new_aggregates(view: &View<'_>, front: &Front, root: u32) -> Result<u64, StoreError> {
+    let start = keys::index_root(root);
+    let end = keys::after_prefix(&start).unwrap_or_else(|| vec![0xff; 5]);
+    let prefixes: BTreeSet<Vec<u8>> = front
+        .range(Table::FoldIndex, &start, &end, usize::MAX)
+        .iter()
+        .filter_map(|(key, _)| keys::index_prefix(key).map(<[u8]>::to_vec))
+        .collect();
+    let mut count = 0;
+    for prefix in prefixes {
+        count += u64::from(!is_indexed(view.snapshot(), &prefix)?);
+    }
+    Ok(count)
+}

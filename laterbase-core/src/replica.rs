@@ -1,0 +1,304 @@
+//! A replica: the one writer of a store, and the event set that it keeps.
+//!
+//! A replica is a state machine. It is told what to write ([`Replica::stage_append`],
+//! [`Replica::stage_merge`]) and when to make it durable ([`Replica::commit`]); time comes in as
+//! an argument and randomness as a function. Readers ([`Replica::reader`]) and background work
+//! ([`Replica::maintenance`]) may live on other threads.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::codec::CodecError;
+use crate::delta::Delta;
+use crate::fold::Folds;
+use crate::hlc::{Clock, HlcError};
+use crate::id::{Dot, ReplicaId, RootName};
+use crate::limits::{DRIFT_NANOS_MAX_DEFAULT, FRONT_EVENTS_FLUSH, FUTURE_NANOS_MAX_DEFAULT};
+use crate::maintenance::Maintenance;
+use crate::prepared::PreparedBatch;
+use crate::reader::Reader;
+use crate::shared::Shared;
+use crate::store::{Store, StoreError};
+use crate::version_vector::VersionVector;
+
+mod append;
+mod merge;
+mod open;
+mod staged;
+
+use staged::{LastRun, Staged};
+
+/// Gives 16 fresh random bytes at each call.
+pub type Random = Box<dyn FnMut() -> [u8; 16] + Send>;
+
+/// How a replica behaves.
+#[derive(Clone, Debug)]
+pub struct ReplicaOptions {
+    /// How far into the future a local write may place an event, in nanoseconds.
+    pub future_nanos_max: i64,
+    /// How far ahead of the wall clock a merged stamp may move the clock, in nanoseconds.
+    pub drift_nanos_max: i64,
+    /// Events that the front of the derived tables gathers before they are flushed.
+    pub front_events_flush: usize,
+    /// Where the store lives, as a hash: a store that finds itself elsewhere is a copy, and
+    /// takes a new replica id.
+    pub home: [u8; 32],
+    /// Take a new replica id in any case.
+    pub new_identity: bool,
+}
+
+impl Default for ReplicaOptions {
+    fn default() -> Self {
+        Self {
+            future_nanos_max: FUTURE_NANOS_MAX_DEFAULT,
+            drift_nanos_max: DRIFT_NANOS_MAX_DEFAULT,
+            front_events_flush: FRONT_EVENTS_FLUSH,
+            home: [0; 32],
+            new_identity: false,
+        }
+    }
+}
+
+/// The writer of a store. There is one at a time.
+///
+/// Invariant: what readers see is exactly what has been committed; what is staged is seen by
+/// later staging only.
+pub struct Replica {
+    shared: Arc<Shared>,
+    options: ReplicaOptions,
+    random: Random,
+    clock: Clock,
+    /// The run that the log ends with, which the next event of its origin extends.
+    last_run: Option<LastRun>,
+    staged: Option<Staged>,
+    maintenance: Maintenance,
+}
+
+impl fmt::Debug for Replica {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replica")
+            .field("id", &self.id())
+            .field("store", &self.shared.store)
+            .finish()
+    }
+}
+
+impl Replica {
+    /// Opens the replica that a store holds, or makes a new one in an empty store.
+    ///
+    /// Takes a new replica id where the old one's history is in doubt: the store is elsewhere
+    /// than it was (`options.home`), or was not closed in [`crate::store::Durability::Relaxed`].
+    /// Does not scan the data: its cost is that of the heads and of what a crash left unflushed.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the store is as it was, or holds a new empty replica.
+    pub fn open(
+        store: Arc<dyn Store>,
+        folds: Arc<Folds>,
+        options: ReplicaOptions,
+        now_nanos: i64,
+        random: Random,
+    ) -> Result<Self, OpenError> {
+        open::open(store, folds, options, now_nanos, random)
+    }
+
+    /// The id that new events get.
+    pub fn id(&self) -> ReplicaId {
+        self.staged.as_ref().map_or_else(|| self.shared.state().replica, |staged| staged.replica)
+    }
+
+    /// A reader, for any thread.
+    pub fn reader(&self) -> Reader {
+        Reader::new(Arc::clone(&self.shared))
+    }
+
+    /// The background work, for one other thread.
+    pub fn maintenance(&self) -> Maintenance {
+        Maintenance::new(Arc::clone(&self.shared), self.options.front_events_flush)
+    }
+
+    /// Writes a batch durably: [`Self::stage_append`] and [`Self::commit`].
+    ///
+    /// # Errors
+    /// [`WriteError`]; nothing of the batch is stored.
+    pub fn append(
+        &mut self,
+        batch: &PreparedBatch,
+        now_nanos: i64,
+    ) -> Result<Appended, WriteError> {
+        let appended = self.stage_append(batch, now_nanos)?;
+        self.commit()?;
+        Ok(appended)
+    }
+
+    /// Merges a delta durably: [`Self::stage_merge`] and [`Self::commit`].
+    ///
+    /// # Errors
+    /// [`WriteError`]; nothing of the delta is stored.
+    pub fn merge(&mut self, delta: &Delta<'_>, now_nanos: i64) -> Result<Merged, WriteError> {
+        let merged = self.stage_merge(delta, now_nanos)?;
+        self.commit()?;
+        Ok(merged)
+    }
+
+    /// Adds a batch to what the next commit writes. `now_nanos` is the wall clock, in
+    /// nanoseconds since 1970.
+    ///
+    /// # Errors
+    /// [`WriteError`]; what else is staged stays staged.
+    pub fn stage_append(
+        &mut self,
+        batch: &PreparedBatch,
+        now_nanos: i64,
+    ) -> Result<Appended, WriteError> {
+        append::stage(self, batch, now_nanos)
+    }
+
+    /// Adds a delta's new events to what the next commit writes.
+    ///
+    /// # Errors
+    /// [`WriteError`]; what else is staged stays staged.
+    pub fn stage_merge(&mut self, delta: &Delta<'_>, now_nanos: i64) -> Result<Merged, WriteError> {
+        merge::stage(self, delta, now_nanos)
+    }
+
+    /// Stages a value to be kept under a key of the caller's, outside the event set and never
+    /// synced, in the same commit as the events staged with it.
+    ///
+    /// # Panics
+    /// If the key is empty or over its bound.
+    pub fn remember(&mut self, key: &[u8], value: &[u8]) {
+        self.staged().remember(key, value);
+    }
+
+    /// Makes everything staged durable and shows it to readers, all of it or nothing.
+    ///
+    /// # Errors
+    /// [`WriteError::Store`]: nothing of what was staged is stored, as far as this process can
+    /// tell; it is staged no longer.
+    pub fn commit(&mut self) -> Result<(), WriteError> {
+        let Some(staged) = self.staged.take() else { return Ok(()) };
+        let committed = staged.finish(self.clock.last());
+        // Stamps that failed events were given are not given again, so the clock stays ahead.
+        self.shared.store.commit(&committed.batch)?;
+        // Invariant 6: durable first, visible after.
+        self.last_run = committed.last_run;
+        let unflushed = committed.publish(&mut self.shared.state_mut());
+        if unflushed > self.options.front_events_flush.saturating_mul(4) {
+            // Whoever runs the maintenance does not keep up: memory stays bounded all the same.
+            // A failure is met again, and reported, by whoever runs it.
+            let _ = self.maintenance.flush();
+        }
+        Ok(())
+    }
+
+    /// Drops what is staged.
+    pub fn abandon(&mut self) {
+        self.staged = None;
+    }
+
+    /// Flushes the derived tables and marks a clean stop. Dropping a replica instead is a crash:
+    /// nothing acknowledged is lost.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the stop is then not marked as clean.
+    pub fn close(mut self) -> Result<(), StoreError> {
+        self.maintenance.flush()?;
+        open::mark_closed(&self.shared)
+    }
+
+    fn staged(&mut self) -> &mut Staged {
+        if self.staged.is_none() {
+            self.staged = Some(Staged::new(&self.shared.state(), self.last_run));
+        }
+        self.staged.as_mut().expect("just staged")
+    }
+}
+
+/// What an append did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The ids of the batch's events, in its order; of a replayed event, the original's.
+    pub dots: Vec<Dot>,
+    /// Whether every event was there already, by its idempotency key, so that nothing was
+    /// stored.
+    pub replayed: bool,
+}
+
+/// What a merge did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Merged {
+    /// Events that were new.
+    pub stored: u64,
+    /// Events that were there already.
+    pub known: u64,
+}
+
+/// Why a store could not be opened as a replica.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The store failed, or contradicts itself.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store was written by a newer version of Laterbase.
+    #[error("the store has format {found}, which is newer than this version reads")]
+    NewerFormat {
+        /// The store's format.
+        found: u64,
+    },
+}
+
+/// Why nothing of a write was stored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The storage engine failed, is full, or takes no more writes.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The writer's fault: an event is said to happen too far in the future.
+    #[error("event {index} is said to happen in the future")]
+    Future {
+        /// Which event of the batch, from 0.
+        index: usize,
+    },
+    /// The writer's fault: an idempotency key was used before, for another event.
+    #[error("the idempotency key of event {index} was used for another event")]
+    KeyConflict {
+        /// Which event of the batch, from 0.
+        index: usize,
+        /// The event that has the key.
+        holder: Dot,
+    },
+    /// The sender's view is out of date: its delta starts after what is held here.
+    #[error("the delta leaves a hole in {root} after event {held_seq} of {origin}")]
+    Hole {
+        /// The root that would have a hole.
+        root: RootName,
+        /// Whose events.
+        origin: ReplicaId,
+        /// The last of them that is held.
+        held_seq: u64,
+        /// Everything that is held of the root.
+        held: VersionVector,
+    },
+    /// Two histories claim the same ids.
+    #[error("{root} has two histories of {origin} from event {seq} on")]
+    Fork {
+        /// The root.
+        root: RootName,
+        /// Whose history.
+        origin: ReplicaId,
+        /// The first event known to differ.
+        seq: u64,
+    },
+    /// The sender's fault: the delta is not well-formed.
+    #[error("the delta is damaged: {0}")]
+    Malformed(#[from] CodecError),
+    /// The clock has no stamps left.
+    #[error(transparent)]
+    Clock(#[from] HlcError),
+}
+
+#[cfg(test)]
+mod tests;

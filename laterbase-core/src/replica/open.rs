@@ -1,0 +1,250 @@
+//! Opening a store as a replica, and closing it.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::staged::LastRun;
+use super::{OpenError, Random, Replica, ReplicaOptions};
+use crate::chain::ChainHash;
+use crate::codec;
+use crate::entry::Entry;
+use crate::fold::Folds;
+use crate::front::Front;
+use crate::hlc::{Clock, Hlc};
+use crate::id::{ReplicaId, RootName};
+use crate::keys;
+use crate::maintenance::{self, Maintenance};
+use crate::shared::{Counters, Head, Names, Shared, State};
+use crate::store::{Area, Batch, Direction, Durability, Scan, Snapshot, Store, StoreError, Table};
+use crate::view::{damaged, find_run};
+
+/// The store format that this version writes.
+const FORMAT: u64 = 1;
+
+pub(super) fn open(
+    store: Arc<dyn Store>,
+    folds: Arc<Folds>,
+    options: ReplicaOptions,
+    now_nanos: i64,
+    mut random: Random,
+) -> Result<Replica, OpenError> {
+    check_format(&*store)?;
+    let identity = settle_identity(&*store, &options, &mut random)?;
+    let (state, clock, last_run) = load(&*store, identity)?;
+    let clock = Clock::new(clock, options.drift_nanos_max);
+    let shared = Arc::new(Shared::new(store, folds, state));
+    maintenance::catch_up(&shared, options.front_events_flush)?;
+    let _ = now_nanos;
+    Ok(Replica {
+        maintenance: Maintenance::new(Arc::clone(&shared), options.front_events_flush),
+        shared,
+        options,
+        random,
+        clock,
+        last_run,
+        staged: None,
+    })
+}
+
+fn check_format(store: &dyn Store) -> Result<(), OpenError> {
+    let snapshot = store.snapshot()?;
+    match snapshot.get(Table::Meta, keys::FORMAT)? {
+        Some(bytes) => match keys::read_u64(&bytes) {
+            Some(FORMAT) => Ok(()),
+            Some(found) => Err(OpenError::NewerFormat { found }),
+            None => Err(StoreError::corrupt("the store's format is no number").into()),
+        },
+        None => Ok(()),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Identity {
+    replica: ReplicaId,
+    epoch: u64,
+}
+
+/// Reads who the store is, or decides who it is from now on, and marks it as open.
+fn settle_identity(
+    store: &dyn Store,
+    options: &ReplicaOptions,
+    random: &mut Random,
+) -> Result<Identity, StoreError> {
+    let (held, former_count, in_doubt) = {
+        let snapshot = store.snapshot()?;
+        let held = read_identity(&*snapshot)?;
+        let former_count = read_former(&*snapshot)?.len();
+        (held, former_count, is_in_doubt(&*snapshot, options)?)
+    };
+    let mut batch = Batch::new(Area::Truth);
+    let identity = match held {
+        Some(identity) if !in_doubt => identity,
+        _ => {
+            let [a, b, c, d, e, f, g, h, ..] = random();
+            let epoch = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+            Identity { replica: ReplicaId::from_bytes(random()), epoch }
+        }
+    };
+    if let Some(old) = held.filter(|old| old.replica != identity.replica) {
+        let number = u32::try_from(former_count).expect("few former ids");
+        batch.put(Table::Meta, &keys::numbered(keys::FORMER, &[number]), old.replica.as_bytes());
+    }
+    batch.put(Table::Meta, keys::FORMAT, &FORMAT.to_be_bytes());
+    batch.put(Table::Meta, keys::REPLICA, identity.replica.as_bytes());
+    batch.put(Table::Meta, keys::EPOCH, &identity.epoch.to_be_bytes());
+    batch.put(Table::Meta, keys::HOME, &options.home);
+    let relaxed = store.durability() == Durability::Relaxed;
+    batch.put(Table::Meta, keys::OPEN, &[u8::from(relaxed)]);
+    store.commit(&batch)?;
+    store.sync()?;
+    Ok(identity)
+}
+
+fn read_identity(snapshot: &dyn Snapshot) -> Result<Option<Identity>, StoreError> {
+    let replica = snapshot.get(Table::Meta, keys::REPLICA)?;
+    let epoch = snapshot.get(Table::Meta, keys::EPOCH)?;
+    let (Some(replica), Some(epoch)) = (replica, epoch) else { return Ok(None) };
+    let replica: Option<[u8; 16]> = replica.as_ref().try_into().ok();
+    match (replica, keys::read_u64(&epoch)) {
+        (Some(replica), Some(epoch)) => {
+            Ok(Some(Identity { replica: ReplicaId::from_bytes(replica), epoch }))
+        }
+        _ => Err(StoreError::corrupt("the store's identity has the wrong length")),
+    }
+}
+
+/// Whether dots may have been given out that this store does not know of: it was copied or
+/// restored, or its newest commits may have been lost.
+fn is_in_doubt(snapshot: &dyn Snapshot, options: &ReplicaOptions) -> Result<bool, StoreError> {
+    let elsewhere = snapshot
+        .get(Table::Meta, keys::HOME)?
+        .is_some_and(|home| home.as_ref() != options.home.as_slice());
+    let unclean = snapshot.get(Table::Meta, keys::OPEN)?.is_some_and(|mark| mark.as_ref() == [1]);
+    Ok(options.new_identity || elsewhere || unclean)
+}
+
+/// Marks a clean stop.
+pub(super) fn mark_closed(shared: &Shared) -> Result<(), StoreError> {
+    shared.store.sync()?;
+    let mut batch = Batch::new(Area::Truth);
+    batch.delete(Table::Meta, keys::OPEN);
+    shared.store.commit(&batch)?;
+    shared.store.sync()
+}
+
+fn load(
+    store: &dyn Store,
+    identity: Identity,
+) -> Result<(State, Hlc, Option<LastRun>), StoreError> {
+    let snapshot = store.snapshot()?;
+    let snapshot = &*snapshot;
+    let mut state = State {
+        replica: identity.replica,
+        former: read_former(snapshot)?,
+        epoch: identity.epoch,
+        head: 0,
+        history: 0,
+        arrived: i64::MIN,
+        names: read_names(snapshot)?,
+        heads: read_heads(snapshot)?,
+        front: Front::default(),
+        counters: read_counters(snapshot)?,
+    };
+    let clock = snapshot.get(Table::Meta, keys::CLOCK)?;
+    let clock = clock.and_then(|bytes| keys::read_u64(&bytes)).map_or(Hlc::ZERO, Hlc::from_bits);
+    let own = state.names.origin(identity.replica);
+    let newest = state.heads.iter().filter(|((_, origin), _)| Some(*origin) == own);
+    let clock = newest.map(|(_, head)| head.recorded).fold(clock, Hlc::max);
+    let last_run = read_end(snapshot, &mut state)?;
+    Ok((state, clock, last_run))
+}
+
+/// Reads the log's last entry into the state, and finds its run.
+fn read_end(snapshot: &dyn Snapshot, state: &mut State) -> Result<Option<LastRun>, StoreError> {
+    let mut last = None;
+    let scan = Scan { direction: Direction::Backward, limit: 1, ..Scan::all(Table::Log) };
+    snapshot.scan(scan, &mut |key, value| {
+        last = Some((keys::read_u64(key), value.to_vec()));
+        ControlFlow::Break(())
+    })?;
+    let Some((position, bytes)) = last else { return Ok(None) };
+    let position = position.ok_or_else(|| StoreError::corrupt("a log key is no position"))?;
+    let entry = Entry::decode(&bytes).map_err(|error| damaged(position, error))?;
+    (state.head, state.history, state.arrived) = (position, entry.history, entry.arrived);
+    let run = find_run(snapshot, entry.root, entry.origin, entry.seq)?;
+    let length = entry.seq - run.first_seq + 1;
+    Ok(Some(LastRun {
+        root: entry.root,
+        origin: entry.origin,
+        first_seq: run.first_seq,
+        position: run.position + 1 - length,
+        length,
+    }))
+}
+
+/// Visits the meta values under a prefix, in order.
+fn each_with_prefix(
+    snapshot: &dyn Snapshot,
+    prefix: &[u8],
+    mut visit: impl FnMut(&[u8], &[u8]) -> Option<()>,
+) -> Result<(), StoreError> {
+    let end = keys::after_prefix(prefix).expect("prefixes are text");
+    let mut damaged = false;
+    snapshot.scan(Scan::range(Table::Meta, prefix, &end), &mut |key, value| {
+        damaged |= visit(&key[prefix.len()..], value).is_none();
+        ControlFlow::Continue(())
+    })?;
+    if damaged {
+        let prefix = String::from_utf8_lossy(prefix);
+        return Err(StoreError::corrupt(format!("a value under {prefix} has the wrong form")));
+    }
+    Ok(())
+}
+
+fn read_names(snapshot: &dyn Snapshot) -> Result<Names, StoreError> {
+    let mut names = Names::default();
+    each_with_prefix(snapshot, keys::ROOT, |key, value| {
+        let name = RootName::new(std::str::from_utf8(value).ok()?).ok()?;
+        (keys::number_at(key, 0)? == names.next_root()).then(|| names.add_root(name))
+    })?;
+    each_with_prefix(snapshot, keys::ORIGIN, |key, value| {
+        let id = ReplicaId::from_bytes(value.try_into().ok()?);
+        (keys::number_at(key, 0)? == names.next_origin()).then(|| names.add_origin(id))
+    })?;
+    Ok(names)
+}
+
+fn read_heads(snapshot: &dyn Snapshot) -> Result<BTreeMap<(u32, u32), Head>, StoreError> {
+    let mut heads = BTreeMap::new();
+    each_with_prefix(snapshot, keys::HEAD, |key, value| {
+        let mut input = value;
+        let seq = u64::from_be_bytes(codec::take_array(&mut input).ok()?);
+        let recorded = u64::from_be_bytes(codec::take_array(&mut input).ok()?);
+        let chain = ChainHash::from_bytes(codec::take_array(&mut input).ok()?);
+        let head = Head { seq, chain, recorded: Hlc::from_bits(recorded) };
+        heads.insert((keys::number_at(key, 0)?, keys::number_at(key, 4)?), head);
+        Some(())
+    })?;
+    Ok(heads)
+}
+
+fn read_former(snapshot: &dyn Snapshot) -> Result<Vec<ReplicaId>, StoreError> {
+    let mut former = Vec::new();
+    each_with_prefix(snapshot, keys::FORMER, |_, value| {
+        former.push(ReplicaId::from_bytes(value.try_into().ok()?));
+        Some(())
+    })?;
+    Ok(former)
+}
+
+fn read_counters(snapshot: &dyn Snapshot) -> Result<Counters, StoreError> {
+    let Some(bytes) = snapshot.get(Table::Meta, keys::COUNTERS)? else {
+        return Ok(Counters::default());
+    };
+    let number = |range| bytes.get(range).and_then(keys::read_u64);
+    match (number(0..8), number(8..16)) {
+        (Some(clock_suspect), Some(future)) => Ok(Counters { clock_suspect, future }),
+        _ => Err(StoreError::corrupt("the counters have the wrong length")),
+    }
+}

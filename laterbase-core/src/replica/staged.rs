@@ -1,0 +1,283 @@
+//! What the next commit will write.
+
+use std::collections::BTreeMap;
+
+use crate::chain::{ChainHash, RecordHash};
+use crate::entry::{Entry, next_history};
+use crate::event::Record;
+use crate::front::Layer;
+use crate::hlc::Hlc;
+use crate::id::{Dot, ReplicaId, RootName};
+use crate::keys::{self, Place};
+use crate::shared::{Counters, Head, State};
+use crate::store::{Area, Batch, Table};
+
+/// The last entry of the `runs` table, as far as the next event is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LastRun {
+    pub root: u32,
+    pub origin: u32,
+    pub first_seq: u64,
+    pub position: u64,
+    pub length: u64,
+}
+
+/// A key that a staged event has taken.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StagedKey {
+    pub dot: Dot,
+    pub hash: RecordHash,
+}
+
+/// Changes that are not committed yet, and the state that they lead to.
+#[derive(Debug)]
+pub(super) struct Staged {
+    batch: Batch,
+    pub replica: ReplicaId,
+    former: Vec<ReplicaId>,
+    head: u64,
+    history: u64,
+    arrived: i64,
+    new_roots: Vec<RootName>,
+    new_origins: Vec<ReplicaId>,
+    roots_before: u32,
+    origins_before: u32,
+    heads: BTreeMap<(u32, u32), Head>,
+    last_run: Option<LastRun>,
+    layer: Layer,
+    keys: BTreeMap<(u32, String), Vec<StagedKey>>,
+    counters: Counters,
+    counters_before: Counters,
+}
+
+/// An event that is about to be staged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Incoming<'a> {
+    pub root: u32,
+    pub origin: u32,
+    pub dot: Dot,
+    pub recorded: Hlc,
+    pub chain: ChainHash,
+    pub hash: RecordHash,
+    pub bytes: &'a [u8],
+    pub record: &'a Record<'a>,
+}
+
+impl Staged {
+    pub(super) fn new(state: &State, last_run: Option<LastRun>) -> Self {
+        Self {
+            batch: Batch::new(Area::Truth),
+            replica: state.replica,
+            former: Vec::new(),
+            head: state.head,
+            history: state.history,
+            arrived: state.arrived,
+            new_roots: Vec::new(),
+            new_origins: Vec::new(),
+            roots_before: state.names.next_root(),
+            origins_before: state.names.next_origin(),
+            heads: BTreeMap::new(),
+            last_run,
+            layer: Layer::default(),
+            keys: BTreeMap::new(),
+            counters: state.counters,
+            counters_before: state.counters,
+        }
+    }
+
+    /// The number of a root, new ones included. `known` is its number in the committed state.
+    pub(super) fn root_number(&mut self, known: Option<u32>, name: &RootName) -> u32 {
+        known.unwrap_or_else(|| {
+            let index = self.new_roots.iter().position(|other| other == name);
+            let index = index.unwrap_or_else(|| {
+                self.new_roots.push(name.clone());
+                self.new_roots.len() - 1
+            });
+            let number = self.roots_before + u32::try_from(index).expect("few new roots");
+            let key = keys::numbered(keys::ROOT, &[number]);
+            self.batch.put(Table::Meta, &key, name.as_str().as_bytes());
+            number
+        })
+    }
+
+    /// The number of an origin, new ones included.
+    pub(super) fn origin_number(&mut self, known: Option<u32>, id: ReplicaId) -> u32 {
+        known.unwrap_or_else(|| {
+            let index = self.new_origins.iter().position(|other| *other == id);
+            let index = index.unwrap_or_else(|| {
+                self.new_origins.push(id);
+                self.new_origins.len() - 1
+            });
+            let number = self.origins_before + u32::try_from(index).expect("few new origins");
+            let key = keys::numbered(keys::ORIGIN, &[number]);
+            self.batch.put(Table::Meta, &key, id.as_bytes());
+            number
+        })
+    }
+
+    /// The number of a root if it has one, new ones included.
+    pub(super) fn find_root(&self, known: Option<u32>, name: &RootName) -> Option<u32> {
+        known.or_else(|| {
+            let index = self.new_roots.iter().position(|other| other == name)?;
+            Some(self.roots_before + u32::try_from(index).ok()?)
+        })
+    }
+
+    /// The number of an origin if it has one, new ones included.
+    pub(super) fn find_origin(&self, known: Option<u32>, id: ReplicaId) -> Option<u32> {
+        known.or_else(|| {
+            let index = self.new_origins.iter().position(|other| *other == id)?;
+            Some(self.origins_before + u32::try_from(index).ok()?)
+        })
+    }
+
+    /// The staged head of an origin, if this commit changes it.
+    pub(super) fn head(&self, root: u32, origin: u32) -> Option<Head> {
+        self.heads.get(&(root, origin)).copied()
+    }
+
+    /// Staged events that have taken an idempotency key.
+    pub(super) fn keys(&self, root: u32, key: &str) -> &[StagedKey] {
+        self.keys.get(&(root, key.to_owned())).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) const fn counters(&mut self) -> &mut Counters {
+        &mut self.counters
+    }
+
+    pub(super) fn remember(&mut self, key: &[u8], value: &[u8]) {
+        self.batch.put(Table::Peers, key, value);
+    }
+
+    /// Gives up the replica id for a fresh one.
+    pub(super) fn renew(&mut self, fresh: ReplicaId, former_count: usize) {
+        let number = u32::try_from(former_count + self.former.len()).expect("few former ids");
+        let key = keys::numbered(keys::FORMER, &[number]);
+        self.batch.put(Table::Meta, &key, self.replica.as_bytes());
+        self.batch.put(Table::Meta, keys::REPLICA, fresh.as_bytes());
+        self.former.push(self.replica);
+        self.replica = fresh;
+    }
+
+    /// Adds an event to log, runs, heads and the front.
+    pub(super) fn push(&mut self, event: Incoming<'_>, now_nanos: i64) {
+        self.head += 1;
+        // Invariant: arrival times never decrease along the log, so `known_at` is a position.
+        self.arrived = self.arrived.max(now_nanos);
+        self.history = next_history(self.history, event.chain);
+        let entry = Entry {
+            root: event.root,
+            origin: event.origin,
+            seq: event.dot.seq,
+            recorded: event.recorded,
+            arrived: self.arrived,
+            history: self.history,
+            chain: event.chain,
+            record: event.bytes,
+        };
+        self.batch.put_with(Table::Log, &keys::position(self.head), |out| entry.encode(out));
+        self.extend_run(&event);
+        let head = Head { seq: event.dot.seq, chain: event.chain, recorded: event.recorded };
+        self.heads.insert((event.root, event.origin), head);
+        self.index(&event);
+    }
+
+    fn extend_run(&mut self, event: &Incoming<'_>) {
+        if let Some(run) = &mut self.last_run
+            && (run.root, run.origin) == (event.root, event.origin)
+            && run.first_seq + run.length == event.dot.seq
+            && run.position + run.length == self.head
+        {
+            run.length += 1;
+            return;
+        }
+        self.put_run();
+        self.last_run = Some(LastRun {
+            root: event.root,
+            origin: event.origin,
+            first_seq: event.dot.seq,
+            position: self.head,
+            length: 1,
+        });
+    }
+
+    fn put_run(&mut self) {
+        if let Some(run) = self.last_run {
+            let mut value = [0; 16];
+            value[..8].copy_from_slice(&run.position.to_be_bytes());
+            value[8..].copy_from_slice(&run.length.to_be_bytes());
+            let key = keys::run(run.root, run.origin, run.first_seq);
+            self.batch.put(Table::Runs, &key, &value);
+        }
+    }
+
+    fn index(&mut self, event: &Incoming<'_>) {
+        let record = event.record;
+        let occurred = record.occurred.unwrap_or_else(|| event.recorded.to_unix_nanos());
+        let place = Place::new(occurred, event.recorded, event.dot.origin);
+        let key = keys::index(event.root, record.aggregate_id, &place);
+        self.layer.push(Table::FoldIndex, &key, self.head);
+        if let Some(name) = record.idempotency_key {
+            let key = keys::keyed(event.root, name, record.aggregate_id, &place);
+            self.layer.push(Table::Keys, &key, self.head);
+            let taken = StagedKey { dot: event.dot, hash: event.hash };
+            self.keys.entry((event.root, name.to_owned())).or_default().push(taken);
+        }
+    }
+
+    /// The batch to commit, and what to show readers afterwards.
+    pub(super) fn finish(mut self, clock: Hlc) -> Committed {
+        if !self.heads.is_empty() {
+            self.put_run();
+        }
+        for (&(root, origin), head) in &self.heads {
+            let key = keys::numbered(keys::HEAD, &[root, origin]);
+            self.batch.put_with(Table::Meta, &key, |out| {
+                out.extend_from_slice(&head.seq.to_be_bytes());
+                out.extend_from_slice(&head.recorded.to_bits().to_be_bytes());
+                out.extend_from_slice(head.chain.as_bytes());
+            });
+        }
+        if !self.heads.is_empty() {
+            self.batch.put(Table::Meta, keys::CLOCK, &clock.to_bits().to_be_bytes());
+        }
+        if self.counters != self.counters_before {
+            let mut value = [0; 16];
+            value[..8].copy_from_slice(&self.counters.clock_suspect.to_be_bytes());
+            value[8..].copy_from_slice(&self.counters.future.to_be_bytes());
+            self.batch.put(Table::Meta, keys::COUNTERS, &value);
+        }
+        self.layer.sort();
+        let batch = std::mem::replace(&mut self.batch, Batch::new(Area::Truth));
+        Committed { batch, last_run: self.last_run, staged: self }
+    }
+}
+
+/// A finished [`Staged`].
+pub(super) struct Committed {
+    pub batch: Batch,
+    pub last_run: Option<LastRun>,
+    staged: Staged,
+}
+
+impl Committed {
+    /// Shows the commit to readers. Gives how many events the front holds now.
+    pub(super) fn publish(self, state: &mut State) -> usize {
+        let staged = self.staged;
+        for root in staged.new_roots {
+            state.names.add_root(root);
+        }
+        for origin in staged.new_origins {
+            state.names.add_origin(origin);
+        }
+        state.heads.extend(staged.heads);
+        state.replica = staged.replica;
+        state.former.extend(staged.former);
+        state.head = staged.head;
+        state.history = staged.history;
+        state.arrived = staged.arrived;
+        state.counters = staged.counters;
+        state.front.push(staged.layer);
+        state.front.event_count()
+    }
+}

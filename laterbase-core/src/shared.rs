@@ -1,0 +1,146 @@
+//! What a replica's writer shows its readers.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::chain::ChainHash;
+use crate::fold::Folds;
+use crate::front::Front;
+use crate::hlc::Hlc;
+use crate::id::{ReplicaId, RootName};
+use crate::store::Store;
+use crate::version_vector::VersionVector;
+
+/// The end of one origin's events in a root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub seq: u64,
+    pub chain: ChainHash,
+    pub recorded: Hlc,
+}
+
+/// The numbers that a store gave to roots and origins. They never change.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    roots: Vec<RootName>,
+    root_numbers: BTreeMap<RootName, u32>,
+    origins: Vec<ReplicaId>,
+    origin_numbers: BTreeMap<ReplicaId, u32>,
+}
+
+impl Names {
+    pub(crate) fn root(&self, name: &RootName) -> Option<u32> {
+        self.root_numbers.get(name).copied()
+    }
+
+    pub(crate) fn root_name(&self, number: u32) -> Option<&RootName> {
+        self.roots.get(number as usize)
+    }
+
+    pub(crate) fn origin(&self, id: ReplicaId) -> Option<u32> {
+        self.origin_numbers.get(&id).copied()
+    }
+
+    pub(crate) fn origin_id(&self, number: u32) -> Option<ReplicaId> {
+        self.origins.get(number as usize).copied()
+    }
+
+    pub(crate) fn roots(&self) -> impl Iterator<Item = (u32, &RootName)> {
+        (0..).zip(&self.roots)
+    }
+
+    pub(crate) fn next_root(&self) -> u32 {
+        u32::try_from(self.roots.len()).expect("fewer than 2^32 roots")
+    }
+
+    pub(crate) fn next_origin(&self) -> u32 {
+        u32::try_from(self.origins.len()).expect("fewer than 2^32 origins")
+    }
+
+    /// Takes the name of the root with the next number.
+    pub(crate) fn add_root(&mut self, name: RootName) {
+        self.root_numbers.insert(name.clone(), self.next_root());
+        self.roots.push(name);
+    }
+
+    /// Takes the id of the origin with the next number.
+    pub(crate) fn add_origin(&mut self, id: ReplicaId) {
+        self.origin_numbers.insert(id, self.next_origin());
+        self.origins.push(id);
+    }
+}
+
+/// Events that were kept although something about them is odd.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Merged events whose stamp was too far ahead to move the local clock.
+    pub clock_suspect: u64,
+    /// Merged events that claim to have happened too far in the future.
+    pub future: u64,
+}
+
+/// Everything that has been committed, as readers see it.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// Who writes here now.
+    pub replica: ReplicaId,
+    /// Earlier ids of this store.
+    pub former: Vec<ReplicaId>,
+    /// Names this arrival log.
+    pub epoch: u64,
+    /// The last arrival position; 0 for none.
+    pub head: u64,
+    /// Digest of the log up to `head`.
+    pub history: u64,
+    /// The arrival time of the last entry.
+    pub arrived: i64,
+    pub names: Names,
+    /// (root number, origin number) → the origin's last event there.
+    pub heads: BTreeMap<(u32, u32), Head>,
+    pub front: Front,
+    pub counters: Counters,
+}
+
+impl State {
+    /// The heads of a root: origin number and head.
+    pub(crate) fn heads_of(&self, root: u32) -> impl Iterator<Item = (u32, &Head)> {
+        self.heads.range((root, 0)..=(root, u32::MAX)).map(|(&(_, origin), head)| (origin, head))
+    }
+
+    pub(crate) fn version_vector(&self, root: &RootName) -> VersionVector {
+        let Some(root) = self.names.root(root) else { return VersionVector::new() };
+        self.heads_of(root)
+            .filter_map(|(origin, head)| Some((self.names.origin_id(origin)?, head.seq)))
+            .collect()
+    }
+}
+
+/// What the writer, the readers and the maintenance of one replica have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub store: Arc<dyn Store>,
+    pub folds: Arc<Folds>,
+    state: RwLock<State>,
+    flush: Mutex<()>,
+}
+
+impl Shared {
+    pub(crate) fn new(store: Arc<dyn Store>, folds: Arc<Folds>, state: State) -> Self {
+        Self { store, folds, state: RwLock::new(state), flush: Mutex::new(()) }
+    }
+
+    /// The state as it is now. Held for moments only, and never during a commit.
+    pub(crate) fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state, to change it after a commit.
+    pub(crate) fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held while the front is being flushed: one flush at a time.
+    pub(crate) fn flushing(&self) -> MutexGuard<'_, ()> {
+        self.flush.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

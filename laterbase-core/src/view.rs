@@ -1,0 +1,145 @@
+//! One consistent look at a store and at the front of its derived tables.
+
+use crate::codec::CodecError;
+use crate::entry::Entry;
+use crate::front::Front;
+use crate::keys;
+use crate::shared::Shared;
+use crate::store::{Scan, Snapshot, StoreError, Table};
+
+use std::ops::ControlFlow;
+
+/// A look at everything that had arrived at one moment.
+///
+/// Invariant: `front` was taken before `snapshot`, and entries leave the front only after the
+/// tables hold them. So the two together hold every entry up to `head`; what lies beyond, and
+/// what both hold, is filtered.
+pub(crate) struct View<'s> {
+    snapshot: Box<dyn Snapshot + 's>,
+    front: Front,
+    head: u64,
+}
+
+impl<'s> View<'s> {
+    pub(crate) fn open(shared: &'s Shared) -> Result<Self, StoreError> {
+        let (head, front) = {
+            let state = shared.state();
+            (state.head, state.front.clone())
+        };
+        Self::of(shared, head, front)
+    }
+
+    /// A view of a moment that the caller took from the state.
+    pub(crate) fn of(shared: &'s Shared, head: u64, front: Front) -> Result<Self, StoreError> {
+        Ok(Self { snapshot: shared.store.snapshot()?, front, head })
+    }
+
+    /// The last arrival position that is part of the view.
+    pub(crate) const fn head(&self) -> u64 {
+        self.head
+    }
+
+    pub(crate) fn snapshot(&self) -> &dyn Snapshot {
+        &*self.snapshot
+    }
+
+    /// Reads the log entry at a position.
+    pub(crate) fn entry<R>(
+        &self,
+        position: u64,
+        read: impl FnOnce(&Entry<'_>) -> R,
+    ) -> Result<R, StoreError> {
+        let bytes = self
+            .snapshot
+            .get(Table::Log, &keys::position(position))?
+            .ok_or_else(|| StoreError::corrupt(format!("log position {position} is missing")))?;
+        let entry = Entry::decode(&bytes).map_err(|error| damaged(position, error))?;
+        Ok(read(&entry))
+    }
+
+    /// Keys of a derived table in `start..end` with their positions, in order, at most `limit`.
+    pub(crate) fn indexed(
+        &self,
+        table: Table,
+        start: &[u8],
+        end: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, u64)>, StoreError> {
+        let mut found = self.front.range(table, start, end, limit);
+        found.retain(|&(_, position)| position <= self.head);
+        let front_count = found.len();
+        let mut damaged = false;
+        self.snapshot.scan(Scan::range(table, start, end), &mut |key, value| {
+            match keys::read_u64(value) {
+                // A flush may have put later arrivals into the table since.
+                Some(position) if position > self.head => {}
+                Some(position) => found.push((key.to_vec(), position)),
+                None => damaged = true,
+            }
+            if found.len() - front_count < limit && !damaged {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })?;
+        if damaged {
+            return Err(StoreError::corrupt(format!("a value in {} is no position", table.name())));
+        }
+        if front_count > 0 {
+            found.sort_unstable();
+            found.dedup();
+            found.truncate(limit);
+        }
+        Ok(found)
+    }
+
+    /// The log position of an origin's event, by way of its run.
+    pub(crate) fn run_of(&self, root: u32, origin: u32, seq: u64) -> Result<RunAt, StoreError> {
+        find_run(&*self.snapshot, root, origin, seq)
+    }
+}
+
+/// Where an event lies in the log, and how many of its origin follow it there directly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RunAt {
+    pub position: u64,
+    pub remaining: u64,
+    /// The seq that the run starts with.
+    pub first_seq: u64,
+}
+
+/// Finds an event's run: one seek back.
+pub(crate) fn find_run(
+    snapshot: &dyn Snapshot,
+    root: u32,
+    origin: u32,
+    seq: u64,
+) -> Result<RunAt, StoreError> {
+    let start = keys::run(root, origin, 0);
+    let end = keys::run(root, origin, seq.saturating_add(1));
+    let mut found = None;
+    let scan = Scan::range(Table::Runs, &start, &end).backward().limit(1);
+    snapshot.scan(scan, &mut |key, value| {
+        found = read_run(key, value);
+        ControlFlow::Break(())
+    })?;
+    let missing = || {
+        StoreError::corrupt(format!("no run holds event {seq} of origin {origin} in root {root}"))
+    };
+    let (first_seq, position, length) = found.ok_or_else(missing)?;
+    let offset =
+        seq.checked_sub(first_seq).filter(|offset| *offset < length).ok_or_else(missing)?;
+    Ok(RunAt { position: position + offset, remaining: length - offset, first_seq })
+}
+
+fn read_run(key: &[u8], value: &[u8]) -> Option<(u64, u64, u64)> {
+    let first_seq = keys::read_u64(key.get(8..)?)?;
+    let position = keys::read_u64(value.get(..8)?)?;
+    let length = keys::read_u64(value.get(8..)?)?;
+    Some((first_seq, position, length))
+}
+
+/// Says that a log entry cannot be read.
+pub(crate) fn damaged(position: u64, error: CodecError) -> StoreError {
+    StoreError::corrupt(format!("log position {position}: {error}"))
+}
