@@ -18,6 +18,7 @@ pub mod reader;
 pub mod replica;
 pub mod store;
 pub mod time;
+pub mod verify;
 pub mod version_vector;
 
 mod entry;

@@ -13,6 +13,7 @@ use crate::front::{self, Layer};
 use crate::keys::{self, Place};
 use crate::shared::Shared;
 use crate::store::{Area, Batch, Scan, Snapshot, StoreError, Table};
+use crate::verify::discard_derived;
 use crate::view::damaged;
 
 /// The background work of one replica.
@@ -133,7 +134,7 @@ pub(crate) fn catch_up(shared: &Shared, events_flush: usize) -> Result<(), Store
     let mut built = built(shared)?;
     if built > head {
         // The truth lost its tail, which the derived tables still know: they start anew.
-        reset(shared)?;
+        discard_derived(&*shared.store)?;
         built = 0;
     }
     while built < head {
@@ -152,15 +153,6 @@ fn built(shared: &Shared) -> Result<u64, StoreError> {
     let snapshot = shared.store.snapshot()?;
     let built = snapshot.get(Table::Progress, keys::BUILT)?;
     Ok(built.and_then(|bytes| keys::read_u64(&bytes)).unwrap_or(0))
-}
-
-/// Empties every derived table.
-pub(crate) fn reset(shared: &Shared) -> Result<(), StoreError> {
-    let mut batch = Batch::new(Area::Derived);
-    for table in Table::ALL.into_iter().filter(|table| table.area() == Area::Derived) {
-        batch.clear(table);
-    }
-    shared.store.commit(&batch)
 }
 
 /// The derived entries of the log's positions `after + 1..=until`.

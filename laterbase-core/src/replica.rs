@@ -23,7 +23,7 @@ use crate::version_vector::VersionVector;
 
 mod append;
 mod merge;
-mod open;
+pub(crate) mod open;
 mod staged;
 
 use staged::{LastRun, Staged};

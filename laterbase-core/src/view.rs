@@ -132,7 +132,8 @@ pub(crate) fn find_run(
     Ok(RunAt { position: position + offset, remaining: length - offset, first_seq })
 }
 
-fn read_run(key: &[u8], value: &[u8]) -> Option<(u64, u64, u64)> {
+/// A run as (first seq, position, length).
+pub(crate) fn read_run(key: &[u8], value: &[u8]) -> Option<(u64, u64, u64)> {
     let first_seq = keys::read_u64(key.get(8..)?)?;
     let position = keys::read_u64(value.get(..8)?)?;
     let length = keys::read_u64(value.get(8..)?)?;

@@ -202,7 +202,7 @@ fn each_with_prefix(
     Ok(())
 }
 
-fn read_names(snapshot: &dyn Snapshot) -> Result<Names, StoreError> {
+pub(crate) fn read_names(snapshot: &dyn Snapshot) -> Result<Names, StoreError> {
     let mut names = Names::default();
     each_with_prefix(snapshot, keys::ROOT, |key, value| {
         let name = RootName::new(std::str::from_utf8(value).ok()?).ok()?;
@@ -215,7 +215,9 @@ fn read_names(snapshot: &dyn Snapshot) -> Result<Names, StoreError> {
     Ok(names)
 }
 
-fn read_heads(snapshot: &dyn Snapshot) -> Result<BTreeMap<(u32, u32), Head>, StoreError> {
+pub(crate) fn read_heads(
+    snapshot: &dyn Snapshot,
+) -> Result<BTreeMap<(u32, u32), Head>, StoreError> {
     let mut heads = BTreeMap::new();
     each_with_prefix(snapshot, keys::HEAD, |key, value| {
         let mut input = value;
