@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::event::{Event, Record};
 use crate::id::{IdError, RootName};
 use crate::limits::FOLD_NAME_BYTES_MAX;
+use crate::snapshot::SnapshotPolicy;
 
 mod built_in;
 mod typed;
@@ -31,6 +32,11 @@ pub trait Fold: Send + Sync {
     /// # Errors
     /// [`Refusal`] with the reason.
     fn validate(&self, record: &Record<'_>) -> Result<(), Refusal>;
+
+    /// When reads leave snapshots of the state.
+    fn snapshots(&self) -> SnapshotPolicy {
+        SnapshotPolicy::default()
+    }
 
     /// The state before any event.
     fn start(&self) -> Box<dyn FoldState>;

@@ -38,6 +38,13 @@ const fn tag(table: Table) -> u8 {
     }
 }
 
+fn tagged(table: Table, key: &[u8]) -> Vec<u8> {
+    let mut tagged = Vec::with_capacity(1 + key.len());
+    tagged.push(tag(table));
+    tagged.extend_from_slice(key);
+    tagged
+}
+
 impl Layer {
     /// Adds an entry; [`Self::sort`] must follow before the layer is read.
     pub(crate) fn push(&mut self, table: Table, key: &[u8], position: u64) {
@@ -66,13 +73,18 @@ impl Layer {
         &self.bytes[slot.start..slot.end]
     }
 
-    /// The entries whose tagged key is in `start..end`.
-    fn range(&self, start: &[u8], end: &[u8]) -> impl Iterator<Item = (&[u8], u64)> {
-        let from = self.entries.partition_point(|slot| self.key(slot) < start);
-        self.entries[from..]
-            .iter()
-            .map(|slot| (self.key(slot), slot.position))
-            .take_while(move |(key, _)| *key < end)
+    /// Keys of a table in `start..end` with their positions, in order.
+    pub(crate) fn table_range<'l>(
+        &'l self,
+        table: Table,
+        start: &[u8],
+        end: &[u8],
+    ) -> impl Iterator<Item = (&'l [u8], u64)> + use<'l> {
+        let (start, end) = (tagged(table, start), tagged(table, end));
+        let from = self.entries.partition_point(|slot| self.key(slot) < start.as_slice());
+        let to = self.entries.partition_point(|slot| self.key(slot) < end.as_slice());
+        let range = self.entries.get(from..to).unwrap_or_default();
+        range.iter().map(|slot| (&self.key(slot)[1..], slot.position))
     }
 
     /// All entries in order: their tables, keys and positions.
@@ -164,12 +176,10 @@ impl Front {
         end: &[u8],
         limit: usize,
     ) -> Vec<(Vec<u8>, u64)> {
-        let tagged = |key: &[u8]| [&[tag(table)], key].concat();
-        let (start, end) = (tagged(start), tagged(end));
         let mut found: Vec<(Vec<u8>, u64)> = Vec::new();
         for layer in self.layers() {
-            let entries = layer.range(&start, &end).take(limit);
-            found.extend(entries.map(|(key, position)| (key[1..].to_vec(), position)));
+            let entries = layer.table_range(table, start, end).take(limit);
+            found.extend(entries.map(|(key, position)| (key.to_vec(), position)));
         }
         found.sort_unstable();
         found.dedup();

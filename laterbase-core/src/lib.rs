@@ -16,6 +16,7 @@ pub mod limits;
 pub mod memory_store;
 pub mod reader;
 pub mod replica;
+pub mod snapshot;
 pub mod store;
 pub mod time;
 pub mod verify;

@@ -17,11 +17,12 @@ use crate::view::View;
 mod aggregate;
 mod arrivals;
 mod feed;
+mod folding;
 mod listing;
 mod query;
 mod status;
 
-pub use aggregate::{AggregateState, EventsPage};
+pub use aggregate::{AggregateState, Covered, EventsPage};
 pub use feed::{DeltaPage, FeedPage};
 pub use listing::AggregatePage;
 pub use query::Query;

@@ -8,6 +8,7 @@ use crate::fold::Folds;
 use crate::front::Front;
 use crate::hlc::Hlc;
 use crate::id::{ReplicaId, RootName};
+use crate::snapshot::CandidateQueue;
 use crate::store::Store;
 use crate::version_vector::VersionVector;
 
@@ -120,13 +121,23 @@ impl State {
 pub(crate) struct Shared {
     pub store: Arc<dyn Store>,
     pub folds: Arc<Folds>,
+    /// Snapshots that reads have left.
+    pub candidates: CandidateQueue,
     state: RwLock<State>,
+    sweep: Mutex<Option<Vec<u8>>>,
     flush: Mutex<()>,
 }
 
 impl Shared {
     pub(crate) fn new(store: Arc<dyn Store>, folds: Arc<Folds>, state: State) -> Self {
-        Self { store, folds, state: RwLock::new(state), flush: Mutex::new(()) }
+        Self {
+            store,
+            folds,
+            candidates: CandidateQueue::default(),
+            state: RwLock::new(state),
+            sweep: Mutex::new(Some(Vec::new())),
+            flush: Mutex::new(()),
+        }
     }
 
     /// The state as it is now. Held for moments only, and never during a commit.
@@ -137,6 +148,11 @@ impl Shared {
     /// The state, to change it after a commit.
     pub(crate) fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the sweep of snapshots goes on; `None` once it has been through all of them.
+    pub(crate) fn sweep(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
+        self.sweep.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Held while the front is being flushed: one flush at a time.

@@ -3,7 +3,7 @@
 use crate::codec::CodecError;
 use crate::entry::Entry;
 use crate::front::Front;
-use crate::keys;
+use crate::keys::{self, Place};
 use crate::shared::Shared;
 use crate::store::{Scan, Snapshot, StoreError, Table};
 
@@ -91,6 +91,13 @@ impl<'s> View<'s> {
             found.truncate(limit);
         }
         Ok(found)
+    }
+
+    /// Places and positions of the fold index in `start..end` that only the front holds for sure.
+    pub(crate) fn unflushed(&self, start: &[u8], end: &[u8]) -> Vec<(Place, u64)> {
+        let found = self.front.range(Table::FoldIndex, start, end, usize::MAX);
+        let placed = found.into_iter().filter_map(|(key, at)| Some((keys::place_of(&key)?, at)));
+        placed.collect()
     }
 
     /// The log position of an origin's event, by way of its run.

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{Applied, Fold, FoldError, FoldState, Refusal};
 use crate::event::{Event, Record};
+use crate::snapshot::SnapshotPolicy;
 
 /// A user's aggregate: its state, its events, and how one follows from the others.
 ///
@@ -86,6 +87,11 @@ pub trait Aggregate: Default + Serialize + DeserializeOwned + Send + 'static {
         Ok(())
     }
 
+    /// When reads leave snapshots of the state: by default after every 100 events.
+    fn snapshots() -> SnapshotPolicy {
+        SnapshotPolicy::default()
+    }
+
     /// Folds the next event, in fold order, into the state. It must depend on nothing but its
     /// arguments.
     ///
@@ -142,6 +148,10 @@ impl<A: Aggregate> Fold for Typed<A> {
             A::validate(&A::decode(record)?)?;
         }
         Ok(())
+    }
+
+    fn snapshots(&self) -> SnapshotPolicy {
+        A::snapshots()
     }
 
     fn start(&self) -> Box<dyn FoldState> {

@@ -1,5 +1,6 @@
 //! The aggregates of a root, a page at a time.
 
+use super::folding::Subject;
 use super::query::Axes;
 use super::{AggregateState, FoldFailure, Query, ReadError, Reader};
 use crate::id::RootName;
@@ -41,7 +42,8 @@ impl Reader {
                 page.next = page.aggregates.last().map(|(id, _)| id.clone());
                 break;
             }
-            match self.fold_aggregate(&view, number, &id, &axes, fold) {
+            let subject = Subject { view: &view, root: number, id: &id, axes, fold };
+            match self.fold_aggregate(&subject) {
                 Ok(Some(state)) => {
                     bytes += state.state.len();
                     page.aggregates.push((id.clone(), Ok(state)));

@@ -2,6 +2,7 @@
 
 use crate::codec::CodecError;
 use crate::entry::Entry;
+use crate::hlc::Hlc;
 use crate::keys::{self, Place};
 use crate::store::{StoreError, Table};
 use crate::view::{View, damaged};
@@ -46,8 +47,22 @@ impl Axes {
     pub(super) fn admit(&self, place: &Place, position: u64) -> bool {
         position <= self.position_max
             && place.occurred() <= self.occurred_until
-            && (self.recorded_until == i64::MAX
-                || place.recorded().to_unix_nanos() <= self.recorded_until)
+            && self.admit_recorded(place.recorded())
+    }
+
+    /// Whether an event with this stamp counts, as far as that goes.
+    pub(super) fn admit_recorded(&self, recorded: Hlc) -> bool {
+        self.recorded_until == i64::MAX || recorded.to_unix_nanos() <= self.recorded_until
+    }
+
+    /// The last arrival position that counts.
+    pub(super) const fn position_max(&self) -> u64 {
+        self.position_max
+    }
+
+    /// Whether every event up to some place counts: then what is folded may become a snapshot.
+    pub(super) fn is_whole_prefix(&self, view: &View<'_>) -> bool {
+        self.recorded_until == i64::MAX && self.position_max == view.head()
     }
 
     /// The end, exclusive, of the index keys with a prefix that can count at all.

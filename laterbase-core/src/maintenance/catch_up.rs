@@ -1,0 +1,92 @@
+//! Filling the front after a store was opened.
+
+use std::ops::ControlFlow;
+
+use super::flush::{built, flush};
+use crate::entry::Entry;
+use crate::event::Record;
+use crate::front::Layer;
+use crate::keys::{self, Place};
+use crate::shared::Shared;
+use crate::store::{Scan, StoreError, Table};
+use crate::verify::discard_derived;
+use crate::view::damaged;
+
+/// Fills the front with what the derived tables lack, after the store was opened.
+pub(crate) fn catch_up(shared: &Shared, events_flush: usize) -> Result<(), StoreError> {
+    let head = shared.state().head;
+    let mut built = built(&*shared.store.snapshot()?)?;
+    if built > head {
+        // The truth lost its tail, which the derived tables still know: they start anew.
+        discard_derived(&*shared.store)?;
+        built = 0;
+    }
+    while built < head {
+        let until = head.min(built.saturating_add(events_flush.max(1) as u64));
+        let layer = read_layer(shared, built, until)?;
+        shared.state_mut().front.push(layer);
+        built = until;
+        if built < head {
+            flush(shared, Some(built))?;
+        }
+    }
+    Ok(())
+}
+
+/// The derived entries of the log's positions `after + 1..=until`.
+fn read_layer(shared: &Shared, after: u64, until: u64) -> Result<Layer, StoreError> {
+    let snapshot = shared.store.snapshot()?;
+    let mut layer = Layer::default();
+    let mut expected = after + 1;
+    let mut failure = None;
+    let (start, end) = (keys::position(after + 1), keys::position(until + 1));
+    snapshot.scan(Scan::range(Table::Log, &start, &end), &mut |key, value| {
+        let position = keys::read_u64(key).unwrap_or(0);
+        let indexed = if position == expected {
+            index_entry(shared, &mut layer, position, value)
+        } else {
+            Err(StoreError::corrupt(format!("log position {expected} is missing")))
+        };
+        expected += 1;
+        match indexed {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    match failure {
+        Some(error) => Err(error),
+        None if expected <= until => {
+            Err(StoreError::corrupt(format!("log position {expected} is missing")))
+        }
+        None => {
+            layer.sort();
+            Ok(layer)
+        }
+    }
+}
+
+fn index_entry(
+    shared: &Shared,
+    layer: &mut Layer,
+    position: u64,
+    value: &[u8],
+) -> Result<(), StoreError> {
+    let entry = Entry::decode(value).map_err(|error| damaged(position, error))?;
+    let record = Record::decode(entry.record).map_err(|error| damaged(position, error))?;
+    let origin = shared.state().names.origin_id(entry.origin);
+    let origin = origin.ok_or_else(|| {
+        StoreError::corrupt(format!("log position {position}: its origin has no name"))
+    })?;
+    let occurred = record.occurred.unwrap_or_else(|| entry.recorded.to_unix_nanos());
+    let place = Place::new(occurred, entry.recorded, origin);
+    let key = keys::index(entry.root, record.aggregate_id, &place);
+    layer.push(Table::FoldIndex, &key, position);
+    if let Some(name) = record.idempotency_key {
+        let key = keys::keyed(entry.root, name, record.aggregate_id, &place);
+        layer.push(Table::Keys, &key, position);
+    }
+    Ok(())
+}
