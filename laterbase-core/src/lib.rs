@@ -6,6 +6,7 @@
 
 pub mod chain;
 pub mod codec;
+pub mod cursor;
 pub mod delta;
 pub mod event;
 pub mod fold;
@@ -32,5 +33,5 @@ mod view;
 
 pub use keys::Place;
 pub use maintenance::Maintenance;
-pub use prepared::{EventError, PreparedBatch};
+pub use prepared::{EventError, Precondition, PreparedBatch};
 pub use shared::Counters;

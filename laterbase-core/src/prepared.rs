@@ -19,6 +19,19 @@ pub struct PreparedBatch {
     folds: Arc<Folds>,
     bytes: Vec<u8>,
     events: Vec<PreparedEvent>,
+    precondition: Option<Precondition>,
+}
+
+/// What must hold of a batch's one aggregate for the batch to be written (optimistic
+/// concurrency). It speaks of this replica at the moment of the write, and of no other replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Precondition {
+    /// The aggregate has no events.
+    Absent,
+    /// The aggregate's etag, over all its events, is one of these.
+    Etag(Vec<String>),
+    /// The aggregate has events.
+    Present,
 }
 
 #[derive(Debug)]
@@ -37,7 +50,7 @@ pub(crate) struct PreparedRecord<'a> {
 impl PreparedBatch {
     /// An empty batch for a root, validated by the root's default fold.
     pub const fn new(root: RootName, folds: Arc<Folds>) -> Self {
-        Self { root, folds, bytes: Vec::new(), events: Vec::new() }
+        Self { root, folds, bytes: Vec::new(), events: Vec::new(), precondition: None }
     }
 
     /// Adds an event.
@@ -60,6 +73,31 @@ impl PreparedBatch {
         let hash = RecordHash::of(&self.bytes[start..]);
         self.events.push(PreparedEvent { end: self.bytes.len(), hash });
         Ok(())
+    }
+
+    /// Makes the write depend on the state of the batch's aggregate.
+    ///
+    /// # Errors
+    /// [`EventError::NotOneAggregate`] unless all events are of one.
+    pub fn require(&mut self, precondition: Precondition) -> Result<(), EventError> {
+        self.one_aggregate().ok_or(EventError::NotOneAggregate)?;
+        self.precondition = Some(precondition);
+        Ok(())
+    }
+
+    /// The precondition, and the aggregate it is about.
+    pub(crate) fn precondition(&self) -> Option<(&Precondition, &str)> {
+        self.precondition.as_ref().zip(self.one_aggregate())
+    }
+
+    /// The aggregate that all events are of.
+    fn one_aggregate(&self) -> Option<&str> {
+        let ids = self.records().map(|record| {
+            Record::decode(record.bytes).map(|record| record.aggregate_id).unwrap_or_default()
+        });
+        let mut ids = ids.peekable();
+        let first = *ids.peek()?;
+        ids.all(|id| id == first).then_some(first)
     }
 
     /// The root that the events are for.
@@ -108,6 +146,9 @@ pub enum EventError {
         /// The hook's reason.
         reason: Refusal,
     },
+    /// A precondition is about one aggregate.
+    #[error("a write with a precondition is of events of one aggregate")]
+    NotOneAggregate,
     /// The batch has as many events or bytes as one may have.
     #[error("the batch has more than {BATCH_EVENTS_MAX} events or {BATCH_BYTES_MAX} bytes")]
     BatchFull,

@@ -23,6 +23,7 @@ mod query;
 mod status;
 
 pub use aggregate::{AggregateState, Covered, EventsPage};
+pub use arrivals::{ArrivalsPage, Taken};
 pub use feed::{DeltaPage, FeedPage};
 pub use listing::AggregatePage;
 pub use query::Query;

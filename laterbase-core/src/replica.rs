@@ -270,6 +270,16 @@ pub enum WriteError {
         /// The event that has the key.
         holder: Dot,
     },
+    /// The writer's view is out of date: the batch's precondition does not hold.
+    #[error("the aggregate is not as the writer expects")]
+    Precondition {
+        /// The aggregate's etag now; `None` if it has no events.
+        etag: Option<String>,
+    },
+    /// Events of the batch's aggregate are staged, so its precondition cannot be judged:
+    /// [`Replica::commit`], then stage the batch again.
+    #[error("events of the aggregate are staged and not committed")]
+    Uncommitted,
     /// The sender's view is out of date: its delta starts after what is held here.
     #[error("the delta leaves a hole in {root} after event {held_seq} of {origin}")]
     Hole {

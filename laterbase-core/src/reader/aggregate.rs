@@ -9,6 +9,7 @@ use crate::fold::Fold;
 use crate::id::{Dot, RootName};
 use crate::keys::{self, Place};
 use crate::limits::BATCH_BYTES_MAX;
+use crate::store::StoreError;
 use crate::view::View;
 
 /// An aggregate as its fold sees it.
@@ -67,6 +68,16 @@ impl Reader {
         let view = View::open(&self.shared)?;
         let axes = Axes::resolve(query, &view)?;
         self.fold_aggregate(&Subject { view: &view, root: number, id, axes, fold })
+    }
+
+    /// The etag of an aggregate over all its events, without folding them; `None` if it has none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn etag(&self, root: &RootName, id: &str) -> Result<Option<String>, StoreError> {
+        let Some(number) = self.shared.state().names.root(root) else { return Ok(None) };
+        let view = View::open(&self.shared)?;
+        self.hash_aggregate(&view, number, id, self.shared.folds.default_for(root))
     }
 
     /// Visits an aggregate's events in fold order, from after a place on.

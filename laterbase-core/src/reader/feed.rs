@@ -213,7 +213,7 @@ impl Step {
 }
 
 /// The chain's value before an event.
-fn chain_before(
+pub(super) fn chain_before(
     snapshot: &dyn Snapshot,
     root: &RootName,
     origin: ReplicaId,

@@ -1,5 +1,6 @@
 //! Folding an aggregate, from the best snapshot on.
 
+use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -49,6 +50,37 @@ impl Reader {
             self.shared.candidates.push(ladder);
         }
         folding.finish(subject.axes.position_max())
+    }
+
+    /// The etag of an aggregate, from the best snapshot of `fold` on.
+    pub(super) fn hash_aggregate(
+        &self,
+        view: &View<'_>,
+        root: u32,
+        id: &str,
+        fold: Option<&Arc<dyn Fold>>,
+    ) -> Result<Option<String>, StoreError> {
+        let aggregate = keys::index_aggregate(root, id);
+        let axes = Axes::everything(view);
+        let (mut place, mut digest) = (None, [0; 32]);
+        if let Some(fold) = fold {
+            let prefix = ladder_prefix(&aggregate, fold.name(), fold.version());
+            let subject = Subject { view, root, id, axes, fold };
+            if let Some((rung, snapshot)) = best_rung(&subject, &aggregate, &prefix)? {
+                (place, digest) = (Some(rung.place), snapshot.digest);
+            }
+        }
+        loop {
+            let page = places(view, &aggregate, &axes, place, PLACES_PAGE)?;
+            for &(at, position) in &page {
+                digest =
+                    view.entry(position, |entry| next_digest(&digest, entry.chain.as_bytes()))?;
+                place = Some(at);
+            }
+            if page.len() < PLACES_PAGE {
+                return Ok(place.map(|_| etag(&digest)));
+            }
+        }
     }
 
     /// Where the read leaves snapshots; nowhere if what it folds is not all there is up to a
@@ -171,6 +203,21 @@ fn is_later_twin(
     }))
 }
 
+/// The digest of a fold's events, with one more.
+fn next_digest(digest: &[u8; 32], chain: &[u8; 32]) -> [u8; 32] {
+    let mut input = [0; 64];
+    input[..32].copy_from_slice(digest);
+    input[32..].copy_from_slice(chain);
+    *blake3::hash(&input).as_bytes()
+}
+
+fn etag(digest: &[u8; 32]) -> String {
+    digest[..16].iter().fold(String::with_capacity(32), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 /// A fold that is under way.
 struct Folding<'f> {
     fold: &'f dyn Fold,
@@ -221,10 +268,7 @@ impl<'f> Folding<'f> {
         chain: &[u8; 32],
         is_twin: bool,
     ) -> Result<(), FoldFailure> {
-        let mut input = [0; 64];
-        input[..32].copy_from_slice(&self.come_to.digest);
-        input[32..].copy_from_slice(chain);
-        self.come_to.digest = *blake3::hash(&input).as_bytes();
+        self.come_to.digest = next_digest(&self.come_to.digest, chain);
         self.come_to.event_count += 1;
         self.come_to.recorded_max = self.come_to.recorded_max.max(event.recorded);
         self.place = Some(place);
@@ -267,10 +311,9 @@ impl<'f> Folding<'f> {
         let Some(place) = self.place else { return Ok(None) };
         let state = self.state_json()?;
         let come_to = self.come_to;
-        let etag = come_to.digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Some(AggregateState {
             state,
-            etag,
+            etag: etag(&come_to.digest),
             event_count: come_to.event_count,
             refused_count: come_to.refused_count,
             refused: come_to.refused,

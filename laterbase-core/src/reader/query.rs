@@ -43,6 +43,12 @@ impl Axes {
         })
     }
 
+    /// All events of a view.
+    pub(super) const fn everything(view: &View<'_>) -> Self {
+        let position_max = view.head();
+        Self { occurred_until: i64::MAX, recorded_until: i64::MAX, position_max }
+    }
+
     /// Whether an event counts. What lies at or before every bound does.
     pub(super) fn admit(&self, place: &Place, position: u64) -> bool {
         position <= self.position_max

@@ -9,7 +9,7 @@ use crate::event::Record;
 use crate::hlc::{Hlc, HlcError};
 use crate::id::Dot;
 use crate::keys;
-use crate::prepared::{PreparedBatch, PreparedRecord};
+use crate::prepared::{Precondition, PreparedBatch, PreparedRecord};
 use crate::shared::Head;
 use crate::store::{StoreError, Table};
 use crate::view::View;
@@ -34,6 +34,9 @@ pub(super) fn stage(
     }
     let plans = plan(replica, batch, &events, now_nanos)?;
     let replayed = !plans.is_empty() && !plans.iter().any(|plan| matches!(plan, Plan::Store));
+    if !replayed {
+        check_precondition(replica, batch)?;
+    }
     let needed = u64::try_from(plans.len()).unwrap_or(u64::MAX);
     if replica.clock.last().to_bits() > u64::MAX - needed {
         return Err(HlcError::Exhausted.into());
@@ -94,6 +97,28 @@ fn check_future(record: &Record<'_>, latest: i64, index: usize) -> Result<(), Wr
         Some(occurred) if occurred > latest => Err(WriteError::Future { index }),
         _ => Ok(()),
     }
+}
+
+/// A replay was answered before: whoever retries a write whose answer was lost must not be told
+/// that the aggregate has changed.
+fn check_precondition(replica: &mut Replica, batch: &PreparedBatch) -> Result<(), WriteError> {
+    let Some((precondition, id)) = batch.precondition() else { return Ok(()) };
+    let known = replica.shared.state().names.root(batch.root());
+    let root =
+        replica.staged.as_ref().map_or(known, |staged| staged.find_root(known, batch.root()));
+    if let (Some(root), Some(staged)) = (root, &replica.staged)
+        && staged.holds_aggregate(root, id)
+    {
+        return Err(WriteError::Uncommitted);
+    }
+    let etag = replica.reader().etag(batch.root(), id)?;
+    let holds = match (precondition, &etag) {
+        (Precondition::Absent, etag) => etag.is_none(),
+        (Precondition::Present, etag) => etag.is_some(),
+        (Precondition::Etag(expected), Some(etag)) => expected.contains(etag),
+        (Precondition::Etag(_), None) => false,
+    };
+    if holds { Ok(()) } else { Err(WriteError::Precondition { etag }) }
 }
 
 enum Found {

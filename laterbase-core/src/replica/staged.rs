@@ -141,6 +141,13 @@ impl Staged {
         self.keys.get(&(root, key.to_owned())).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether an event of the aggregate is staged.
+    pub(super) fn holds_aggregate(&self, root: u32, id: &str) -> bool {
+        let prefix = keys::index_aggregate(root, id);
+        let mut entries = self.layer.entries();
+        entries.any(|(table, key, _)| table == Table::FoldIndex && key.starts_with(&prefix))
+    }
+
     pub(super) const fn counters(&mut self) -> &mut Counters {
         &mut self.counters
     }

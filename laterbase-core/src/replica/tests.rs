@@ -3,11 +3,13 @@
 use std::ops::ControlFlow;
 
 use super::*;
+use crate::cursor::Cursor;
 use crate::event::Record;
 use crate::fold::MergePatch;
 use crate::hlc::Hlc;
 use crate::memory_store::MemoryStore;
-use crate::reader::Query;
+use crate::prepared::{EventError, Precondition};
+use crate::reader::{Query, Taken};
 use crate::store::Durability;
 
 const NOW: i64 = 1_700_000_000_000_000_000;
@@ -371,4 +373,90 @@ fn staged_events_are_neither_seen_nor_durable_before_the_commit() {
     replica.stage_append(&batch(&[Record::json("s", "t", "3")]), NOW).unwrap();
     replica.abandon();
     assert_eq!(write(&mut replica, "s", "3", NOW).seq, 3);
+}
+
+#[test]
+fn a_precondition_is_judged_at_the_write() {
+    let mut replica = fresh(1);
+    let with = |precondition| {
+        let mut batch = batch(&[Record::json("s", "t", "1")]);
+        batch.require(precondition).unwrap();
+        batch
+    };
+    replica.append(&with(Precondition::Absent), NOW).unwrap();
+    let first = replica.reader().etag(&root(), "s").unwrap().unwrap();
+    let read = replica.reader().aggregate(&root(), "s", &Query::default()).unwrap().unwrap();
+    assert_eq!(read.etag, first);
+    let refused = replica.append(&with(Precondition::Absent), NOW).unwrap_err();
+    assert!(matches!(refused, WriteError::Precondition { etag: Some(ref etag) } if *etag == first));
+    replica.append(&with(Precondition::Etag(vec![first.clone()])), NOW).unwrap();
+    let refused = replica.append(&with(Precondition::Etag(vec![first])), NOW).unwrap_err();
+    let now = replica.reader().etag(&root(), "s").unwrap();
+    assert!(matches!(refused, WriteError::Precondition { ref etag } if *etag == now));
+    replica.stage_append(&with(Precondition::Present), NOW).unwrap();
+    let staged = replica.stage_append(&with(Precondition::Present), NOW).unwrap_err();
+    assert!(matches!(staged, WriteError::Uncommitted));
+    let mut two = batch(&[Record::json("s", "t", "1"), Record::json("x", "t", "1")]);
+    assert_eq!(two.require(Precondition::Absent), Err(EventError::NotOneAggregate));
+}
+
+#[test]
+fn a_replay_is_answered_before_the_precondition_is_asked() {
+    let mut replica = fresh(1);
+    let keyed = Record { idempotency_key: Some("k"), ..Record::json("s", "t", "1") };
+    let mut batch = batch(&[keyed]);
+    batch.require(Precondition::Absent).unwrap();
+    let first = replica.append(&batch, NOW).unwrap();
+    let again = replica.append(&batch, NOW).unwrap();
+    assert_eq!((again.dots, again.replayed), (first.dots, true));
+}
+
+fn all(_: &RootName) -> bool {
+    true
+}
+
+fn taken(limit: usize) -> Taken<'static> {
+    Taken { root: &all, not_of: &[], limit, bytes_max: usize::MAX }
+}
+
+#[test]
+fn arrivals_after_a_cursor_bring_a_peer_up_to_date() {
+    let (mut a, mut b, mut c) = (fresh(1), fresh(2), fresh(3));
+    for index in 0..7 {
+        write(&mut a, "s", &format!("{index}"), NOW + index);
+        write(&mut b, "s", &format!("{index}"), NOW - index);
+        sync(&b, &mut a, NOW);
+    }
+    let mut cursor: Cursor = fresh(9).reader().cursor();
+    assert!(!a.reader().fits(&cursor).unwrap(), "another log's start");
+    cursor = Cursor { epoch: a.reader().cursor().epoch, ..cursor };
+    assert!(a.reader().fits(&cursor).unwrap());
+    loop {
+        let page = a.reader().arrivals_delta(&cursor, &taken(3)).unwrap();
+        c.merge(&Delta::decode(&page.bytes).unwrap(), NOW).unwrap();
+        cursor = page.cursor.to_string().parse().unwrap();
+        assert!(a.reader().fits(&cursor).unwrap());
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(digest(&c), digest(&a));
+    assert_eq!(cursor, a.reader().cursor());
+    let own = Taken { not_of: &[b.id()], ..taken(100) };
+    let start = Cursor { position: 0, history: 0, ..cursor };
+    assert_eq!(a.reader().arrivals_delta(&start, &own).unwrap().events, 7);
+}
+
+#[test]
+fn a_cursor_into_a_log_that_went_on_differently_does_not_fit() {
+    let store = MemoryStore::new();
+    let mut replica = open(&store, 1);
+    write(&mut replica, "s", "0", NOW);
+    let backup = store.after_power_loss();
+    write(&mut replica, "s", "1", NOW);
+    let cursor = replica.reader().cursor();
+    let mut restored = open(&backup, 1);
+    assert!(!restored.reader().fits(&cursor).unwrap(), "a position of the future");
+    write(&mut restored, "s", "2", NOW);
+    assert!(!restored.reader().fits(&cursor).unwrap(), "the same position, another history");
 }
