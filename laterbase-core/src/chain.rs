@@ -2,8 +2,9 @@
 //! apart.
 //!
 //! `chain(0)` is BLAKE3 over a label, the origin and the root's name; `chain(n)` is BLAKE3 over
-//! `chain(n-1)`, the event's stamp and the BLAKE3 of its record. The record's hash does not
-//! depend on what the writer gives it, so it can be had before the writer is reached.
+//! `chain(n-1)`, the event's stamp and the first 24 bytes of the BLAKE3 of its record: 64 bytes,
+//! one block of the hash. The record's hash does not depend on what the writer gives it, so it
+//! can be had before the writer is reached.
 
 use std::fmt;
 
@@ -12,14 +13,16 @@ use crate::id::{ReplicaId, RootName};
 
 const LABEL: &[u8] = b"laterbase chain 1";
 
-/// BLAKE3 over a record's bytes.
+/// The first 24 bytes of BLAKE3 over a record's bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct RecordHash([u8; 32]);
+pub struct RecordHash([u8; 24]);
 
 impl RecordHash {
     /// Hashes a record.
     pub fn of(record: &[u8]) -> Self {
-        Self(*blake3::hash(record).as_bytes())
+        let mut short = [0; 24];
+        short.copy_from_slice(&blake3::hash(record).as_bytes()[..24]);
+        Self(short)
     }
 }
 
@@ -41,7 +44,7 @@ impl ChainHash {
     /// The value behind the next event.
     #[must_use]
     pub fn next(self, recorded: Hlc, record: RecordHash) -> Self {
-        let mut input = [0; 72];
+        let mut input = [0; 64];
         input[..32].copy_from_slice(&self.0);
         input[32..40].copy_from_slice(&recorded.to_bits().to_be_bytes());
         input[40..].copy_from_slice(&record.0);

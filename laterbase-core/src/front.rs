@@ -1,31 +1,35 @@
 //! The in-memory front of the derived tables: entries of arrivals that the tables lack.
 //!
-//! Each commit adds one sorted layer; small layers are merged as they come, so that their number
-//! grows with the logarithm of what they hold. Readers take the layers as they are (they never
-//! change) and combine them with the tables. A flush freezes the layers, writes them, and drops
-//! them.
+//! Each commit adds one layer. Small layers are merged as they come; large ones are left for the
+//! maintenance to merge, and are sorted by whoever reads them first, so that no commit waits for
+//! that. Readers take the layers as they are (they never change) and combine them with the
+//! tables. A flush freezes the layers, writes them, and drops them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::store::Table;
 
-/// Layers up to this many entries are merged when the next one comes; larger ones are left for
-/// readers to combine, so that no commit waits for a big merge.
-const MERGE_ENTRIES_MAX: usize = 4_096;
+/// Layers up to this many entries are merged when the next one comes.
+const SMALL_ENTRIES_MAX: usize = 256;
 
-/// Entries of derived tables, sorted by table and key. Values are arrival positions.
+/// More layers than this are worth merging in the background.
+const LAYERS_MERGE: usize = 8;
+
+/// Entries of derived tables. Values are arrival positions.
 #[derive(Debug, Default)]
 pub(crate) struct Layer {
     bytes: Vec<u8>,
-    /// Invariant: sorted by key, each key once.
-    entries: Vec<Slot>,
+    /// As they were pushed.
+    pushed: Vec<Slot>,
+    /// Sorted by key, each key once. Made by the first reader.
+    sorted: OnceLock<Vec<Slot>>,
     event_count: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Slot {
-    start: usize,
-    end: usize,
+    start: u32,
+    end: u32,
     position: u64,
 }
 
@@ -46,31 +50,59 @@ fn tagged(table: Table, key: &[u8]) -> Vec<u8> {
 }
 
 impl Layer {
-    /// Adds an entry; [`Self::sort`] must follow before the layer is read.
+    /// Adds an entry.
     pub(crate) fn push(&mut self, table: Table, key: &[u8], position: u64) {
-        let start = self.bytes.len();
+        self.push_with(table, position, |bytes| bytes.extend_from_slice(key));
+    }
+
+    /// Adds an entry whose key `write` appends to the layer's own buffer.
+    pub(crate) fn push_with(
+        &mut self,
+        table: Table,
+        position: u64,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        debug_assert!(self.sorted.get().is_none(), "a layer that was read does not change");
+        let start = self.end();
         self.bytes.push(tag(table));
-        self.bytes.extend_from_slice(key);
-        self.entries.push(Slot { start, end: self.bytes.len(), position });
+        write(&mut self.bytes);
+        let end = self.end();
+        self.pushed.push(Slot { start, end, position });
         if table == Table::FoldIndex {
             self.event_count += 1;
         }
     }
 
-    pub(crate) fn sort(&mut self) {
-        let bytes = &self.bytes;
-        let key = |slot: &Slot| &bytes[slot.start..slot.end];
-        if !self.entries.is_sorted_by(|a, b| key(a) < key(b)) {
-            self.entries.sort_unstable_by(|a, b| key(a).cmp(key(b)));
-        }
+    fn end(&self) -> u32 {
+        u32::try_from(self.bytes.len()).expect("a layer has less than 4 GiB of keys")
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.pushed.is_empty()
+    }
+
+    const fn len(&self) -> usize {
+        self.pushed.len()
+    }
+
+    /// Whether a key of a table starts so. Does not sort the layer, so more may be pushed.
+    pub(crate) fn has_prefix(&self, table: Table, prefix: &[u8]) -> bool {
+        let prefix = tagged(table, prefix);
+        self.pushed.iter().any(|slot| self.key(slot).starts_with(&prefix))
+    }
+
+    fn sorted(&self) -> &[Slot] {
+        self.sorted.get_or_init(|| {
+            let mut sorted = self.pushed.clone();
+            if !sorted.is_sorted_by(|a, b| self.key(a) < self.key(b)) {
+                sorted.sort_unstable_by(|a, b| self.key(a).cmp(self.key(b)));
+            }
+            sorted
+        })
     }
 
     fn key(&self, slot: &Slot) -> &[u8] {
-        &self.bytes[slot.start..slot.end]
+        &self.bytes[slot.start as usize..slot.end as usize]
     }
 
     /// Keys of a table in `start..end` with their positions, in order.
@@ -81,15 +113,16 @@ impl Layer {
         end: &[u8],
     ) -> impl Iterator<Item = (&'l [u8], u64)> + use<'l> {
         let (start, end) = (tagged(table, start), tagged(table, end));
-        let from = self.entries.partition_point(|slot| self.key(slot) < start.as_slice());
-        let to = self.entries.partition_point(|slot| self.key(slot) < end.as_slice());
-        let range = self.entries.get(from..to).unwrap_or_default();
+        let entries = self.sorted();
+        let from = entries.partition_point(|slot| self.key(slot) < start.as_slice());
+        let to = entries.partition_point(|slot| self.key(slot) < end.as_slice());
+        let range = entries.get(from..to).unwrap_or_default();
         range.iter().map(|slot| (&self.key(slot)[1..], slot.position))
     }
 
     /// All entries in order: their tables, keys and positions.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (Table, &[u8], u64)> {
-        self.entries.iter().map(|slot| {
+        self.sorted().iter().map(|slot| {
             let key = self.key(slot);
             let table =
                 if key[0] == tag(Table::FoldIndex) { Table::FoldIndex } else { Table::Keys };
@@ -100,10 +133,11 @@ impl Layer {
     fn merge(a: &Self, b: &Self) -> Self {
         let mut merged = Self {
             bytes: Vec::with_capacity(a.bytes.len() + b.bytes.len()),
-            entries: Vec::with_capacity(a.entries.len() + b.entries.len()),
+            pushed: Vec::with_capacity(a.len() + b.len()),
+            sorted: OnceLock::new(),
             event_count: a.event_count + b.event_count,
         };
-        let (mut left, mut right) = (a.entries.iter().peekable(), b.entries.iter().peekable());
+        let (mut left, mut right) = (a.sorted().iter().peekable(), b.sorted().iter().peekable());
         loop {
             let from_left = match (left.peek(), right.peek()) {
                 (Some(l), Some(r)) => a.key(l) <= b.key(r),
@@ -113,10 +147,10 @@ impl Layer {
             };
             let (layer, slot) = if from_left { (a, left.next()) } else { (b, right.next()) };
             if let Some(slot) = slot {
-                let start = merged.bytes.len();
+                let start = merged.end();
                 merged.bytes.extend_from_slice(layer.key(slot));
-                let end = merged.bytes.len();
-                merged.entries.push(Slot { start, end, position: slot.position });
+                let end = merged.end();
+                merged.pushed.push(Slot { start, end, position: slot.position });
             }
         }
     }
@@ -138,8 +172,8 @@ impl Front {
         }
         let mut newest = layer;
         while let Some(last) = self.active.last() {
-            let small = last.entries.len() <= MERGE_ENTRIES_MAX;
-            if !small || last.entries.len() > 2 * newest.entries.len() {
+            let small = last.len().max(newest.len()) <= SMALL_ENTRIES_MAX;
+            if !small || last.len() > 2 * newest.len() {
                 break;
             }
             newest = Layer::merge(last, &newest);
@@ -157,6 +191,22 @@ impl Front {
     /// Drops the frozen layers: the tables hold them now.
     pub(crate) fn thaw(&mut self) {
         self.frozen.clear();
+    }
+
+    /// The layers that are worth merging in the background; none if there are few.
+    pub(crate) fn mergeable(&self) -> Vec<Arc<Layer>> {
+        let large = self.active.iter().take_while(|layer| layer.len() > SMALL_ENTRIES_MAX);
+        let large: Vec<Arc<Layer>> = large.cloned().collect();
+        if large.len() > LAYERS_MERGE { large } else { Vec::new() }
+    }
+
+    /// Puts what the first layers were merged into in their place, unless they were frozen.
+    pub(crate) fn replace(&mut self, layers: &[Arc<Layer>], merged: Layer) {
+        let same = self.active.len() >= layers.len()
+            && self.active.iter().zip(layers).all(|(a, b)| Arc::ptr_eq(a, b));
+        if same {
+            self.active.splice(..layers.len(), [Arc::new(merged)]);
+        }
     }
 
     /// How many events the front holds.

@@ -83,9 +83,9 @@ pub(crate) fn run(root: u32, origin: u32, first_seq: u64) -> [u8; 16] {
 
 /// Appends text so that it sorts as itself inside a key.
 pub(crate) fn push_text(key: &mut Vec<u8>, text: &str) {
-    for &byte in text.as_bytes() {
-        key.push(byte);
-        if byte == 0 {
+    for part in text.as_bytes().split_inclusive(|byte| *byte == 0) {
+        key.extend_from_slice(part);
+        if part.last() == Some(&0) {
             key.push(0xff);
         }
     }
@@ -172,9 +172,16 @@ pub(crate) fn index_aggregate(root: u32, aggregate_id: &str) -> Vec<u8> {
 
 /// The fold index key of an event.
 pub(crate) fn index(root: u32, aggregate_id: &str, place: &Place) -> Vec<u8> {
-    let mut key = index_aggregate(root, aggregate_id);
-    key.extend_from_slice(place.as_bytes());
+    let mut key = Vec::with_capacity(4 + aggregate_id.len() + 2 + 32);
+    write_index(&mut key, root, aggregate_id, place);
     key
+}
+
+/// Appends the fold index key of an event.
+pub(crate) fn write_index(key: &mut Vec<u8>, root: u32, aggregate_id: &str, place: &Place) {
+    key.extend_from_slice(&root.to_be_bytes());
+    push_text(key, aggregate_id);
+    key.extend_from_slice(place.as_bytes());
 }
 
 /// The aggregate prefix of a fold index key.

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use crate::front;
 use crate::shared::Shared;
 use crate::store::StoreError;
 
@@ -28,15 +29,22 @@ impl Maintenance {
         Self { shared, events_flush }
     }
 
-    /// Flushes the front if it has grown to its bound. Says whether it did.
+    /// Flushes the front if it has grown to its bound, or merges its layers if they are many.
+    /// Says whether there was anything to do.
     ///
     /// # Errors
     /// [`StoreError`]; nothing is lost, and a later step tries again.
     pub fn step(&mut self) -> Result<bool, StoreError> {
-        if self.shared.state().front.event_count() < self.events_flush {
+        if self.shared.state().front.event_count() >= self.events_flush {
+            self.flush()?;
+            return Ok(true);
+        }
+        let layers = self.shared.state().front.mergeable();
+        if layers.is_empty() {
             return Ok(false);
         }
-        self.flush()?;
+        let merged = front::merge_all(&layers);
+        self.shared.state_mut().front.replace(&layers, merged);
         Ok(true)
     }
 

@@ -18,6 +18,8 @@ pub struct PreparedBatch {
     root: RootName,
     folds: Arc<Folds>,
     bytes: Vec<u8>,
+    /// Aggregate ids and idempotency keys, one behind the other.
+    texts: String,
     events: Vec<PreparedEvent>,
     precondition: Option<Precondition>,
 }
@@ -38,6 +40,16 @@ pub enum Precondition {
 struct PreparedEvent {
     end: usize,
     hash: RecordHash,
+    occurred: Option<i64>,
+    aggregate_id: Span,
+    key: Option<Span>,
+}
+
+/// Where a text stands in the batch's bytes.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: usize,
+    end: usize,
 }
 
 /// One event of a [`PreparedBatch`].
@@ -45,12 +57,38 @@ struct PreparedEvent {
 pub(crate) struct PreparedRecord<'a> {
     pub bytes: &'a [u8],
     pub hash: RecordHash,
+    pub indexed: Indexed<'a>,
+}
+
+/// What of an event the derived tables are about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Indexed<'a> {
+    pub aggregate_id: &'a str,
+    pub occurred: Option<i64>,
+    pub idempotency_key: Option<&'a str>,
+}
+
+impl<'a> Indexed<'a> {
+    pub(crate) const fn of(record: &Record<'a>) -> Self {
+        Self {
+            aggregate_id: record.aggregate_id,
+            occurred: record.occurred,
+            idempotency_key: record.idempotency_key,
+        }
+    }
 }
 
 impl PreparedBatch {
     /// An empty batch for a root, validated by the root's default fold.
     pub const fn new(root: RootName, folds: Arc<Folds>) -> Self {
-        Self { root, folds, bytes: Vec::new(), events: Vec::new(), precondition: None }
+        Self {
+            root,
+            folds,
+            bytes: Vec::new(),
+            texts: String::new(),
+            events: Vec::new(),
+            precondition: None,
+        }
     }
 
     /// Adds an event.
@@ -71,8 +109,21 @@ impl PreparedBatch {
             return Err(EventError::BatchFull);
         }
         let hash = RecordHash::of(&self.bytes[start..]);
-        self.events.push(PreparedEvent { end: self.bytes.len(), hash });
+        let aggregate_id = self.keep_text(record.aggregate_id);
+        let key = record.idempotency_key.map(|key| self.keep_text(key));
+        let (end, occurred) = (self.bytes.len(), record.occurred);
+        self.events.push(PreparedEvent { end, hash, occurred, aggregate_id, key });
         Ok(())
+    }
+
+    fn keep_text(&mut self, text: &str) -> Span {
+        let start = self.texts.len();
+        self.texts.push_str(text);
+        Span { start, end: self.texts.len() }
+    }
+
+    fn text(&self, span: Span) -> &str {
+        &self.texts[span.start..span.end]
     }
 
     /// Makes the write depend on the state of the batch's aggregate.
@@ -92,10 +143,7 @@ impl PreparedBatch {
 
     /// The aggregate that all events are of.
     fn one_aggregate(&self) -> Option<&str> {
-        let ids = self.records().map(|record| {
-            Record::decode(record.bytes).map(|record| record.aggregate_id).unwrap_or_default()
-        });
-        let mut ids = ids.peekable();
+        let mut ids = self.records().map(|record| record.indexed.aggregate_id).peekable();
         let first = *ids.peek()?;
         ids.all(|id| id == first).then_some(first)
     }
@@ -125,7 +173,12 @@ impl PreparedBatch {
         self.events.iter().map(move |event| {
             let bytes = &self.bytes[start..event.end];
             start = event.end;
-            PreparedRecord { bytes, hash: event.hash }
+            let indexed = Indexed {
+                aggregate_id: self.text(event.aggregate_id),
+                occurred: event.occurred,
+                idempotency_key: event.key.map(|key| self.text(key)),
+            };
+            PreparedRecord { bytes, hash: event.hash, indexed }
         })
     }
 }

@@ -19,6 +19,8 @@ pub(crate) fn catch_up(shared: &Shared, events_flush: usize) -> Result<(), Store
     if built > head {
         // The truth lost its tail, which the derived tables still know: they start anew.
         discard_derived(&*shared.store)?;
+        // Before the log grows past what they claim: a second power loss must not bring them back.
+        shared.store.sync()?;
         built = 0;
     }
     while built < head {
@@ -61,10 +63,7 @@ fn read_layer(shared: &Shared, after: u64, until: u64) -> Result<Layer, StoreErr
         None if expected <= until => {
             Err(StoreError::corrupt(format!("log position {expected} is missing")))
         }
-        None => {
-            layer.sort();
-            Ok(layer)
-        }
+        None => Ok(layer),
     }
 }
 

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::staged::Incoming;
 use super::{Appended, Replica, WriteError};
 use crate::chain::{ChainHash, RecordHash};
-use crate::event::Record;
 use crate::hlc::{Hlc, HlcError};
 use crate::id::Dot;
 use crate::keys;
@@ -28,10 +27,7 @@ pub(super) fn stage(
     batch: &PreparedBatch,
     now_nanos: i64,
 ) -> Result<Appended, WriteError> {
-    let mut events = Vec::with_capacity(batch.len());
-    for prepared in batch.records() {
-        events.push((prepared, Record::decode(prepared.bytes)?));
-    }
+    let events: Vec<PreparedRecord<'_>> = batch.records().collect();
     let plans = plan(replica, batch, &events, now_nanos)?;
     let replayed = !plans.is_empty() && !plans.iter().any(|plan| matches!(plan, Plan::Store));
     if !replayed {
@@ -43,14 +39,15 @@ pub(super) fn stage(
     }
     let mut dots: Vec<Dot> = Vec::with_capacity(plans.len());
     let mut writer = Writer::new(replica, batch);
-    for ((prepared, record), plan) in events.iter().zip(plans) {
+    for (prepared, plan) in events.iter().zip(plans) {
         let dot = match plan {
-            Plan::Store => writer.push(replica, *prepared, record, now_nanos)?,
+            Plan::Store => writer.push(replica, prepared, now_nanos)?,
             Plan::Replay(dot) => dot,
             Plan::Repeat(index) => dots[index],
         };
         dots.push(dot);
     }
+    writer.finish(replica);
     Ok(Appended { dots, replayed })
 }
 
@@ -58,21 +55,22 @@ pub(super) fn stage(
 fn plan(
     replica: &mut Replica,
     batch: &PreparedBatch,
-    events: &[(PreparedRecord<'_>, Record<'_>)],
+    events: &[PreparedRecord<'_>],
     now_nanos: i64,
 ) -> Result<Vec<Plan>, WriteError> {
     let latest = now_nanos.saturating_add(replica.options.future_nanos_max);
     let mut in_batch: BTreeMap<&str, usize> = BTreeMap::new();
     let mut plans = Vec::with_capacity(events.len());
-    for (index, (prepared, record)) in events.iter().enumerate() {
-        let Some(key) = record.idempotency_key else {
-            check_future(record, latest, index)?;
+    for (index, prepared) in events.iter().enumerate() {
+        let occurred = prepared.indexed.occurred;
+        let Some(key) = prepared.indexed.idempotency_key else {
+            check_future(occurred, latest, index)?;
             plans.push(Plan::Store);
             continue;
         };
         if let Some(&earlier) = in_batch.get(key) {
             let holder = || Dot { origin: replica.id(), seq: 0 };
-            if events[earlier].0.hash != prepared.hash {
+            if events[earlier].hash != prepared.hash {
                 return Err(WriteError::KeyConflict { index, holder: holder() });
             }
             plans.push(Plan::Repeat(earlier));
@@ -84,7 +82,7 @@ fn plan(
             Found::Same(dot) => plans.push(Plan::Replay(dot)),
             Found::Other(holder) => return Err(WriteError::KeyConflict { index, holder }),
             Found::Nothing => {
-                check_future(record, latest, index)?;
+                check_future(occurred, latest, index)?;
                 plans.push(Plan::Store);
             }
         }
@@ -92,8 +90,8 @@ fn plan(
     Ok(plans)
 }
 
-fn check_future(record: &Record<'_>, latest: i64, index: usize) -> Result<(), WriteError> {
-    match record.occurred {
+fn check_future(occurred: Option<i64>, latest: i64, index: usize) -> Result<(), WriteError> {
+    match occurred {
         Some(occurred) if occurred > latest => Err(WriteError::Future { index }),
         _ => Ok(()),
     }
@@ -168,6 +166,7 @@ struct Writer {
     root: u32,
     origin: u32,
     head: Head,
+    has_pushed: bool,
 }
 
 impl Writer {
@@ -187,16 +186,16 @@ impl Writer {
                 chain: ChainHash::genesis(batch.root(), id),
                 recorded: Hlc::ZERO,
             });
-        Self { root, origin, head }
+        Self { root, origin, head, has_pushed: false }
     }
 
     fn push(
         &mut self,
         replica: &mut Replica,
-        prepared: PreparedRecord<'_>,
-        record: &Record<'_>,
+        prepared: &PreparedRecord<'_>,
         now_nanos: i64,
     ) -> Result<Dot, WriteError> {
+        self.has_pushed = true;
         let recorded = replica.clock.tick(now_nanos)?;
         // Invariant 4: along one origin's seqs, stamps strictly increase.
         assert!(recorded > self.head.recorded, "the clock is behind its own events");
@@ -212,9 +211,16 @@ impl Writer {
             chain,
             hash: prepared.hash,
             bytes: prepared.bytes,
-            record,
+            indexed: prepared.indexed,
         };
         staged.push(event, now_nanos);
         Ok(dot)
+    }
+
+    /// Says where the origin's events end now.
+    fn finish(self, replica: &mut Replica) {
+        if self.has_pushed {
+            replica.staged().set_head(self.root, self.origin, self.head);
+        }
     }
 }

@@ -10,6 +10,7 @@ use crate::delta::{Delta, Run, RunEvent};
 use crate::event::Record;
 use crate::hlc::{Hlc, Observation};
 use crate::id::{Dot, ReplicaId, RootName};
+use crate::prepared::Indexed;
 use crate::shared::Head;
 use crate::view::View;
 
@@ -175,10 +176,13 @@ fn push_run(
             chain: event.chain,
             hash: RecordHash::of(event.record),
             bytes: event.record,
-            record: &record,
+            indexed: Indexed::of(&record),
         };
         replica.staged().push(incoming, now_nanos);
     }
+    let last = run.events[run.events.len() - 1];
+    let head = Head { seq: run.last_seq(), chain: last.chain, recorded: last.recorded };
+    replica.staged().set_head(root, origin, head);
     Ok(())
 }
 

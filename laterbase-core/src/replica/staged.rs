@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::chain::{ChainHash, RecordHash};
 use crate::entry::{Entry, next_history};
-use crate::event::Record;
 use crate::front::Layer;
 use crate::hlc::Hlc;
 use crate::id::{Dot, ReplicaId, RootName};
 use crate::keys::{self, Place};
+use crate::prepared::Indexed;
 use crate::shared::{Counters, Head, State};
 use crate::store::{Area, Batch, Table};
 
@@ -60,7 +60,7 @@ pub(super) struct Incoming<'a> {
     pub chain: ChainHash,
     pub hash: RecordHash,
     pub bytes: &'a [u8],
-    pub record: &'a Record<'a>,
+    pub indexed: Indexed<'a>,
 }
 
 impl Staged {
@@ -143,9 +143,7 @@ impl Staged {
 
     /// Whether an event of the aggregate is staged.
     pub(super) fn holds_aggregate(&self, root: u32, id: &str) -> bool {
-        let prefix = keys::index_aggregate(root, id);
-        let mut entries = self.layer.entries();
-        entries.any(|(table, key, _)| table == Table::FoldIndex && key.starts_with(&prefix))
+        self.layer.has_prefix(Table::FoldIndex, &keys::index_aggregate(root, id))
     }
 
     pub(super) const fn counters(&mut self) -> &mut Counters {
@@ -166,7 +164,12 @@ impl Staged {
         self.replica = fresh;
     }
 
-    /// Adds an event to log, runs, heads and the front.
+    /// Says where an origin's events end, behind all that were pushed.
+    pub(super) fn set_head(&mut self, root: u32, origin: u32, head: Head) {
+        self.heads.insert((root, origin), head);
+    }
+
+    /// Adds an event to log, runs and the front. [`Self::set_head`] must follow.
     pub(super) fn push(&mut self, event: Incoming<'_>, now_nanos: i64) {
         self.head += 1;
         // Invariant: arrival times never decrease along the log, so `known_at` is a position.
@@ -184,8 +187,6 @@ impl Staged {
         };
         self.batch.put_with(Table::Log, &keys::position(self.head), |out| entry.encode(out));
         self.extend_run(&event);
-        let head = Head { seq: event.dot.seq, chain: event.chain, recorded: event.recorded };
-        self.heads.insert((event.root, event.origin), head);
         self.index(&event);
     }
 
@@ -219,11 +220,12 @@ impl Staged {
     }
 
     fn index(&mut self, event: &Incoming<'_>) {
-        let record = event.record;
+        let record = event.indexed;
         let occurred = record.occurred.unwrap_or_else(|| event.recorded.to_unix_nanos());
         let place = Place::new(occurred, event.recorded, event.dot.origin);
-        let key = keys::index(event.root, record.aggregate_id, &place);
-        self.layer.push(Table::FoldIndex, &key, self.head);
+        self.layer.push_with(Table::FoldIndex, self.head, |key| {
+            keys::write_index(key, event.root, record.aggregate_id, &place);
+        });
         if let Some(name) = record.idempotency_key {
             let key = keys::keyed(event.root, name, record.aggregate_id, &place);
             self.layer.push(Table::Keys, &key, self.head);
@@ -254,7 +256,6 @@ impl Staged {
             value[8..].copy_from_slice(&self.counters.future.to_be_bytes());
             self.batch.put(Table::Meta, keys::COUNTERS, &value);
         }
-        self.layer.sort();
         let batch = std::mem::replace(&mut self.batch, Batch::new(Area::Truth));
         Committed { batch, last_run: self.last_run, staged: self }
     }
