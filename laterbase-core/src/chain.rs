@@ -70,3 +70,6 @@ impl fmt::Debug for ChainHash {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
