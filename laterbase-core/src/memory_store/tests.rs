@@ -78,6 +78,9 @@ fn reading_an_empty_key_is_the_callers_fault() {
     let _ = snapshot.get(Table::Meta, b"");
 }
 
+/// Start, end and limit of a scan.
+type Bounds = (Vec<u8>, Option<Vec<u8>>, usize);
+
 fn key() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(prop::sample::select(vec![0u8, 1, 2, 0x7f, 0x80, 0xff]), 1..6)
 }
@@ -114,11 +117,7 @@ proptest! {
 }
 
 #[track_caller]
-fn check_same(
-    table: &SortedTable,
-    model: &BTreeMap<Vec<u8>, Vec<u8>>,
-    bounds: &[(Vec<u8>, Option<Vec<u8>>, usize)],
-) {
+fn check_same(table: &SortedTable, model: &BTreeMap<Vec<u8>, Vec<u8>>, bounds: &[Bounds]) {
     let bytes: usize = model.iter().map(|(key, value)| key.len() + value.len()).sum();
     assert_eq!(table.size_bytes(), bytes as u64);
     for (start, end, limit) in bounds {

@@ -1,0 +1,137 @@
+//! An open data directory.
+
+use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use crate::home;
+use crate::open_error::OpenError;
+use crate::stamp::{Stamp, sync_directory};
+
+const LOCK_NAME: &str = "laterbase.lock";
+
+/// Beginning of the names of all files that this crate makes.
+const OWN_PREFIX: &str = "laterbase.";
+
+/// Made by the system in the root of a new volume, so it does not make a directory foreign.
+const LOST_AND_FOUND: &str = "lost+found";
+
+/// A data directory, locked for as long as this value lives.
+///
+/// The engine's own handles must be closed before it is dropped, so a store declares it as its
+/// last field.
+#[derive(Debug)]
+pub struct Directory {
+    path: PathBuf,
+    /// Locked. The system unlocks it too, at the end of the process however it comes.
+    lock: File,
+}
+
+impl Drop for Directory {
+    /// Unlocks at once. Closing the file is not enough while another thread starts a process: that
+    /// holds a copy of the file until its program is loaded.
+    fn drop(&mut self) {
+        // Should the system refuse, the close that follows is left.
+        let _ = self.lock.unlock();
+    }
+}
+
+impl Directory {
+    /// Opens a store's directory, and makes it if there is none.
+    ///
+    /// # Errors
+    /// [`OpenError::Locked`] if the store is open already, in this process or another;
+    /// [`OpenError::WrongEngine`], [`OpenError::NewerFormat`] or [`OpenError::Damaged`] if its
+    /// stamp says so; [`OpenError::NotAStore`] if it has no stamp but other files;
+    /// [`OpenError::NotADirectory`] or [`OpenError::Io`] if the file system is in the way.
+    pub fn open(path: &Path, stamp: Stamp) -> Result<Self, OpenError> {
+        make_directory(path)?;
+        refuse_foreign(path)?;
+        let lock = lock(path)?;
+        if !stamp.check(path)? {
+            stamp.write(path)?;
+        }
+        home::make_identity(path)?;
+        Ok(Self { path: path.to_owned(), lock })
+    }
+
+    /// Where the directory is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes a folder for the engine's files, if there is none yet, and gives its path.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`] if the file system refuses.
+    pub fn folder(&self, name: &str) -> Result<PathBuf, OpenError> {
+        let path = self.path.join(name);
+        make_directory(&path)?;
+        Ok(path)
+    }
+
+    /// Describes where the store lives, as a hash that stays the same for as long as the store
+    /// stays in its place, and that no copy or restored backup of it has.
+    ///
+    /// Moving the directory within its file system keeps the home. `anchors` are files that the
+    /// engine keeps for the store's whole life; their numbers become part of the home.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`] if a file cannot be looked at.
+    pub fn home(&self, anchors: &[&str]) -> Result<[u8; 32], OpenError> {
+        home::home(&self.path, anchors)
+    }
+
+    /// Bytes that may still be written to the directory's file system, if it can tell.
+    pub fn free_bytes(&self) -> Option<u64> {
+        let system = rustix::fs::statvfs(&self.path).ok()?;
+        Some(system.f_bavail.saturating_mul(system.f_frsize))
+    }
+}
+
+fn make_directory(path: &Path) -> Result<(), OpenError> {
+    let not_a_directory = || OpenError::NotADirectory { path: path.to_owned() };
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => return Ok(()),
+        Ok(_) => return Err(not_a_directory()),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => return Err(not_a_directory()),
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(OpenError::io("look at", path)(error));
+        }
+        Err(_) => {}
+    }
+    fs::create_dir_all(path).map_err(OpenError::io("create the directory", path))?;
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync_directory(parent),
+        _ => sync_directory(Path::new(".")),
+    }
+}
+
+fn lock(directory: &Path) -> Result<File, OpenError> {
+    let path = directory.join(LOCK_NAME);
+    let mut options = File::options();
+    let file = options.create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(OpenError::io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: directory.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(OpenError::io("lock", &path)(error)),
+    }
+}
+
+/// Keeps a slip of the hand (`--data ~`) from strewing a store's files among others.
+///
+/// The stamp is looked for last: whoever makes the store at this moment writes it first.
+fn refuse_foreign(directory: &Path) -> Result<(), OpenError> {
+    let entries = fs::read_dir(directory).map_err(OpenError::io("list", directory))?;
+    for entry in entries {
+        let name = entry.map_err(OpenError::io("list", directory))?.file_name();
+        let found = name.to_string_lossy();
+        let foreign = !found.starts_with(OWN_PREFIX) && found != LOST_AND_FOUND;
+        if foreign && !Stamp::is_present(directory) {
+            let (path, found) = (directory.to_owned(), found.into_owned());
+            return Err(OpenError::NotAStore { path, found });
+        }
+    }
+    Ok(())
+}
