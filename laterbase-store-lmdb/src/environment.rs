@@ -1,0 +1,156 @@
+//! One area of the store: an LMDB environment with a named database for each table.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use heed::types::Bytes;
+use heed::{
+    CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, MdbError, PutFlags, RwTxn, WithoutTls,
+};
+use laterbase_core::limits::KEY_BYTES_MAX;
+use laterbase_core::store::{Area, Operation, StoreError, Table};
+use laterbase_directory::OpenError;
+
+use crate::error::engine;
+
+/// Snapshots that may be open at a time. Each costs 64 bytes in the lock file.
+const SNAPSHOTS_MAX: u32 = 4_096;
+
+/// Smallest map that is tried where the system has no room for the one that was asked for.
+const MAP_BYTES_MIN: u64 = 64 * 1024 * 1024;
+
+/// Map sizes are multiples of this: a page, which is 64 KiB at most on the systems that LMDB knows.
+pub(crate) const MAP_STEP_BYTES: u64 = 64 * 1024;
+
+/// Tables that an environment may have, with room for later ones.
+const TABLES_MAX: u32 = 16;
+const _: () = assert!(Table::ALL.len() <= TABLES_MAX as usize);
+
+/// One table.
+pub(crate) type Entries = Database<'static, Bytes, Bytes>;
+
+/// One area of the store.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    pub(crate) env: Env<WithoutTls>,
+    /// In the order of `Table::ALL`, the area's tables only.
+    tables: Vec<(Table, Entries)>,
+}
+
+impl Environment {
+    pub(crate) fn open(
+        folder: &Path,
+        area: Area,
+        map_bytes_max: u64,
+        flags: EnvFlags,
+    ) -> Result<Self, OpenError> {
+        let env = open_env(folder, map_bytes_max, flags)?;
+        assert!(env.max_key_size() >= KEY_BYTES_MAX, "heed is built with `longer-keys`");
+        let tables = Self::open_tables(&env, area).map_err(engine("open the tables"))?;
+        Ok(Self { env, tables })
+    }
+
+    fn open_tables(env: &Env<WithoutTls>, area: Area) -> heed::Result<Vec<(Table, Entries)>> {
+        let tables = Table::ALL.into_iter().filter(|table| table.area() == area);
+        let open = |table: Table| -> heed::Result<(Table, Entries)> {
+            let created =
+                env.create_databases_and_commit(env.write_txn()?, |opener, transaction| {
+                    let entries = opener.create_database(transaction, Some(table.name()))?;
+                    Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(entries))
+                })?;
+            Ok((table, created.commit().expect("nothing asks to abort")))
+        };
+        tables.map(open).collect()
+    }
+
+    pub(crate) fn entries(&self, table: Table) -> Entries {
+        let found = self.tables.iter().find(|(candidate, _)| *candidate == table);
+        found.expect("the table is of this area").1
+    }
+
+    pub(crate) fn apply(
+        &self,
+        transaction: &mut RwTxn<'_>,
+        operation: Operation<'_>,
+    ) -> heed::Result<()> {
+        match operation {
+            Operation::Put { table, key, value } if table.is_append_only() => {
+                append(self.entries(table), transaction, key, value)
+            }
+            Operation::Put { table, key, value } => {
+                self.entries(table).put(transaction, key, value)
+            }
+            Operation::Delete { table, key } => {
+                self.entries(table).delete(transaction, key).map(drop)
+            }
+            Operation::Clear { table } => self.entries(table).clear(transaction),
+        }
+    }
+
+    pub(crate) fn size_bytes(&self) -> Result<u64, StoreError> {
+        let transaction = self.env.read_txn().map_err(engine("begin a read transaction"))?;
+        let mut bytes = 0;
+        for (_, entries) in &self.tables {
+            let stat = entries.stat(&transaction).map_err(engine("count its pages"))?;
+            let pages = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
+            bytes += pages as u64 * u64::from(stat.page_size);
+        }
+        Ok(bytes)
+    }
+}
+
+/// Puts a key at the end, which fills pages to the brim where a plain put splits them in halves.
+fn append(
+    entries: Entries,
+    transaction: &mut RwTxn<'_>,
+    key: &[u8],
+    value: &[u8],
+) -> heed::Result<()> {
+    match entries.put_with_flags(transaction, PutFlags::APPEND, key, value) {
+        // The key does not sort after the last one, and LMDB has changed nothing.
+        Err(heed::Error::Mdb(MdbError::KeyExist)) => entries.put(transaction, key, value),
+        done => done,
+    }
+}
+
+/// Opens an environment on a map of `map_bytes_max`, or of the largest size that the system gives.
+///
+/// The map is reserved in full from the start, although the file behind it grows only as it is
+/// written. LMDB can also enlarge a map later, but not while a transaction is open, so that one
+/// slow reader would stop all writers, and they all new readers. Reserving costs address space
+/// and nothing else. Systems differ in how much of that they give (39 bits on some handhelds, and
+/// macOS counts the whole map as the process's virtual size), hence the halving.
+fn open_env(
+    folder: &Path,
+    map_bytes_max: u64,
+    flags: EnvFlags,
+) -> Result<Env<WithoutTls>, OpenError> {
+    let mut map_bytes = map_bytes_max.max(MAP_STEP_BYTES);
+    map_bytes -= map_bytes % MAP_STEP_BYTES;
+    loop {
+        match open_env_with_map(folder, map_bytes, flags) {
+            Err(heed::Error::Io(error))
+                if error.kind() == ErrorKind::OutOfMemory && map_bytes / 2 >= MAP_BYTES_MIN =>
+            {
+                map_bytes = map_bytes / 2 / MAP_STEP_BYTES * MAP_STEP_BYTES;
+            }
+            opened => return Ok(opened.map_err(engine("open its environment"))?),
+        }
+    }
+}
+
+#[expect(unsafe_code, reason = "LMDB maps its file, which nobody else may change meanwhile")]
+fn open_env_with_map(
+    folder: &Path,
+    map_bytes: u64,
+    flags: EnvFlags,
+) -> heed::Result<Env<WithoutTls>> {
+    // Where addresses have 32 bits, more than half of them cannot be had in one piece anyway.
+    let map_bytes = usize::try_from(map_bytes).unwrap_or(usize::MAX / 2 + 1);
+    let mut options = EnvOpenOptions::new().read_txn_without_tls();
+    options.map_size(map_bytes).max_dbs(TABLES_MAX).max_readers(SNAPSHOTS_MAX);
+    // SAFETY: The directory's lock, which is held already and outlives the environment, keeps
+    // other openers from the files, in this process and in others. The only flag is
+    // `MDB_NOMETASYNC`, which costs durability and never integrity.
+    unsafe { options.flags(flags).open(folder) }
+}

@@ -1,0 +1,24 @@
+//! Laterbase on LMDB: small, needs no background threads, reads at memory speed.
+//!
+//! Suits handhelds and depots. Where much is written for long, `laterbase-store-rocks` takes less
+//! room and writes faster; both keep the same contract and pass the same conformance suite.
+//!
+//! ```text
+//! DIRECTORY/
+//!   laterbase.*                    see laterbase-directory
+//!   truth/    data.mdb  lock.mdb   the environment of the truth
+//!   derived/  data.mdb  lock.mdb   the environment of everything that can be rebuilt
+//! ```
+//!
+//! LMDB has one writer per environment, so the two areas are two environments: the flush of a
+//! large index must not keep an event waiting.
+
+mod environment;
+mod error;
+mod options;
+mod snapshot;
+mod store;
+
+pub use laterbase_directory::OpenError;
+pub use options::LmdbOptions;
+pub use store::LmdbStore;

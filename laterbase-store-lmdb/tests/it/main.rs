@@ -1,0 +1,5 @@
+//! The conformance suite on LMDB, and what is LMDB's own.
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+
+mod conformance;
+mod own;
