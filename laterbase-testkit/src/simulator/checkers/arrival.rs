@@ -1,0 +1,40 @@
+//! Each event, as it arrives: positions without holes, seqs without holes, stamps and arrival
+//! times that do not fall, one event for each dot.
+
+use laterbase_core::event::Event;
+use laterbase_core::id::RootName;
+
+use crate::simulator::ledger::{Fact, Ledger};
+use crate::simulator::node::{Arrival, Memory, Tail};
+use crate::simulator::outcome::{Verdict, ensure};
+
+/// Checks the next event of a store's arrival log and takes it down.
+pub(in crate::simulator) fn check(
+    memory: &mut Memory,
+    ledger: &mut Ledger,
+    root: &RootName,
+    event: &Event<'_>,
+) -> Verdict {
+    let (dot, position) = (event.dot, event.position);
+    let expected = memory.arrivals.len() as u64 + 1;
+    ensure(position == expected, "arrival positions have no holes", || {
+        format!("{dot} of {root} is at {position} where {expected} comes next")
+    })?;
+    let last_arrived = memory.arrivals.last().map_or(i64::MIN, |last| last.arrived);
+    ensure(event.arrived >= last_arrived, "arrival times do not fall", || {
+        format!("{dot} of {root} arrived at {} after {last_arrived}", event.arrived)
+    })?;
+    let tail = memory.tails.entry((root.clone(), dot.origin)).or_default();
+    // Invariant 3, and that no event is stored twice.
+    ensure(dot.seq == tail.seq + 1, "contiguity", || {
+        format!("{dot} of {root} arrived after seq {}", tail.seq)
+    })?;
+    // Invariant 4.
+    ensure(tail.recorded.is_none_or(|last| last < event.recorded), "stamps rise", || {
+        format!("{dot} of {root} is stamped {:?} after {:?}", event.recorded, tail.recorded)
+    })?;
+    *tail = Tail { seq: dot.seq, recorded: Some(event.recorded) };
+    let fact = ledger.learn(Fact::of(root, event))?;
+    memory.arrivals.push(Arrival { fact, arrived: event.arrived });
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! Aggregates at random times, on all three axes, against a fold from scratch.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use laterbase_core::id::{Dot, RootName};
+use laterbase_core::reader::{AggregateState, Query, Reader};
+
+use crate::simulator::dice::Dice;
+use crate::simulator::ledger::{Fact, Ledger};
+use crate::simulator::node::Node;
+use crate::simulator::order_fold::OrderFold;
+use crate::simulator::outcome::{Verdict, ensure, no_reason};
+
+/// Reads an aggregate of a device, and compares.
+pub(in crate::simulator) fn check(
+    node: &Node,
+    ledger: &Ledger,
+    root: &RootName,
+    aggregate_id: &str,
+    dice: &mut Dice,
+) -> Verdict {
+    let Some(reader) = node.reader() else { return Ok(()) };
+    let query = random_query(node, ledger, root, dice);
+    let expected = Expected::of(node, ledger, root, aggregate_id, &query);
+    let read = reader.aggregate(root, aggregate_id, &query);
+    let read = read.map_err(|error| no_reason("fold", "reading an aggregate", &error))?;
+    let same = read.as_ref().map_or(expected.dots.is_empty(), |read| expected.is(read, node.fold));
+    ensure(same, "a read equals the fold from scratch", || {
+        format!("{aggregate_id} of {root} with {query:?} is {read:?}, expected {expected:?}")
+    })?;
+    let listed = list_events(&reader, root, aggregate_id, &query, dice)?;
+    ensure(listed == expected.dots, "events are listed in fold order", || {
+        format!("{aggregate_id} of {root} with {query:?}: {listed:?} where {:?}", expected.dots)
+    })
+}
+
+/// What an independent fold comes to.
+#[derive(Debug)]
+struct Expected {
+    /// Everything that the query looks at, in fold order.
+    dots: Vec<Dot>,
+    folded: Vec<Dot>,
+    refused: u64,
+}
+
+impl Expected {
+    fn of(node: &Node, ledger: &Ledger, root: &RootName, id: &str, query: &Query) -> Self {
+        let known_at = query.known_at.unwrap_or(i64::MAX);
+        let until = (query.occurred_until.unwrap_or(i64::MAX), query.recorded_until);
+        let mut facts: Vec<&Fact> = node
+            .memory
+            .facts(ledger, root)
+            .filter(|(fact, arrived)| {
+                fact.aggregate_id == id
+                    && *arrived <= known_at
+                    && fact.occurred <= until.0
+                    && until.1.is_none_or(|until| fact.recorded.to_unix_nanos() <= until)
+            })
+            .map(|(fact, _)| fact)
+            .collect();
+        facts.sort_by_key(|fact| (fact.occurred, fact.recorded, fact.dot.origin));
+        let mut expected = Self {
+            dots: facts.iter().map(|fact| fact.dot).collect(),
+            folded: Vec::new(),
+            refused: 0,
+        };
+        let mut keys = BTreeSet::new();
+        for fact in facts {
+            if fact.key.as_ref().is_some_and(|key| !keys.insert(key)) {
+                continue;
+            }
+            if node.fold.refuses(&fact.event_type) {
+                expected.refused += 1;
+            } else {
+                expected.folded.push(fact.dot);
+            }
+        }
+        expected
+    }
+
+    fn is(&self, read: &AggregateState, fold: OrderFold) -> bool {
+        let state = fold.state(self.folded.iter().copied());
+        read.state == state.as_bytes()
+            && read.event_count == self.dots.len() as u64
+            && read.refused_count == self.refused
+    }
+}
+
+fn list_events(
+    reader: &Reader,
+    root: &RootName,
+    aggregate_id: &str,
+    query: &Query,
+    dice: &mut Dice,
+) -> Verdict<Vec<Dot>> {
+    let mut listed = Vec::new();
+    let mut after = None;
+    loop {
+        let limit = dice.count(1, 30);
+        let page = reader.aggregate_events(root, aggregate_id, after, limit, query, &mut |event| {
+            listed.push(event.dot);
+            ControlFlow::Continue(())
+        });
+        let page = page.map_err(|error| no_reason("fold", "listing events", &error))?;
+        after = page.next;
+        if after.is_none() {
+            return Ok(listed);
+        }
+    }
+}
+
+/// Most reads look at everything; the others at what was so at the time of some event.
+fn random_query(node: &Node, ledger: &Ledger, root: &RootName, dice: &mut Dice) -> Query {
+    let mut query = Query::default();
+    let count = node.memory.facts(ledger, root).count();
+    if count == 0 || dice.chance(500) {
+        return query;
+    }
+    let moment = |dice: &mut Dice| node.memory.facts(ledger, root).nth(dice.index(count));
+    if dice.chance(400) {
+        query.occurred_until = moment(dice).map(|(fact, _)| fact.occurred);
+    }
+    if dice.chance(400) {
+        query.recorded_until = moment(dice).map(|(fact, _)| fact.recorded.to_unix_nanos());
+    }
+    if dice.chance(400) {
+        query.known_at = moment(dice).map(|(_, arrived)| arrived);
+    }
+    query
+}

@@ -1,0 +1,101 @@
+//! Every event that was ever seen anywhere: the independent record that replicas are held to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use laterbase_core::event::Event;
+use laterbase_core::hlc::Hlc;
+use laterbase_core::id::{Dot, ReplicaId, RootName};
+
+use super::outcome::{Verdict, ensure};
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fact {
+    pub root: RootName,
+    pub dot: Dot,
+    pub recorded: Hlc,
+    pub occurred: i64,
+    pub aggregate_id: String,
+    pub event_type: String,
+    pub key: Option<String>,
+    /// The record, byte for byte.
+    pub record: Vec<u8>,
+}
+
+impl Fact {
+    pub(super) fn of(root: &RootName, event: &Event<'_>) -> Self {
+        let mut record = Vec::new();
+        event.record.encode(&mut record);
+        Self {
+            root: root.clone(),
+            dot: event.dot,
+            recorded: event.recorded,
+            occurred: event.record.occurred.unwrap_or_else(|| event.recorded.to_unix_nanos()),
+            aggregate_id: event.record.aggregate_id.to_owned(),
+            event_type: event.record.event_type.to_owned(),
+            key: event.record.idempotency_key.map(str::to_owned),
+            record,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    facts: Vec<Fact>,
+    by_dot: BTreeMap<(RootName, Dot), Vec<usize>>,
+    /// Ids whose history may have forked, because a run was asked to make it so.
+    doubted: BTreeSet<ReplicaId>,
+}
+
+impl Ledger {
+    pub(super) fn fact(&self, number: usize) -> &Fact {
+        &self.facts[number]
+    }
+
+    /// Takes down an event that was seen. Invariants 2 and 11: a dot names one event for ever,
+    /// and a relay passes it on byte for byte.
+    pub(super) fn learn(&mut self, fact: Fact) -> Verdict<usize> {
+        let number = self.facts.len();
+        let known = self.by_dot.entry((fact.root.clone(), fact.dot)).or_default();
+        if let Some(same) = known.iter().find(|known| self.facts[**known] == fact) {
+            return Ok(*same);
+        }
+        ensure(
+            known.is_empty() || self.doubted.contains(&fact.dot.origin),
+            "no reused dot",
+            || {
+                format!(
+                    "{} of {} was {:?} and is {fact:?}",
+                    fact.dot, fact.root, self.facts[known[0]]
+                )
+            },
+        )?;
+        known.push(number);
+        self.facts.push(fact);
+        Ok(number)
+    }
+
+    /// From now on, two events under one of this id's dots are what the run asked for.
+    pub(super) fn doubt(&mut self, origin: ReplicaId) {
+        self.doubted.insert(origin);
+    }
+
+    pub(super) fn is_doubted(&self, origin: ReplicaId) -> bool {
+        self.doubted.contains(&origin)
+    }
+
+    pub(super) fn has_doubts(&self) -> bool {
+        !self.doubted.is_empty()
+    }
+
+    /// Forgets an id's events that no disk holds any more, so that their dots are free: nobody
+    /// has seen them but who has lost them.
+    pub(super) fn forget(&mut self, origin: ReplicaId, held: &BTreeSet<usize>) {
+        self.by_dot.retain(|(_, dot), numbers| {
+            if dot.origin == origin {
+                numbers.retain(|number| held.contains(number));
+            }
+            !numbers.is_empty()
+        });
+    }
+}
