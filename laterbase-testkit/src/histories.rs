@@ -21,8 +21,10 @@ use laterbase_core::{Maintenance, Place, PreparedBatch};
 use crate::conformance::Dice;
 
 mod journal;
+mod race;
 
 use journal::Journal;
+pub use race::check_late_event_during_read;
 
 /// Wall clock of the first step, in nanoseconds since 1970.
 const START: i64 = 1_600_000_000_000_000_000;

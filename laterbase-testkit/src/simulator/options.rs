@@ -181,13 +181,13 @@ impl LifeOptions {
             wipe: maybe(dice, 6),
             backup: dice.between(5, 20),
             restore_elsewhere: maybe(dice, 8),
-            restore_in_place: maybe(dice, 8),
+            restore_in_place: maybe(dice, 15),
             clone: maybe(dice, 4),
             offline: maybe(dice, 10),
             retire: maybe(dice, 3),
             fold_change: maybe(dice, 10),
             // A run with a fork is never whole again, so most runs have none.
-            fork: if dice.chance(60) { 10 } else { 0 },
+            fork: if dice.chance(100) { 20 } else { 0 },
         }
     }
 }

@@ -21,3 +21,10 @@ fn every_read_equals_a_fold_from_scratch() {
 fn reading_twice_changes_nothing() {
     histories::check_reads_change_nothing(Arc::new(MemoryStore::new()));
 }
+
+#[test]
+fn a_snapshot_loses_the_race_against_a_late_event() {
+    for flushes in [false, true] {
+        histories::check_late_event_during_read(Arc::new(MemoryStore::new()), flushes);
+    }
+}
