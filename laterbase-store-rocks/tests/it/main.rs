@@ -2,4 +2,6 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 mod conformance;
+mod histories;
+mod laws;
 mod own;

@@ -40,7 +40,7 @@ impl Fold for Journal {
     }
 
     fn resume(&self, json: &[u8]) -> Result<Box<dyn FoldState>, FoldError> {
-        let text = std::str::from_utf8(json).map_err(|_| FoldError::from("not text"))?;
+        let text = std::str::from_utf8(json).map_err(|_not_utf8| FoldError::from("not text"))?;
         let text = text.strip_suffix(']').ok_or("not a list")?.to_owned();
         // A snapshot of another version would give a wrong answer without this being noticed.
         assert!(text.starts_with(&format!("[{}", self.version)), "a snapshot of another version");
