@@ -1,0 +1,125 @@
+//! The command line: what it takes, and what each command does.
+
+mod lines;
+mod log;
+mod output;
+mod progress;
+mod record;
+mod show;
+mod status;
+mod sync;
+mod transfer;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Parser, Subcommand};
+use laterbase_client::device::{Device, DeviceOptions};
+use laterbase_core::id::RootName;
+use laterbase_core::replica::ReplicaOptions;
+
+use output::Output;
+
+/// Records events where they happen, without asking any network, and syncs them with a server.
+///
+/// Exit status: 0 done, 1 failed, 2 used wrongly.
+#[derive(Debug, Parser)]
+#[command(name = "laterbase", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+struct Common {
+    /// The directory of the embedded store.
+    #[arg(long, global = true, value_name = "DIR", default_value = "./laterbase-data")]
+    store: PathBuf,
+    /// Print the summary as one JSON object.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Go on under a new replica id, as after restoring an old copy of the store.
+    #[arg(long, global = true)]
+    new_identity: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Append events, one JSON object a line.
+    Record(record::RecordArgs),
+    /// Push to a server what it lacks, then pull what this store lacks.
+    Sync(sync::SyncArgs),
+    /// What the store holds, and what no peer has acknowledged yet.
+    Status,
+    /// Print events, one JSON object a line.
+    Log(log::LogArgs),
+    /// Print an aggregate's state.
+    Show(show::ShowArgs),
+    /// Write events to a delta file: a backup, or a sync by hand.
+    Export(transfer::ExportArgs),
+    /// Take in the events of a delta file.
+    Import(transfer::ImportArgs),
+    /// Check everything that can be checked on disk.
+    Verify,
+}
+
+/// Runs a command and says how it ended.
+pub(crate) fn run(cli: Cli) -> ExitCode {
+    let Cli { common, command } = cli;
+    let mut output = Output::new(common.json);
+    let done = match command {
+        Command::Record(args) => record::run(&common, &args, &mut output),
+        Command::Sync(args) => sync::run(&common, args, &mut output),
+        Command::Status => status::run(&common, &mut output),
+        Command::Log(args) => log::run(&common, &args, &mut output),
+        Command::Show(args) => show::run(&common, &args, &mut output),
+        Command::Export(args) => transfer::export(&common, &args, &mut output),
+        Command::Import(args) => transfer::import(&common, &args, &mut output),
+        Command::Verify => verify::run(&common, &mut output),
+    };
+    output.conclude(done)
+}
+
+impl Common {
+    /// Opens the store, makes one if there is none, and closes it behind the work.
+    fn with_device<R>(&self, work: impl FnOnce(&Device) -> anyhow::Result<R>) -> anyhow::Result<R> {
+        let replica =
+            ReplicaOptions { new_identity: self.new_identity, ..ReplicaOptions::default() };
+        let options = DeviceOptions { replica, ..DeviceOptions::default() };
+        let device = Device::open(&self.store, options).context("cannot open the store")?;
+        let done = work(&device);
+        let closed = device.close().context("cannot close the store");
+        let done = done?;
+        closed?;
+        Ok(done)
+    }
+
+    /// The same for a command that only makes sense on a store that is there.
+    fn with_existing_device<R>(
+        &self,
+        work: impl FnOnce(&Device) -> anyhow::Result<R>,
+    ) -> anyhow::Result<R> {
+        self.check_existing()?;
+        self.with_device(work)
+    }
+
+    fn check_existing(&self) -> anyhow::Result<()> {
+        if !self.store.is_dir() {
+            bail!("there is no store at {}; recording or syncing makes one", self.store.display());
+        }
+        Ok(())
+    }
+}
+
+/// Fails unless the store holds events of a root.
+fn check_root(device: &Device, root: &RootName) -> anyhow::Result<()> {
+    if device.reader().version_vector(root).is_empty() {
+        bail!("the store holds no events of {root}");
+    }
+    Ok(())
+}

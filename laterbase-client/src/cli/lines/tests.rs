@@ -1,0 +1,19 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+
+#[test]
+fn blank_lines_are_skipped_and_counted() {
+    let mut lines = Lines::new(&b"one\n\n  \r\ntwo"[..]);
+    assert_eq!(lines.next().unwrap(), Some(Line { number: 1, text: b"one", input_bytes: 4 }));
+    assert_eq!(lines.next().unwrap(), Some(Line { number: 4, text: b"two", input_bytes: 8 }));
+    assert_eq!(lines.next().unwrap(), None);
+}
+
+#[test]
+fn an_endless_line_is_refused_before_it_fills_the_memory() {
+    let mut lines = Lines::new(io::BufReader::new(io::repeat(b'x')));
+    assert!(matches!(lines.next(), Err(LineError::TooLong)));
+    assert_eq!(lines.number(), 1);
+    assert!(lines.text.capacity() <= 2 * LINE_BYTES_MAX + 2);
+}

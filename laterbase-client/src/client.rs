@@ -1,0 +1,216 @@
+//! A server's routes as typed calls.
+
+mod error;
+mod exchange;
+mod server_url;
+mod traffic;
+mod wire;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::ETAG;
+use laterbase_core::id::RootName;
+use laterbase_core::limits::BATCH_BYTES_MAX;
+use laterbase_core::version_vector::VersionVector;
+use serde::de::DeserializeOwned;
+
+use crate::transport::Transport;
+use exchange::{Call, Exchange, Reply};
+
+pub use error::{ClientError, Problem};
+pub use server_url::ServerUrl;
+pub use traffic::Traffic;
+pub use wire::{
+    Aggregate, AggregateEntry, AggregatePage, FeedPage, HistoryPage, NewEvent, ReceivedEvent,
+    ServerRoot, ServerStatus, Written,
+};
+
+/// The media type of binary deltas.
+pub const DELTA_MEDIA_TYPE: &str = "application/vnd.laterbase.delta";
+
+const NDJSON_MEDIA_TYPE: &str = "application/x-ndjson";
+const EVENT_COUNT_HEADER: &str = "laterbase-event-count";
+
+/// Calls one server. Makes each call once; whether to try again is the caller's to say.
+#[derive(Debug)]
+pub struct Client<T> {
+    exchange: Exchange<T>,
+}
+
+impl<T: Transport> Client<T> {
+    /// A client of the server at `server`.
+    pub fn new(server: ServerUrl, transport: T) -> Self {
+        Self { exchange: Exchange::new(server, transport) }
+    }
+
+    /// The server's base URL.
+    pub const fn server(&self) -> &ServerUrl {
+        self.exchange.server()
+    }
+
+    /// What has gone over the wire so far.
+    pub fn traffic(&self) -> Traffic {
+        self.exchange.traffic()
+    }
+
+    /// Asks who the server is and what it holds.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn status(&self) -> Result<ServerStatus, ClientError> {
+        let reply = self.exchange.call(Call::get(&[], &[])).await?;
+        decode::<wire::StatusDocument>(&reply)?.check()
+    }
+
+    /// Writes events as one atomic batch.
+    ///
+    /// A lost answer leaves it open whether they were stored: give them idempotency keys to be
+    /// able to write them again.
+    ///
+    /// # Errors
+    /// [`ClientError::Problem`] with the index of the event that the server does not take.
+    pub async fn write(
+        &self,
+        root: &RootName,
+        events: &[NewEvent],
+    ) -> Result<Written, ClientError> {
+        let mut body = Vec::new();
+        for event in events {
+            serde_json::to_writer(&mut body, event)
+                .map_err(|source| ClientError::Encode { source })?;
+            body.push(b'\n');
+        }
+        let segments = ["e", root.as_str()];
+        let call = Call::post(&segments, NDJSON_MEDIA_TYPE, body.into());
+        decode(&self.exchange.call(call).await?)
+    }
+
+    /// Reads a page of the events that a reader which holds `vv` lacks, in feed order.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn feed(
+        &self,
+        root: &RootName,
+        vv: &VersionVector,
+        limit: usize,
+    ) -> Result<FeedPage, ClientError> {
+        let query = page_query(vv, limit);
+        decode(&self.exchange.call(Call::get(&["e", root.as_str()], &query)).await?)
+    }
+
+    /// Reads an aggregate's state. `None` if the server knows no event of it.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn aggregate(
+        &self,
+        root: &RootName,
+        id: &str,
+    ) -> Result<Option<Aggregate>, ClientError> {
+        let reply = match self.exchange.call(Call::get(&["a", root.as_str(), id], &[])).await {
+            Ok(reply) => reply,
+            Err(ClientError::Problem(problem)) if problem.status == StatusCode::NOT_FOUND => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let etag = header(&reply, ETAG.as_str())?.to_owned();
+        let event_count = header(&reply, EVENT_COUNT_HEADER)?.parse().map_err(|_not_a_number| {
+            ClientError::protocol(format!("{EVENT_COUNT_HEADER} is not a number"))
+        })?;
+        Ok(Some(Aggregate { state: decode(&reply)?, etag, event_count }))
+    }
+
+    /// Reads a page of an aggregate's events in the order in which they happened, those after the
+    /// place that the page before named.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn history(
+        &self,
+        root: &RootName,
+        id: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<HistoryPage, ClientError> {
+        let query = cursor_query(after, limit);
+        let segments = ["a", root.as_str(), id, "events"];
+        decode(&self.exchange.call(Call::get(&segments, &query)).await?)
+    }
+
+    /// Reads a page of aggregates, those after the place that the page before named.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn aggregates(
+        &self,
+        root: &RootName,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<AggregatePage, ClientError> {
+        let query = cursor_query(after, limit);
+        decode(&self.exchange.call(Call::get(&["a", root.as_str()], &query)).await?)
+    }
+
+    /// Sends a delta and returns what the server durably holds of the root then.
+    ///
+    /// # Errors
+    /// [`ClientError::Problem`] with the server's vv, if the delta would leave a hole there.
+    pub async fn push_delta(
+        &self,
+        root: &RootName,
+        page: Bytes,
+    ) -> Result<VersionVector, ClientError> {
+        let segments = ["e", root.as_str()];
+        let reply = self.exchange.call(Call::post(&segments, DELTA_MEDIA_TYPE, page)).await?;
+        Ok(decode::<wire::HeldDocument>(&reply)?.vv)
+    }
+
+    /// Fetches a delta of at most `limit` events that a replica which holds `vv` lacks.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn pull_delta(
+        &self,
+        root: &RootName,
+        vv: &VersionVector,
+        limit: usize,
+    ) -> Result<Bytes, ClientError> {
+        let query = page_query(vv, limit);
+        let segments = ["e", root.as_str()];
+        let call = Call::get(&segments, &query).accept(DELTA_MEDIA_TYPE);
+        let body = self.exchange.call(call).await?.body;
+        if body.len() > BATCH_BYTES_MAX {
+            return Err(ClientError::protocol("the delta is longer than a page may be"));
+        }
+        Ok(body)
+    }
+}
+
+fn page_query(vv: &VersionVector, limit: usize) -> Vec<(&'static str, String)> {
+    let mut query = Vec::new();
+    if !vv.is_empty() {
+        query.push(("vv", vv.to_string()));
+    }
+    query.push(("limit", limit.to_string()));
+    query
+}
+
+fn cursor_query(after: Option<&str>, limit: usize) -> Vec<(&'static str, String)> {
+    let mut query = vec![("limit", limit.to_string())];
+    query.extend(after.map(|after| ("after", after.to_owned())));
+    query
+}
+
+fn decode<D: DeserializeOwned>(reply: &Reply) -> Result<D, ClientError> {
+    serde_json::from_slice(&reply.body).map_err(|error| ClientError::protocol(error.to_string()))
+}
+
+fn header<'a>(reply: &'a Reply, name: &str) -> Result<&'a str, ClientError> {
+    reply
+        .headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .ok_or_else(|| ClientError::protocol(format!("the header {name} is missing")))
+}

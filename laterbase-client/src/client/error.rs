@@ -1,0 +1,138 @@
+//! Why a call to a server failed.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::StatusCode;
+use laterbase_core::version_vector::VersionVector;
+use serde::Deserialize;
+
+use crate::transport::TransportError;
+
+/// Why a call to a server failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The server's URL, or one made from it, cannot be used. Nothing was sent.
+    #[error("not a server's address: {detail}")]
+    Address {
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// What was to be sent cannot be put as JSON. Nothing was sent.
+    #[error("cannot be put as JSON")]
+    Encode {
+        /// The encoder's error.
+        source: serde_json::Error,
+    },
+    /// The server answered with an error. Nothing of the request was stored, unless the status is
+    /// 500 or above.
+    #[error("the server refused: {0}")]
+    Problem(Box<Problem>),
+    /// No whole response came back. The server may have done what was asked.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The answer is not what a Laterbase server says. The server may have done what was asked.
+    #[error("the server's answer makes no sense: {detail}")]
+    Protocol {
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+impl ClientError {
+    pub(crate) fn protocol(detail: impl Into<String>) -> Self {
+        Self::Protocol { detail: detail.into() }
+    }
+
+    /// The problem, if it is one.
+    pub fn problem(&self) -> Option<&Problem> {
+        match self {
+            Self::Problem(problem) => Some(problem),
+            _ => None,
+        }
+    }
+
+    /// Whether the same call may well succeed a little later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Transport(_) | Self::Protocol { .. } => true,
+            Self::Problem(problem) => matches!(problem.status.as_u16(), 429 | 502 | 503 | 504),
+            Self::Address { .. } | Self::Encode { .. } => false,
+        }
+    }
+
+    /// How long the server asked to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.problem().and_then(|problem| problem.retry_after)
+    }
+}
+
+/// An error as the server put it (RFC 9457, problem details).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// A URI reference that names the kind of problem.
+    pub kind: String,
+    /// The kind in words.
+    pub title: String,
+    /// What is wrong this time.
+    pub detail: Option<String>,
+    /// Which event of the batch it is about, from 0.
+    pub index: Option<u64>,
+    /// Which field it is about.
+    pub field: Option<String>,
+    /// What the server holds, if a delta did not fit onto it.
+    pub vv: Option<VersionVector>,
+    /// How long to wait before the next try.
+    pub retry_after: Option<Duration>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ProblemDocument {
+    r#type: Option<String>,
+    title: Option<String>,
+    detail: Option<String>,
+    index: Option<u64>,
+    field: Option<String>,
+    vv: Option<String>,
+}
+
+impl Problem {
+    /// Reads a problem document; what is no document still gives status and title.
+    pub(super) fn read(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Self {
+        let document: ProblemDocument = serde_json::from_slice(body).unwrap_or_default();
+        let reason = status.canonical_reason().unwrap_or("unknown status");
+        Self {
+            status,
+            kind: document.r#type.unwrap_or_else(|| "about:blank".to_owned()),
+            title: document.title.unwrap_or_else(|| reason.to_owned()),
+            detail: document.detail,
+            index: document.index,
+            field: document.field,
+            vv: document.vv.and_then(|text| text.parse().ok()),
+            retry_after,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.status.as_u16(), self.title)?;
+        if let Some(detail) = &self.detail {
+            write!(f, ": {detail}")?;
+        }
+        if let Some(index) = self.index {
+            write!(f, " (event {index} of the batch, counted from 0)")?;
+        }
+        if let Some(field) = &self.field {
+            write!(f, " (field {field})")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

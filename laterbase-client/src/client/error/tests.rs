@@ -1,0 +1,34 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+
+#[test]
+fn a_problem_document_is_read_field_by_field() {
+    let mut vv = VersionVector::new();
+    vv.set(laterbase_core::id::ReplicaId::from_bytes([3; 16]), 9);
+    let body = format!(
+        r#"{{"type":"/problems/hole","title":"Hole","status":409,"detail":"seq 4 is missing",
+            "index":2,"field":"data","vv":"{vv}","other":[1]}}"#
+    );
+    let problem = Problem::read(StatusCode::CONFLICT, None, body.as_bytes());
+    assert_eq!(problem.kind, "/problems/hole");
+    assert_eq!(problem.vv, Some(vv));
+    assert_eq!(
+        problem.to_string(),
+        "409 Hole: seq 4 is missing (event 2 of the batch, counted from 0) (field data)"
+    );
+}
+
+#[test]
+fn an_error_page_that_is_no_document_still_has_a_title() {
+    let problem = Problem::read(StatusCode::BAD_GATEWAY, None, b"<html>");
+    assert_eq!(problem.to_string(), "502 Bad Gateway");
+    assert!(ClientError::Problem(Box::new(problem)).is_transient());
+}
+
+#[test]
+fn what_the_caller_did_wrong_is_not_tried_again() {
+    let problem = Problem::read(StatusCode::UNPROCESSABLE_ENTITY, None, b"{}");
+    assert!(!ClientError::Problem(Box::new(problem)).is_transient());
+    assert!(!ClientError::Address { detail: String::new() }.is_transient());
+}

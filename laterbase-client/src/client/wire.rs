@@ -1,0 +1,195 @@
+//! The JSON that a server says and takes, as types.
+
+use std::collections::BTreeMap;
+
+use laterbase_core::id::{Dot, ReplicaId, RootName};
+use laterbase_core::version_vector::VersionVector;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+use super::error::ClientError;
+
+/// What a server says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerStatus {
+    /// Its replica id.
+    pub replica: ReplicaId,
+    /// The storage engine it runs on.
+    pub engine: String,
+    /// The roots that it holds events of.
+    pub roots: BTreeMap<RootName, ServerRoot>,
+}
+
+/// What a server says of a root.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ServerRoot {
+    /// How many events it holds.
+    pub events: u64,
+    /// Of how many aggregates.
+    pub aggregates: u64,
+    /// Equal on two replicas exactly when they hold the same events.
+    pub digest: String,
+    /// Which events it holds.
+    #[serde(deserialize_with = "from_text")]
+    pub vv: VersionVector,
+}
+
+#[derive(Deserialize)]
+pub(super) struct StatusDocument {
+    #[serde(deserialize_with = "from_text")]
+    replica: ReplicaId,
+    engine: String,
+    roots: BTreeMap<String, ServerRoot>,
+}
+
+impl StatusDocument {
+    pub(super) fn check(self) -> Result<ServerStatus, ClientError> {
+        let named = |(name, root): (String, ServerRoot)| match RootName::new(&name) {
+            Ok(name) => Ok((name, root)),
+            Err(_bad_name) => Err(ClientError::protocol(format!("{name:?} is no root's name"))),
+        };
+        let roots = self.roots.into_iter().map(named).collect::<Result<_, _>>()?;
+        Ok(ServerStatus { replica: self.replica, engine: self.engine, roots })
+    }
+}
+
+/// An event to be written. Exactly one of the two kinds of data is set.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct NewEvent {
+    /// Which entity it is about, 1 to 255 bytes.
+    pub aggregate_id: String,
+    /// What kind of event, 1 to 255 bytes.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// Schema version of the data; the server takes 1 if nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+    /// When it happened, in RFC 3339; the server takes the moment it records the event if nothing
+    /// is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub occurred_at: Option<String>,
+    /// The data as JSON text, kept byte for byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<Box<RawValue>>,
+    /// The data as any bytes, in base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_base64: Option<String>,
+    /// Makes a replay of the same write recognisable, 1 to 255 bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+}
+
+/// An event as a server gives it out.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ReceivedEvent {
+    /// Its id.
+    #[serde(deserialize_with = "from_text")]
+    pub id: Dot,
+    /// Which entity it is about.
+    pub aggregate_id: String,
+    /// What kind of event.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// Schema version of the data.
+    pub version: u32,
+    /// When it happened, in RFC 3339.
+    pub occurred_at: String,
+    /// When its origin recorded it, in RFC 3339.
+    pub recorded_at: String,
+    /// The same as a hybrid logical clock's stamp, whose text order is clock order.
+    pub hlc: String,
+    /// The data, if its writer sent JSON: the same text, byte for byte.
+    #[serde(default)]
+    pub data: Option<Box<RawValue>>,
+    /// The data, if its writer sent other bytes, in base64.
+    #[serde(default)]
+    pub data_base64: Option<String>,
+    /// The key under which it was written.
+    #[serde(default)]
+    pub idempotency_key: Option<String>,
+}
+
+/// What a server says to a write.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Written {
+    /// The events' ids, in the order in which they were sent.
+    #[serde(deserialize_with = "from_texts")]
+    pub ids: Vec<Dot>,
+    /// What the server holds of the root now.
+    #[serde(deserialize_with = "from_text")]
+    pub vv: VersionVector,
+}
+
+/// A page of a root's events, in feed order.
+#[derive(Clone, Debug, Deserialize)]
+pub struct FeedPage {
+    /// The events that the caller lacked.
+    pub events: Vec<ReceivedEvent>,
+    /// What the caller holds once it has taken this page in.
+    #[serde(deserialize_with = "from_text")]
+    pub vv: VersionVector,
+    /// Whether there is another page.
+    pub more: bool,
+}
+
+/// A page of one aggregate's events, in fold order.
+#[derive(Clone, Debug, Deserialize)]
+pub struct HistoryPage {
+    /// The events.
+    pub events: Vec<ReceivedEvent>,
+    /// What to ask the next page with; nothing if this is the last one.
+    pub next: Option<String>,
+}
+
+/// A page of a root's aggregates, in the order of their ids.
+#[derive(Clone, Debug, Deserialize)]
+pub struct AggregatePage {
+    /// The aggregates.
+    pub aggregates: Vec<AggregateEntry>,
+    /// What to ask the next page with; nothing if this is the last one.
+    pub next: Option<String>,
+}
+
+/// One aggregate of a page.
+#[derive(Clone, Debug, Deserialize)]
+pub struct AggregateEntry {
+    /// Its id.
+    pub id: String,
+    /// Its state, if it could be folded.
+    #[serde(default)]
+    pub state: Option<Box<RawValue>>,
+    /// Equal on two replicas exactly when they know the same events of it.
+    #[serde(default)]
+    pub etag: Option<String>,
+}
+
+/// One aggregate's state.
+#[derive(Clone, Debug)]
+pub struct Aggregate {
+    /// The state, as JSON.
+    pub state: Box<RawValue>,
+    /// Equal on two replicas exactly when they know the same events of it.
+    pub etag: String,
+    /// How many events it was folded from.
+    pub event_count: u64,
+}
+
+/// What a server holds after a delta.
+#[derive(Deserialize)]
+pub(super) struct HeldDocument {
+    #[serde(deserialize_with = "from_text")]
+    pub(super) vv: VersionVector,
+}
+
+fn from_text<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: std::str::FromStr<Err: std::fmt::Display>,
+{
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
+
+fn from_texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Dot>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
+}

@@ -1,0 +1,237 @@
+//! A replica on a device: where events are recorded, without asking any network.
+
+mod upkeep;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use laterbase_core::PreparedBatch;
+use laterbase_core::delta::Delta;
+use laterbase_core::fold::{Folds, MergePatch};
+use laterbase_core::id::{ReplicaId, RootName};
+use laterbase_core::reader::Reader;
+use laterbase_core::replica::{
+    Appended, Merged, OpenError as ReplicaOpenError, Random, Replica, ReplicaOptions, WriteError,
+};
+use laterbase_core::store::{Store, StoreError};
+use laterbase_directory::environment::{random_bytes_16, wall_clock_nanos};
+use laterbase_store_lmdb::{LmdbOptions, LmdbStore, OpenError};
+
+use upkeep::Upkeep;
+
+pub use upkeep::UpkeepMode;
+
+/// Reads the wall clock, in nanoseconds since 1970 UTC.
+pub type WallClock = Box<dyn Fn() -> i64 + Send + Sync>;
+
+/// How a device behaves, and where it has time and randomness from.
+pub struct DeviceOptions {
+    /// What aggregates are read by. The default folds every root as a JSON merge patch.
+    pub folds: Folds,
+    /// The replica's own options. [`Device::open`] sets `home`.
+    pub replica: ReplicaOptions,
+    /// Where [`Device::open`] keeps the events.
+    pub lmdb: LmdbOptions,
+    /// Who brings the derived tables up to date.
+    pub upkeep: UpkeepMode,
+    /// The default is the system's.
+    pub wall_clock: WallClock,
+    /// The default is the system's.
+    pub random: Random,
+}
+
+impl Default for DeviceOptions {
+    fn default() -> Self {
+        Self {
+            folds: Folds::new().fallback(Arc::new(MergePatch)),
+            replica: ReplicaOptions::default(),
+            lmdb: LmdbOptions::default(),
+            upkeep: UpkeepMode::default(),
+            wall_clock: Box::new(wall_clock_nanos),
+            random: Box::new(random_bytes_16),
+        }
+    }
+}
+
+impl fmt::Debug for DeviceOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceOptions")
+            .field("folds", &self.folds)
+            .field("replica", &self.replica)
+            .field("lmdb", &self.lmdb)
+            .field("upkeep", &self.upkeep)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A store that can write, with its clock and its background work.
+///
+/// Writes wait for each other; reads wait for nobody. Every method blocks its thread for as long
+/// as the disk takes.
+pub struct Device {
+    writer: Mutex<Replica>,
+    reader: Reader,
+    upkeep: Upkeep,
+    wall_clock: WallClock,
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Device").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+impl Device {
+    /// Opens the LMDB store in the directory `path`, and makes one if there is none.
+    ///
+    /// # Errors
+    /// [`DeviceError`]; what the directory holds is as it was.
+    pub fn open(path: &Path, mut options: DeviceOptions) -> Result<Self, DeviceError> {
+        let store = LmdbStore::open(path, options.lmdb)?;
+        options.replica.home = store.home()?;
+        Self::over(Arc::new(store), options)
+    }
+
+    /// Opens the replica that a store of any engine holds, and makes one if there is none.
+    ///
+    /// # Errors
+    /// [`DeviceError`]; the events in the store are as they were.
+    pub fn over(store: Arc<dyn Store>, options: DeviceOptions) -> Result<Self, DeviceError> {
+        let DeviceOptions { folds, replica, upkeep, wall_clock, random, .. } = options;
+        let replica = Replica::open(store, Arc::new(folds), replica, wall_clock(), random)?;
+        let reader = replica.reader();
+        let upkeep = Upkeep::start(replica.maintenance(), upkeep)
+            .map_err(|source| DeviceError::Thread { source })?;
+        Ok(Self { writer: Mutex::new(replica), reader, upkeep, wall_clock })
+    }
+
+    /// The id that new events get.
+    pub fn id(&self) -> ReplicaId {
+        self.reader.replica_id()
+    }
+
+    /// Reads from the device. Cheap to clone, for any thread.
+    pub const fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// An empty batch for a root, to be filled and handed to [`Self::record`].
+    pub fn batch(&self, root: &RootName) -> PreparedBatch {
+        PreparedBatch::new(root.clone(), Arc::clone(self.reader.folds()))
+    }
+
+    /// Writes a batch. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`WriteError`]; nothing of the batch is stored.
+    pub fn record(&self, batch: &PreparedBatch) -> Result<Appended, WriteError> {
+        self.write(|replica, now_nanos| replica.stage_append(batch, now_nanos))
+    }
+
+    /// Writes several batches, of different roots for example, as one: all of them or nothing.
+    /// Gives the number of events that were new; those replayed by their idempotency key are not.
+    ///
+    /// # Errors
+    /// [`TogetherError`]; nothing of any batch is stored.
+    pub fn record_together(&self, batches: &[PreparedBatch]) -> Result<u64, TogetherError> {
+        let mut failed = None;
+        let stage = |replica: &mut Replica, now_nanos| {
+            let id = replica.id();
+            let mut last_seqs = BTreeMap::new();
+            for (index, batch) in batches.iter().enumerate() {
+                failed = Some(index);
+                let appended = replica.stage_append(batch, now_nanos)?;
+                let own = appended.dots.iter().filter(|dot| dot.origin == id).map(|dot| dot.seq);
+                let last_seq = last_seqs.entry(batch.root()).or_insert(0);
+                *last_seq = own.fold(*last_seq, u64::max);
+            }
+            failed = None;
+            // The reader still sees what was there before; own seqs have no holes.
+            let held = |root| self.reader.version_vector(root).get(&id);
+            Ok(last_seqs.into_iter().map(|(root, last)| last.saturating_sub(held(root))).sum())
+        };
+        self.write(stage).map_err(|source| TogetherError { batch: failed, source })
+    }
+
+    /// Merges a delta page. Its new events are on disk when this returns.
+    ///
+    /// # Errors
+    /// [`WriteError`]; nothing of the page is stored.
+    pub fn merge(&self, page: &[u8]) -> Result<Merged, WriteError> {
+        let delta = Delta::decode(page)?;
+        self.write(|replica, now_nanos| replica.stage_merge(&delta, now_nanos))
+    }
+
+    /// Stages something and commits it, together with nothing else.
+    pub(crate) fn write<R>(
+        &self,
+        stage: impl FnOnce(&mut Replica, i64) -> Result<R, WriteError>,
+    ) -> Result<R, WriteError> {
+        let mut replica = self.writer();
+        match stage(&mut replica, (self.wall_clock)()) {
+            Ok(staged) => {
+                replica.commit()?;
+                drop(replica);
+                self.upkeep.wake();
+                Ok(staged)
+            }
+            Err(error) => {
+                replica.abandon();
+                Err(error)
+            }
+        }
+    }
+
+    /// Brings the derived tables up to date and marks a clean stop. A device that is dropped
+    /// instead loses nothing either; the next one to open its store has a little more to do.
+    ///
+    /// # Errors
+    /// [`StoreError`]; every event is safe all the same.
+    pub fn close(self) -> Result<(), StoreError> {
+        self.upkeep.stop();
+        self.writer.into_inner().unwrap_or_else(PoisonError::into_inner).close()
+    }
+
+    /// A panic while the lock was held left at most something staged, which is dropped here.
+    fn writer(&self) -> MutexGuard<'_, Replica> {
+        self.writer.lock().unwrap_or_else(|poisoned| {
+            self.writer.clear_poison();
+            let mut replica = poisoned.into_inner();
+            replica.abandon();
+            replica
+        })
+    }
+}
+
+/// Why a device could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// The store's directory or engine.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The replica in the store.
+    #[error(transparent)]
+    Replica(#[from] ReplicaOpenError),
+    /// The thread for the background work could not be started.
+    #[error("could not start a thread")]
+    Thread {
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Why several batches were not written.
+#[derive(Debug, thiserror::Error)]
+#[error("{source}")]
+pub struct TogetherError {
+    /// Which batch is at fault, from 0; `None` if it is the commit of them all.
+    pub batch: Option<usize>,
+    /// What is wrong.
+    pub source: WriteError,
+}
+
+#[cfg(test)]
+mod tests;

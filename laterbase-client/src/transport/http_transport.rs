@@ -1,0 +1,56 @@
+//! Requests over the network, through `reqwest`.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use reqwest::redirect;
+
+use super::{ResponseBody, Transport, TransportError};
+
+const CONNECT_SECONDS_MAX: u64 = 10;
+
+/// HTTP/1.1 over TCP, with TLS for `https` URLs. Connections are kept and used again.
+#[derive(Clone, Debug)]
+pub struct HttpTransport {
+    client: reqwest::Client,
+}
+
+impl HttpTransport {
+    /// Makes a transport that takes its trust anchors from the operating system and its proxies
+    /// from the environment.
+    ///
+    /// # Errors
+    /// [`TransportError::Connect`] if the system's TLS set-up cannot be loaded.
+    pub fn new() -> Result<Self, TransportError> {
+        // An error says that the process has chosen a provider already, and that one is kept.
+        let _chosen = rustls::crypto::ring::default_provider().install_default();
+        reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
+            .redirect(redirect::Policy::none())
+            .tcp_nodelay(true)
+            .build()
+            .map(|client| Self { client })
+            .map_err(|error| TransportError::Connect { source: error.into() })
+    }
+}
+
+impl Transport for HttpTransport {
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+    ) -> Result<Response<ResponseBody>, TransportError> {
+        let request = reqwest::Request::try_from(request).map_err(classify)?;
+        let response = self.client.execute(request).await.map_err(classify)?;
+        Ok(Response::from(response).map(|body| body.map_err(classify).boxed_unsync()))
+    }
+}
+
+fn classify(error: reqwest::Error) -> TransportError {
+    if error.is_connect() || error.is_builder() {
+        TransportError::Connect { source: error.without_url().into() }
+    } else {
+        TransportError::Broken { source: error.without_url().into() }
+    }
+}
