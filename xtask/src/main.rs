@@ -1,0 +1,46 @@
+//! The one task runner of the project; `cargo xtask --help` lists what it does.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to people")]
+
+mod command;
+mod demo;
+mod rocksdb;
+mod sim;
+mod test;
+mod tidy;
+mod toolchain;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// What can be asked for. A new task is one variant here and one arm in `main`.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", about = "Everything the project does with itself")]
+enum Task {
+    /// Runs the whole gate: format, tidy, RocksDB, clippy, docs, all tests. The forge runs the same.
+    #[command(visible_alias = "ci")]
+    Test(test::Options),
+    /// Plays runs of the simulator: one seed, or many on all cores.
+    Sim(sim::Options),
+    /// Checks the house rules that no compiler checks.
+    Tidy,
+    /// Shows a server and three field devices that record offline, are cut off and converge.
+    Demo(demo::Options),
+}
+
+fn main() -> ExitCode {
+    let done = match Task::parse() {
+        Task::Test(options) => return test::run(&options),
+        Task::Sim(options) => return sim::run(&options),
+        Task::Tidy => tidy::run(),
+        Task::Demo(options) => demo::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
