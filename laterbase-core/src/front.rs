@@ -7,6 +7,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::keys;
 use crate::store::Table;
 
 /// Layers up to this many entries are merged when the next one comes.
@@ -89,6 +90,16 @@ impl Layer {
     pub(crate) fn has_prefix(&self, table: Table, prefix: &[u8]) -> bool {
         let prefix = tagged(table, prefix);
         self.pushed.iter().any(|slot| self.key(slot).starts_with(&prefix))
+    }
+
+    /// The aggregates' prefixes of the fold index entries, with the positions, as pushed.
+    pub(crate) fn touched(&self) -> impl Iterator<Item = (&[u8], u64)> {
+        self.pushed.iter().filter_map(|slot| match self.key(slot) {
+            [first, key @ ..] if *first == tag(Table::FoldIndex) => {
+                Some((keys::index_prefix(key)?, slot.position))
+            }
+            _ => None,
+        })
     }
 
     fn sorted(&self) -> &[Slot] {

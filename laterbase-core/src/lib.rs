@@ -25,6 +25,7 @@ pub mod version_vector;
 
 mod entry;
 mod front;
+mod hot;
 mod keys;
 mod maintenance;
 mod prepared;

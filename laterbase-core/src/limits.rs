@@ -45,6 +45,9 @@ pub const DRIFT_NANOS_MAX_DEFAULT: i64 = 500 * 1_000_000;
 /// Events that the in-memory front of the derived tables gathers before they are flushed.
 pub const FRONT_EVENTS_FLUSH: usize = 64 * 1024;
 
+/// Bytes of lately read aggregates that a replica keeps in memory, by default.
+pub const HOT_BYTES_MAX_DEFAULT: usize = 16 * 1024 * 1024;
+
 const ESCAPED_NAME_BYTES_MAX: usize = 2 * NAME_BYTES_MAX + 2;
 const _: () = assert!(4 + 2 * ESCAPED_NAME_BYTES_MAX + 32 <= KEY_BYTES_MAX);
 const _: () =

@@ -13,7 +13,9 @@ use crate::delta::Delta;
 use crate::fold::Folds;
 use crate::hlc::{Clock, HlcError};
 use crate::id::{Dot, ReplicaId, RootName};
-use crate::limits::{DRIFT_NANOS_MAX_DEFAULT, FRONT_EVENTS_FLUSH, FUTURE_NANOS_MAX_DEFAULT};
+use crate::limits::{
+    DRIFT_NANOS_MAX_DEFAULT, FRONT_EVENTS_FLUSH, FUTURE_NANOS_MAX_DEFAULT, HOT_BYTES_MAX_DEFAULT,
+};
 use crate::maintenance::Maintenance;
 use crate::prepared::PreparedBatch;
 use crate::reader::Reader;
@@ -40,6 +42,8 @@ pub struct ReplicaOptions {
     pub drift_nanos_max: i64,
     /// Events that the front of the derived tables gathers before they are flushed.
     pub front_events_flush: usize,
+    /// About how many bytes of lately read aggregates are kept in memory; 0 for none.
+    pub hot_bytes_max: usize,
     /// Where the store lives, as a hash: a store that finds itself elsewhere is a copy, and
     /// takes a new replica id.
     pub home: [u8; 32],
@@ -53,6 +57,7 @@ impl Default for ReplicaOptions {
             future_nanos_max: FUTURE_NANOS_MAX_DEFAULT,
             drift_nanos_max: DRIFT_NANOS_MAX_DEFAULT,
             front_events_flush: FRONT_EVENTS_FLUSH,
+            hot_bytes_max: HOT_BYTES_MAX_DEFAULT,
             home: [0; 32],
             new_identity: false,
         }
@@ -183,7 +188,7 @@ impl Replica {
         self.shared.store.commit(&committed.batch)?;
         // Invariant 6: durable first, visible after.
         self.last_run = committed.last_run;
-        let unflushed = committed.publish(&mut self.shared.state_mut());
+        let unflushed = committed.publish(&self.shared);
         if unflushed > self.options.front_events_flush.saturating_mul(4) {
             // Whoever runs the maintenance does not keep up: memory stays bounded all the same.
             // A failure is met again, and reported, by whoever runs it.
@@ -267,8 +272,8 @@ pub enum WriteError {
     KeyConflict {
         /// Which event of the batch, from 0.
         index: usize,
-        /// The event that has the key.
-        holder: Dot,
+        /// The event that has the key; `None` if it is an earlier one of the same batch.
+        holder: Option<Dot>,
     },
     /// The writer's view is out of date: the batch's precondition does not hold.
     #[error("the aggregate is not as the writer expects")]

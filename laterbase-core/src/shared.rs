@@ -7,6 +7,7 @@ use crate::chain::ChainHash;
 use crate::fold::Folds;
 use crate::front::Front;
 use crate::hlc::Hlc;
+use crate::hot::HotStates;
 use crate::id::{ReplicaId, RootName};
 use crate::snapshot::CandidateQueue;
 use crate::store::Store;
@@ -121,6 +122,8 @@ impl State {
 pub(crate) struct Shared {
     pub store: Arc<dyn Store>,
     pub folds: Arc<Folds>,
+    /// Aggregates that were read lately.
+    pub hot: HotStates,
     /// Snapshots that reads have left.
     pub candidates: CandidateQueue,
     state: RwLock<State>,
@@ -129,10 +132,16 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(store: Arc<dyn Store>, folds: Arc<Folds>, state: State) -> Self {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        folds: Arc<Folds>,
+        state: State,
+        hot_bytes_max: usize,
+    ) -> Self {
         Self {
             store,
             folds,
+            hot: HotStates::new(hot_bytes_max),
             candidates: CandidateQueue::default(),
             state: RwLock::new(state),
             sweep: Mutex::new(Some(Vec::new())),

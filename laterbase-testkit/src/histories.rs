@@ -59,6 +59,7 @@ struct History {
     dice: Dice,
     now: i64,
     fold_version: u32,
+    hot_bytes_max: usize,
     replica: Option<Replica>,
     maintenance: Maintenance,
     reader: Reader,
@@ -68,12 +69,16 @@ struct History {
 
 impl History {
     fn start(open: &mut dyn FnMut() -> Arc<dyn Store>, seed: u64) -> Self {
-        let replica = open_replica(open(), 1, 1);
-        let others = (2..4).map(|id| open_replica(Arc::new(MemoryStore::new()), id, 1)).collect();
+        // Half of the runs answer from memory what they can, the other half never.
+        let hot_bytes_max = if seed.is_multiple_of(2) { 1 << 20 } else { 0 };
+        let replica = open_replica(open(), 1, 1, hot_bytes_max);
+        let others =
+            (2..4).map(|id| open_replica(Arc::new(MemoryStore::new()), id, 1, 0)).collect();
         Self {
             dice: Dice::new(seed),
             now: START,
             fold_version: 1,
+            hot_bytes_max,
             maintenance: replica.maintenance(),
             reader: replica.reader(),
             replica: Some(replica),
@@ -142,14 +147,14 @@ impl History {
     fn reopen(&mut self, open: &mut dyn FnMut() -> Arc<dyn Store>) {
         let replica = self.replica.take().expect("the replica is open between steps");
         // Readers and maintenance hold the store too: swap them for a stand-in's.
-        let stand_in = open_replica(Arc::new(MemoryStore::new()), 9, 1);
+        let stand_in = open_replica(Arc::new(MemoryStore::new()), 9, 1, 0);
         (self.maintenance, self.reader) = (stand_in.maintenance(), stand_in.reader());
         if self.dice.below(2) == 0 {
             replica.close().expect("a clean stop");
         } else {
             drop(replica);
         }
-        let replica = open_replica(open(), 1, self.fold_version);
+        let replica = open_replica(open(), 1, self.fold_version, self.hot_bytes_max);
         (self.maintenance, self.reader) = (replica.maintenance(), replica.reader());
         self.replica = Some(replica);
     }
@@ -254,8 +259,9 @@ fn folds(version: u32) -> Arc<Folds> {
     Arc::new(Folds::new().fallback(Arc::new(Journal { version })))
 }
 
-fn open_replica(store: Arc<dyn Store>, id: u8, fold_version: u32) -> Replica {
-    let options = ReplicaOptions { front_events_flush: 20, ..ReplicaOptions::default() };
+fn open_replica(store: Arc<dyn Store>, id: u8, fold_version: u32, hot_bytes_max: usize) -> Replica {
+    let options =
+        ReplicaOptions { front_events_flush: 20, hot_bytes_max, ..ReplicaOptions::default() };
     let mut count = 0;
     let random: Random = Box::new(move || {
         count += 1;
@@ -272,7 +278,7 @@ fn open_replica(store: Arc<dyn Store>, id: u8, fold_version: u32) -> Replica {
 /// # Panics
 /// If it does.
 pub fn check_reads_change_nothing(store: Arc<dyn Store>) {
-    let mut replica = open_replica(store, 1, 1);
+    let mut replica = open_replica(store, 1, 1, 0);
     for index in 0..50 {
         let mut batch = PreparedBatch::new(root(), folds(1));
         batch.push(&Record::json("a", "t", "1")).expect("within bounds");

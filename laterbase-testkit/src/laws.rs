@@ -5,7 +5,7 @@
 //! orders, with duplicates and cuts, and panics where it is broken. A backend's integration tests
 //! make a test of each law with one line:
 //!
-//! ```ignore
+//! ```text
 //! laterbase_testkit::laws!(8, || fresh_store());
 //! ```
 //!

@@ -9,6 +9,7 @@ use crate::fold::Fold;
 use crate::id::{Dot, RootName};
 use crate::keys::{self, Place};
 use crate::limits::BATCH_BYTES_MAX;
+use crate::snapshot::ladder_prefix;
 use crate::store::StoreError;
 use crate::view::View;
 
@@ -64,10 +65,27 @@ impl Reader {
         query: &Query,
     ) -> Result<Option<AggregateState>, ReadError> {
         let fold = self.fold_for(root, query)?;
-        let Some(number) = self.shared.state().names.root(root) else { return Ok(None) };
+        let (number, head) = {
+            let state = self.shared.state();
+            let Some(number) = state.names.root(root) else { return Ok(None) };
+            (number, state.head)
+        };
+        let aggregate = keys::index_aggregate(number, id);
+        let ladder = ladder_prefix(&aggregate, fold.name(), fold.version());
+        let is_whole = query.is_whole();
+        if is_whole && let Some(mut hot) = self.shared.hot.get(&aggregate, &ladder) {
+            // Nothing of the aggregate has arrived since, so it covers all there was just now.
+            (hot.folded_count, hot.covered.position) = (0, head);
+            return Ok(Some(hot));
+        }
         let view = View::open(&self.shared)?;
         let axes = Axes::resolve(query, &view)?;
-        self.fold_aggregate(&Subject { view: &view, root: number, id, axes, fold })
+        let subject = Subject { view: &view, root: number, id, axes, fold };
+        let folded = self.fold_aggregate(&subject)?;
+        if let Some(state) = folded.as_ref().filter(|_| is_whole) {
+            self.shared.hot.put(&ladder, state, view.head());
+        }
+        Ok(folded)
     }
 
     /// The etag of an aggregate over all its events, without folding them; `None` if it has none.

@@ -21,6 +21,13 @@ pub struct Query {
     pub known_at: Option<i64>,
 }
 
+impl Query {
+    /// Whether it looks at all events.
+    pub(super) const fn is_whole(&self) -> bool {
+        self.occurred_until.is_none() && self.recorded_until.is_none() && self.known_at.is_none()
+    }
+}
+
 /// A query's time axes, resolved against a view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Axes {

@@ -69,9 +69,8 @@ fn plan(
             continue;
         };
         if let Some(&earlier) = in_batch.get(key) {
-            let holder = || Dot { origin: replica.id(), seq: 0 };
             if events[earlier].hash != prepared.hash {
-                return Err(WriteError::KeyConflict { index, holder: holder() });
+                return Err(WriteError::KeyConflict { index, holder: None });
             }
             plans.push(Plan::Repeat(earlier));
             continue;
@@ -80,7 +79,9 @@ fn plan(
         // A replay is recognised before anything else is asked of the event.
         match find_key(replica, batch, key, prepared.hash)? {
             Found::Same(dot) => plans.push(Plan::Replay(dot)),
-            Found::Other(holder) => return Err(WriteError::KeyConflict { index, holder }),
+            Found::Other(holder) => {
+                return Err(WriteError::KeyConflict { index, holder: Some(holder) });
+            }
             Found::Nothing => {
                 check_future(occurred, latest, index)?;
                 plans.push(Plan::Store);

@@ -33,7 +33,7 @@ pub(super) fn open(
     let identity = settle_identity(&*store, &options, &mut random)?;
     let (state, clock, last_run) = load(&*store, identity)?;
     let clock = Clock::new(clock, options.drift_nanos_max);
-    let shared = Arc::new(Shared::new(store, folds, state));
+    let shared = Arc::new(Shared::new(store, folds, state, options.hot_bytes_max));
     maintenance::catch_up(&shared, options.front_events_flush)?;
     let _ = now_nanos;
     Ok(Replica {

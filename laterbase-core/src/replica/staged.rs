@@ -9,7 +9,7 @@ use crate::hlc::Hlc;
 use crate::id::{Dot, ReplicaId, RootName};
 use crate::keys::{self, Place};
 use crate::prepared::Indexed;
-use crate::shared::{Counters, Head, State};
+use crate::shared::{Counters, Head, Shared, State};
 use crate::store::{Area, Batch, Table};
 
 /// The last entry of the `runs` table, as far as the next event is concerned.
@@ -270,8 +270,13 @@ pub(super) struct Committed {
 
 impl Committed {
     /// Shows the commit to readers. Gives how many events the front holds now.
-    pub(super) fn publish(self, state: &mut State) -> usize {
+    pub(super) fn publish(self, shared: &Shared) -> usize {
         let staged = self.staged;
+        // Before anybody can see the events.
+        for (aggregate, position) in staged.layer.touched() {
+            shared.hot.touch(aggregate, position);
+        }
+        let mut state = shared.state_mut();
         for root in staged.new_roots {
             state.names.add_root(root);
         }

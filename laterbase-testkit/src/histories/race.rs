@@ -79,7 +79,7 @@ pub fn check_late_event_during_read(store: Arc<dyn Store>, flushes: bool) {
         interruption: interruption.clone(),
     };
     let folds = Arc::new(Folds::new().fallback(Arc::new(fold)));
-    let options = ReplicaOptions::default();
+    let options = ReplicaOptions { hot_bytes_max: 0, ..ReplicaOptions::default() };
     let random = Box::new(|| [1; 16]);
     let mut replica =
         Replica::open(store, Arc::clone(&folds), options, START, random).expect("a replica");

@@ -187,7 +187,7 @@ impl LifeOptions {
             retire: maybe(dice, 3),
             fold_change: maybe(dice, 10),
             // A run with a fork is never whole again, so most runs have none.
-            fork: if dice.chance(100) { 20 } else { 0 },
+            fork: if dice.chance(150) { 60 } else { 0 },
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Mutations that turn it red, each tried: leave out `ladders::invalidate` in a flush; in
 //! `ladders::is_stale`, and in the reader's `unseen`, `<` for `<=` at the place; keep candidates
-//! whatever `built` was; leave the version out of `ladder_prefix`.
+//! whatever `built` was; leave the version out of `ladder_prefix`; leave out `HotStates::touch`.
 
 use std::sync::Arc;
 

@@ -22,7 +22,8 @@ fn check(seeds: impl IntoIterator<Item = u64>) -> Outcome {
 
 #[test]
 fn nothing_goes_wrong_in_the_first_worlds_though_everything_is_tried() {
-    let total = check(0..60);
+    // In the last one, histories fork.
+    let total = check((0..40).chain([82]));
     let tried = [
         ("events", total.events),
         ("merges", total.merged),
@@ -43,6 +44,7 @@ fn nothing_goes_wrong_in_the_first_worlds_though_everything_is_tried() {
 
 /// The hash covers every step, so that a failure that was seen once is seen again.
 #[test]
+#[expect(clippy::print_stdout, reason = "the child tells its hash")]
 fn the_same_seed_gives_the_same_run_in_another_process() {
     if let Ok(seed) = env::var(CHILD_SEED) {
         let outcome = check([seed.parse().unwrap()]);
