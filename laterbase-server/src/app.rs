@@ -1,0 +1,157 @@
+//! What every request has at hand.
+
+use std::fmt;
+use std::sync::Arc;
+
+use laterbase_core::fold::Folds;
+use laterbase_core::id::RootName;
+use laterbase_core::reader::Reader;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::spawn_blocking;
+
+use crate::builder::SyncRoots;
+use crate::problem::{Kind, Problem, Result};
+use crate::writer::Writer;
+
+/// Reads that may run at once. Each holds a snapshot of the store and a thread.
+const READS_MAX: usize = 64;
+
+/// Bodies are accounted for in pieces of so many bytes.
+const BODY_PIECE_BYTES: usize = 1024;
+
+/// The server's parts, shared by all requests.
+pub(crate) struct App {
+    reader: Reader,
+    pub(crate) writer: Writer,
+    /// The last visible arrival position.
+    pub(crate) head: watch::Receiver<u64>,
+    stopping: watch::Sender<bool>,
+    sync_roots: SyncRoots,
+    reads: Arc<Semaphore>,
+    intakes: Arc<Semaphore>,
+    bodies: Arc<Semaphore>,
+    /// All that `bodies` gives out.
+    body_pieces: usize,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("reader", &self.reader).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    pub(crate) fn new(
+        reader: Reader,
+        writer: Writer,
+        head: watch::Receiver<u64>,
+        sync_roots: SyncRoots,
+        body_bytes_max: usize,
+    ) -> Self {
+        let pieces = (body_bytes_max / BODY_PIECE_BYTES).min(Semaphore::MAX_PERMITS);
+        Self {
+            reader,
+            writer,
+            head,
+            stopping: watch::Sender::new(false),
+            sync_roots,
+            reads: Arc::new(Semaphore::new(READS_MAX)),
+            intakes: Arc::new(Semaphore::new(intakes_max())),
+            bodies: Arc::new(Semaphore::new(pieces)),
+            body_pieces: pieces,
+        }
+    }
+
+    pub(crate) const fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    pub(crate) fn folds(&self) -> &Arc<Folds> {
+        self.reader.folds()
+    }
+
+    /// Runs a read where it may block, and bounds how many do.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Reader) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let permit = Arc::clone(&self.reads).acquire_owned().await;
+        let reader = self.reader.clone();
+        blocking(move || {
+            let _permit = permit;
+            read(&reader)
+        })
+        .await
+    }
+
+    /// Runs the making ready of a large write where it may take long. Few run at once: more would
+    /// not be done sooner, and would take the processor from the writer, which all wait for.
+    pub(crate) async fn take_in<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let permit = Arc::clone(&self.intakes).acquire_owned().await;
+        blocking(move || {
+            let _permit = permit;
+            work()
+        })
+        .await
+    }
+
+    /// Sets room aside for a body, until what is returned is dropped.
+    pub(crate) fn admit(&self, body_bytes: usize) -> Result<OwnedSemaphorePermit> {
+        if self.is_stopping() {
+            return Err(Problem::new(Kind::ShuttingDown));
+        }
+        // A body larger than all the room there is gets in when it is the only one.
+        let pieces = body_bytes.div_ceil(BODY_PIECE_BYTES).min(self.body_pieces);
+        let pieces = u32::try_from(pieces).unwrap_or(u32::MAX);
+        Arc::clone(&self.bodies)
+            .try_acquire_many_owned(pieces)
+            .map_err(|_no_room| Problem::new(Kind::Busy))
+    }
+
+    /// A root of the public routes: one that there is a fold for.
+    pub(crate) fn public_root(&self, name: &str) -> Result<RootName> {
+        let root = RootName::new(name).map_err(|_no_name| Problem::unknown_root(name))?;
+        if self.folds().knows(&root) { Ok(root) } else { Err(Problem::unknown_root(name)) }
+    }
+
+    /// A root of sync: one that is only stored and relayed will do, unless this server is told to
+    /// take none of those.
+    pub(crate) fn sync_root(&self, name: &str) -> Result<RootName> {
+        match self.sync_roots {
+            SyncRoots::Any => RootName::new(name).map_err(|_no_name| Problem::unknown_root(name)),
+            SyncRoots::Known => self.public_root(name),
+        }
+    }
+
+    /// Turns writes away from now on, and ends live feeds.
+    pub(crate) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// Becomes true when the server stops.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
+    }
+}
+
+/// Half of the processors, so that the other half is left to the writer and to connections.
+fn intakes_max() -> usize {
+    (std::thread::available_parallelism().map_or(1, usize::from) / 2).max(1)
+}
+
+/// Runs what may take long away from the threads that serve connections.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(panicked) => Err(Problem::internal(&panicked)),
+    }
+}

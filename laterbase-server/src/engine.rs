@@ -1,0 +1,96 @@
+//! The storage engines that a server can be told to open.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use laterbase_core::memory_store::MemoryStore;
+use laterbase_core::store::{Durability, Store};
+
+use crate::builder::BuildError;
+
+/// A storage engine, by the name that `--store` takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// LMDB on disk: small, and reads at memory speed.
+    #[default]
+    Lmdb,
+    /// RocksDB on disk: writes faster and takes less room.
+    Rocks,
+    /// In memory: gone when the server ends.
+    Memory,
+}
+
+/// A store, and where it lives.
+pub(crate) struct OpenStore {
+    pub store: Arc<dyn Store>,
+    /// A hash that no copy of the store has; zeros where there is nothing to copy.
+    pub home: [u8; 32],
+}
+
+impl Engine {
+    /// Opens the store in a directory, and makes one if there is none.
+    pub(crate) fn open(self, path: &Path, durability: Durability) -> Result<OpenStore, BuildError> {
+        match self {
+            Self::Lmdb => open_lmdb(path, durability),
+            Self::Rocks => open_rocks(path, durability),
+            Self::Memory => Ok(OpenStore {
+                store: Arc::new(MemoryStore::with_durability(durability)),
+                home: [0; 32],
+            }),
+        }
+    }
+}
+
+#[cfg(feature = "lmdb")]
+fn open_lmdb(path: &Path, durability: Durability) -> Result<OpenStore, BuildError> {
+    use laterbase_store_lmdb::{LmdbOptions, LmdbStore};
+    let store = LmdbStore::open(path, LmdbOptions { durability, ..LmdbOptions::default() })?;
+    let home = store.home()?;
+    Ok(OpenStore { store: Arc::new(store), home })
+}
+
+#[cfg(not(feature = "lmdb"))]
+fn open_lmdb(_path: &Path, _durability: Durability) -> Result<OpenStore, BuildError> {
+    Err(BuildError::EngineMissing { engine: Engine::Lmdb })
+}
+
+#[cfg(feature = "rocks")]
+fn open_rocks(path: &Path, durability: Durability) -> Result<OpenStore, BuildError> {
+    use laterbase_store_rocks::{RocksOptions, RocksStore};
+    let store = RocksStore::open(path, RocksOptions { durability, ..RocksOptions::default() })?;
+    let home = store.home()?;
+    Ok(OpenStore { store: Arc::new(store), home })
+}
+
+#[cfg(not(feature = "rocks"))]
+fn open_rocks(_path: &Path, _durability: Durability) -> Result<OpenStore, BuildError> {
+    Err(BuildError::EngineMissing { engine: Engine::Rocks })
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lmdb => "lmdb",
+            Self::Rocks => "rocks",
+            Self::Memory => "memory",
+        })
+    }
+}
+
+impl FromStr for Engine {
+    type Err = UnknownEngine;
+
+    fn from_str(text: &str) -> Result<Self, UnknownEngine> {
+        [Self::Lmdb, Self::Rocks, Self::Memory]
+            .into_iter()
+            .find(|engine| engine.to_string() == text)
+            .ok_or(UnknownEngine)
+    }
+}
+
+/// A name that is no engine's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a store is one of lmdb, rocks and memory")]
+pub struct UnknownEngine;

@@ -1,0 +1,61 @@
+//! Serves a Laterbase replica over HTTP.
+//!
+//! Bring your folds, name the roots, and there is a server:
+//!
+//! ```no_run
+//! use laterbase_core::event::{Event, Record};
+//! use laterbase_core::fold::{Aggregate, FoldError};
+//! use laterbase_server::Server;
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Default, Serialize, Deserialize)]
+//! struct Shipment {
+//!     place: Option<String>,
+//! }
+//!
+//! #[derive(Deserialize)]
+//! #[serde(tag = "type", content = "data")]
+//! enum ShipmentEvent {
+//!     Departed { from: String },
+//! }
+//!
+//! impl Aggregate for Shipment {
+//!     type Event = ShipmentEvent;
+//!     const NAME: &'static str = "shipment";
+//!     const TYPES: &'static [&'static str] = &["Departed"];
+//!
+//!     fn apply(&mut self, event: ShipmentEvent, _: &Event<'_>) -> Result<(), FoldError> {
+//!         let ShipmentEvent::Departed { from } = event;
+//!         self.place = Some(from);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Server::builder().aggregate::<Shipment>("shipment").data("./data").build()?;
+//! server.run("127.0.0.1:4920".parse()?, |address| println!("http://{address}")).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Server::router`] gives the same as an axum router, to be mounted in an application of your
+//! own.
+
+mod app;
+mod body;
+mod builder;
+mod engine;
+mod live;
+mod maintenance;
+mod parameters;
+mod problem;
+mod queue;
+mod routes;
+mod server;
+mod shutdown;
+mod wire;
+mod writer;
+
+pub use builder::{BuildError, Builder, SyncRoots, WallClock};
+pub use engine::{Engine, UnknownEngine};
+pub use server::{ServeError, Server, ServerHandle};

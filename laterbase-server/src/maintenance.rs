@@ -1,0 +1,78 @@
+//! The thread that keeps the derived tables up to date, off the write path.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use laterbase_core::Maintenance;
+use laterbase_core::reader::Reader;
+use laterbase_core::store::StoreError;
+
+/// After so long without a write, the derived tables are brought up to date however little they
+/// lack, so that a crash costs little to recover from.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// A running maintenance thread.
+#[derive(Debug)]
+pub(crate) struct MaintenanceThread {
+    /// Holds one wake-up call at most: a second one would say nothing new.
+    calls: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl MaintenanceThread {
+    pub(crate) fn start(maintenance: Maintenance, reader: Reader) -> std::io::Result<Self> {
+        let (calls, inbox) = sync_channel(1);
+        let thread = thread::Builder::new()
+            .name("laterbase-maintenance".into())
+            .spawn(move || run(maintenance, &reader, &inbox))?;
+        Ok(Self { calls: Some(calls), thread: Some(thread) })
+    }
+
+    /// Says that there may be work. Does not wait.
+    pub(crate) fn wake(&self) {
+        if let Some(calls) = &self.calls {
+            let _ = calls.try_send(());
+        }
+    }
+
+    /// Waits for the step under way, and ends the thread.
+    pub(crate) fn stop(&mut self) {
+        self.calls = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the maintenance thread panicked");
+        }
+    }
+}
+
+impl Drop for MaintenanceThread {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn run(mut maintenance: Maintenance, reader: &Reader, inbox: &Receiver<()>) {
+    let mut last_head = 0;
+    loop {
+        let done = match inbox.recv_timeout(IDLE) {
+            Ok(()) => step(&mut maintenance),
+            Err(RecvTimeoutError::Timeout) if reader.head() == last_head => maintenance.flush(),
+            Err(RecvTimeoutError::Timeout) => Ok(()),
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        last_head = reader.head();
+        match done {
+            // Writes are refused for good, and this with them: the writer has said so already.
+            Ok(()) | Err(StoreError::Poisoned) => {}
+            // Tried again soon: nothing acknowledged hangs on it.
+            Err(error) => tracing::error!(%error, "the derived tables fall behind"),
+        }
+    }
+}
+
+fn step(maintenance: &mut Maintenance) -> Result<(), StoreError> {
+    while maintenance.step()? {}
+    Ok(())
+}

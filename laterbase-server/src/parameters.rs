@@ -1,0 +1,219 @@
+//! The parameters of a request: path segments, query, and the headers that choose a form.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use axum::extract::{FromRequestParts, Path, Query as UrlQuery};
+use axum::http::HeaderMap;
+use axum::http::header::ACCEPT;
+use axum::http::request::Parts;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use laterbase_core::Place;
+use laterbase_core::limits::{BATCH_EVENTS_MAX, NAME_BYTES_MAX, PAGE_EVENTS_DEFAULT};
+use laterbase_core::reader::Query;
+use laterbase_core::time::parse_time;
+use laterbase_core::version_vector::VersionVector;
+use serde::de::DeserializeOwned;
+
+use crate::problem::{Kind, Problem, Result};
+
+/// Path segments, percent-decoded.
+pub(crate) struct Segments<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segments<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let path = Path::<T>::from_request_parts(parts, state).await;
+        path.map(|Path(segments)| Self(segments)).map_err(|rejection| {
+            Problem::parameter("path", format!("cannot be read: {}", rejection.body_text()))
+        })
+    }
+}
+
+/// The query's parameters, each given once.
+pub(crate) struct Parameters(BTreeMap<String, String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Parameters {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let query = UrlQuery::<Vec<(String, String)>>::from_request_parts(parts, state).await;
+        let UrlQuery(pairs) = query.map_err(|rejection| {
+            Problem::new(Kind::MalformedParameter).detail(rejection.body_text())
+        })?;
+        let mut parameters = BTreeMap::new();
+        for (name, value) in pairs {
+            if parameters.contains_key(&name) {
+                return Err(Problem::parameter(&name, "given twice"));
+            }
+            parameters.insert(name, value);
+        }
+        Ok(Self(parameters))
+    }
+}
+
+/// The parameters of [`Parameters::query`].
+const QUERY_NAMES: [&str; 4] = ["fold", "occurred_until", "recorded_until", "known_at"];
+
+impl Parameters {
+    /// Takes no other parameters than these. A misspelt one would quietly change the answer.
+    pub(crate) fn only(&self, names: &[&str]) -> Result<()> {
+        match self.0.keys().find(|name| !names.contains(&name.as_str())) {
+            Some(name) => Err(Problem::parameter(name, "the route has no such parameter")),
+            None => Ok(()),
+        }
+    }
+
+    /// As [`Self::only`], and those of [`Self::query`].
+    pub(crate) fn only_query_and(&self, names: &[&str]) -> Result<()> {
+        self.only(&[&QUERY_NAMES[..], names].concat())
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// Most entries on a page.
+    pub(crate) fn limit(&self) -> Result<usize> {
+        let Some(text) = self.get("limit") else { return Ok(PAGE_EVENTS_DEFAULT) };
+        match usize::from_str(text) {
+            Ok(limit) if (1..=BATCH_EVENTS_MAX).contains(&limit) => Ok(limit),
+            _ => Err(Problem::parameter(
+                "limit",
+                format!("must be a whole number from 1 to {BATCH_EVENTS_MAX}"),
+            )),
+        }
+    }
+
+    /// What the caller holds; nothing, if it does not say.
+    pub(crate) fn vv(&self) -> Result<VersionVector> {
+        parse_vv("vv", self.get("vv").unwrap_or_default())
+    }
+
+    /// The aggregate id behind which a page starts.
+    pub(crate) fn after_id(&self) -> Result<Option<String>> {
+        self.get("after").map(|text| read_id_cursor(text).ok_or_else(bad_cursor)).transpose()
+    }
+
+    /// The place in fold order behind which a page starts.
+    pub(crate) fn after_place(&self) -> Result<Option<Place>> {
+        self.get("after").map(|text| read_place_cursor(text).ok_or_else(bad_cursor)).transpose()
+    }
+
+    /// Which events a read looks at, and by which fold.
+    pub(crate) fn query(&self) -> Result<Query> {
+        Ok(Query {
+            fold: self.get("fold").map(str::to_owned),
+            occurred_until: self.time("occurred_until")?,
+            recorded_until: self.time("recorded_until")?,
+            known_at: self.time("known_at")?,
+        })
+    }
+
+    fn time(&self, name: &str) -> Result<Option<i64>> {
+        let time = self.get(name).map(parse_time).transpose();
+        time.map_err(|error| Problem::parameter(name, error.to_string()))
+    }
+}
+
+/// Reads a version vector that a caller sent back.
+pub(crate) fn parse_vv(name: &str, text: &str) -> Result<VersionVector> {
+    text.parse().map_err(|error| Problem::parameter(name, format!("no version vector: {error}")))
+}
+
+fn bad_cursor() -> Problem {
+    Problem::parameter("after", "not what `next` of a page said")
+}
+
+/// What a cursor goes on from, so that one kind is not taken for the other.
+const ID_CURSOR: u8 = 1;
+const PLACE_CURSOR: u8 = 2;
+
+/// The cursor behind an aggregate id.
+pub(crate) fn id_cursor(id: &str) -> String {
+    URL_SAFE_NO_PAD.encode([&[ID_CURSOR], id.as_bytes()].concat())
+}
+
+/// The cursor behind a place in fold order.
+pub(crate) fn place_cursor(place: &Place) -> String {
+    URL_SAFE_NO_PAD.encode([&[PLACE_CURSOR], &place.as_bytes()[..]].concat())
+}
+
+fn read_id_cursor(text: &str) -> Option<String> {
+    let mut bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let is_id =
+        bytes.first() == Some(&ID_CURSOR) && (2..=NAME_BYTES_MAX + 1).contains(&bytes.len());
+    is_id.then(|| String::from_utf8(bytes.split_off(1)).ok()).flatten()
+}
+
+fn read_place_cursor(text: &str) -> Option<Place> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    match bytes.split_first() {
+        Some((&PLACE_CURSOR, place)) => Some(Place::from_bytes(place.try_into().ok()?)),
+        _ => None,
+    }
+}
+
+/// Chooses the media type that the caller likes best among those offered; the first one, if it
+/// does not care.
+///
+/// # Errors
+/// 406 if it takes none of them.
+pub(crate) fn choose(headers: &HeaderMap, offered: &[&'static str]) -> Result<&'static str> {
+    let accept: Vec<&str> =
+        headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    if accept.is_empty() {
+        return Ok(offered[0]);
+    }
+    let accept = accept.join(",");
+    let mut best = None;
+    for media_type in offered {
+        let quality = quality(&accept, media_type);
+        if quality > best.map_or(0, |(_, quality)| quality) {
+            best = Some((*media_type, quality));
+        }
+    }
+    best.map(|(media_type, _)| media_type).ok_or_else(|| {
+        Problem::new(Kind::NotAcceptable).detail(format!("the route gives {}", offered.join(", ")))
+    })
+}
+
+/// How much an `Accept` header likes a media type, in thousandths: what its most specific range
+/// says (RFC 9110, section 12.5.1).
+fn quality(accept: &str, media_type: &str) -> u32 {
+    let mut found = (0, 0);
+    for range in accept.split(',') {
+        let mut parts = range.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let specificity = match name {
+            "*/*" => 1,
+            _ if name.eq_ignore_ascii_case(media_type) => 3,
+            _ => match (name.split_once("/*"), media_type.split_once('/')) {
+                (Some((kind, "")), Some((ours, _))) if kind.eq_ignore_ascii_case(ours) => 2,
+                _ => continue,
+            },
+        };
+        let quality = parts.find_map(|part| part.strip_prefix("q=")).map_or(1_000, thousandths);
+        if specificity > found.0 {
+            found = (specificity, quality);
+        }
+    }
+    found.1
+}
+
+/// Reads `0.5` as 500. What is not of the form counts as dislike.
+fn thousandths(text: &str) -> u32 {
+    match text.split_at_checked(1) {
+        Some(("1", _)) => 1_000,
+        Some(("0", rest)) => {
+            let digits = rest.strip_prefix('.').unwrap_or_default();
+            format!("{digits:0<3}").get(..3).and_then(|text| text.parse().ok()).unwrap_or(0)
+        }
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,363 @@
+//! Everything that can go wrong, as RFC 9457 problem documents: the one place that knows which
+//! error gets which status.
+
+use std::error::Error as StdError;
+
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use laterbase_core::EventError;
+use laterbase_core::codec::CodecError;
+use laterbase_core::id::RootName;
+use laterbase_core::json::{JsonError, JsonErrorKind};
+use laterbase_core::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
+use laterbase_core::reader::{FoldFailure, ReadError};
+use laterbase_core::replica::WriteError;
+use laterbase_core::store::StoreError;
+use serde::Serialize;
+
+const MEDIA_TYPE: &str = "application/problem+json";
+
+/// When a client that was turned away may try again, in seconds.
+const RETRY_AFTER_SECONDS: u16 = 1;
+
+/// What kind of problem. Together with [`Kind::parts`], the table of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    MalformedRequest,
+    MalformedParameter,
+    MalformedEvent,
+    MalformedDelta,
+    UnknownRoute,
+    UnknownRoot,
+    UnknownAggregate,
+    MethodNotAllowed,
+    NotAcceptable,
+    RequestTimeout,
+    KeyConflict,
+    Hole,
+    Fork,
+    TooLarge,
+    UnsupportedMediaType,
+    InvalidEvent,
+    FutureEvent,
+    RefusedEvent,
+    FoldFailed,
+    Internal,
+    Busy,
+    ShuttingDown,
+    ReadOnly,
+    StoreFull,
+}
+
+impl Kind {
+    /// Status, name in the `type` URI, and title.
+    const fn parts(self) -> (StatusCode, &'static str, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::MalformedRequest => {
+                (S::BAD_REQUEST, "malformed-request", "The request cannot be read")
+            }
+            Self::MalformedParameter => {
+                (S::BAD_REQUEST, "malformed-parameter", "A parameter cannot be read")
+            }
+            Self::MalformedEvent => {
+                (S::BAD_REQUEST, "malformed-event", "An event is not of the form")
+            }
+            Self::MalformedDelta => (S::BAD_REQUEST, "malformed-delta", "The delta is damaged"),
+            Self::UnknownRoute => (S::NOT_FOUND, "unknown-route", "There is no such route"),
+            Self::UnknownRoot => (S::NOT_FOUND, "unknown-root", "There is no such root"),
+            Self::UnknownAggregate => {
+                (S::NOT_FOUND, "unknown-aggregate", "There is no such aggregate")
+            }
+            Self::MethodNotAllowed => {
+                (S::METHOD_NOT_ALLOWED, "method-not-allowed", "The route has no such method")
+            }
+            Self::NotAcceptable => {
+                (S::NOT_ACCEPTABLE, "not-acceptable", "The route gives no such media type")
+            }
+            Self::RequestTimeout => {
+                (S::REQUEST_TIMEOUT, "request-timeout", "The body took too long")
+            }
+            Self::KeyConflict => {
+                (S::CONFLICT, "key-conflict", "The idempotency key belongs to another event")
+            }
+            Self::Hole => (S::CONFLICT, "hole", "The delta leaves a hole"),
+            Self::Fork => (S::CONFLICT, "fork", "Two histories claim the same ids"),
+            Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "too-large", "The request is too large"),
+            Self::UnsupportedMediaType => (
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-media-type",
+                "The route takes no such media type",
+            ),
+            Self::InvalidEvent => {
+                (S::UNPROCESSABLE_ENTITY, "invalid-event", "A field of an event is out of bounds")
+            }
+            Self::FutureEvent => (
+                S::UNPROCESSABLE_ENTITY,
+                "future-event",
+                "An event is said to happen in the future",
+            ),
+            Self::RefusedEvent => {
+                (S::UNPROCESSABLE_ENTITY, "refused-event", "The root does not take the event")
+            }
+            Self::FoldFailed => {
+                (S::INTERNAL_SERVER_ERROR, "fold-failed", "The aggregate cannot be folded")
+            }
+            Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "The server could not do it"),
+            Self::Busy => (S::SERVICE_UNAVAILABLE, "busy", "Too many writes are waiting"),
+            Self::ShuttingDown => {
+                (S::SERVICE_UNAVAILABLE, "shutting-down", "The server is shutting down")
+            }
+            Self::ReadOnly => {
+                (S::SERVICE_UNAVAILABLE, "read-only", "The store takes no writes at present")
+            }
+            Self::StoreFull => (S::INSUFFICIENT_STORAGE, "store-full", "The store is full"),
+        }
+    }
+
+    /// Whether it passes by itself.
+    const fn passes(self) -> bool {
+        matches!(self, Self::Busy | Self::ShuttingDown)
+    }
+}
+
+/// A problem document on its way out.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    kind: Kind,
+    document: Box<Document>,
+}
+
+pub(crate) type Result<T> = std::result::Result<T, Problem>;
+
+#[derive(Debug, Serialize)]
+struct Document {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(flatten)]
+    extensions: Extensions,
+}
+
+/// The members that a problem may carry beside those of RFC 9457.
+#[derive(Debug, Default, Serialize)]
+struct Extensions {
+    /// Which event of the batch, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<usize>,
+    /// The field or parameter at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    /// What the receiver of a delta holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vv: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
+    /// The first seq in doubt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
+    /// The event that a fold failed on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<String>,
+    /// Leads to the log line that says what happened inside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<String>,
+}
+
+impl Problem {
+    /// A problem without a detail. One of our own making (5xx) gets a correlation id.
+    pub(crate) fn new(kind: Kind) -> Self {
+        let (status, name, title) = kind.parts();
+        let extensions = Extensions {
+            correlation_id: status.is_server_error().then(correlation_id),
+            ..Extensions::default()
+        };
+        let document = Document {
+            kind: format!("urn:laterbase:problem:{name}"),
+            title,
+            status: status.as_u16(),
+            detail: None,
+            extensions,
+        };
+        Self { kind, document: Box::new(document) }
+    }
+
+    /// Says what is wrong, in a sentence for whoever sent the request.
+    pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.document.detail = Some(detail.into());
+        self
+    }
+
+    pub(crate) fn index(mut self, index: usize) -> Self {
+        self.document.extensions.index = Some(index);
+        self
+    }
+
+    pub(crate) fn field(mut self, field: impl Into<String>) -> Self {
+        self.document.extensions.field = Some(field.into());
+        self
+    }
+
+    /// A parameter of the query or the path that cannot be read.
+    pub(crate) fn parameter(name: &str, detail: impl Into<String>) -> Self {
+        Self::new(Kind::MalformedParameter).field(name).detail(detail)
+    }
+
+    /// Something inside failed. The log gets the whole error, the caller its correlation id.
+    pub(crate) fn internal(error: &dyn StdError) -> Self {
+        Self::new(Kind::Internal).log(error)
+    }
+
+    fn log(self, error: &dyn StdError) -> Self {
+        let mut chain = error.to_string();
+        let mut source = error.source();
+        while let Some(inner) = source {
+            chain = format!("{chain}: {inner}");
+            source = inner.source();
+        }
+        let correlation_id = self.correlation_id().unwrap_or_default();
+        tracing::error!(correlation_id, kind = ?self.kind, error = chain, "a request failed");
+        self
+    }
+
+    pub(crate) fn correlation_id(&self) -> Option<&str> {
+        self.document.extensions.correlation_id.as_deref()
+    }
+
+    /// The document's bytes.
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.document).expect("a problem document has a JSON form")
+    }
+
+    /// Which root there is not, as far as this server's public routes are concerned.
+    pub(crate) fn unknown_root(name: &str) -> Self {
+        Self::new(Kind::UnknownRoot).detail(format!("this server has no root {name:?}"))
+    }
+
+    pub(crate) fn too_large() -> Self {
+        Self::new(Kind::TooLarge).detail(format!(
+            "a request has at most {BATCH_BYTES_MAX} bytes and {BATCH_EVENTS_MAX} events"
+        ))
+    }
+
+    /// An event that a batch did not take.
+    pub(crate) fn of_event(index: usize, error: &EventError) -> Self {
+        match error {
+            EventError::Bounds { field } => {
+                Self::new(Kind::InvalidEvent).field(*field).detail(error.to_string()).index(index)
+            }
+            EventError::Refused { reason } => {
+                Self::new(Kind::RefusedEvent).detail(reason.to_string()).index(index)
+            }
+            EventError::BatchFull => Self::too_large(),
+            other => Self::internal(other),
+        }
+    }
+
+    /// A write that was not done.
+    pub(crate) fn of_write(error: &WriteError) -> Self {
+        match error {
+            WriteError::Store(error) => Self::of_store(error),
+            WriteError::Future { index } => Self::new(Kind::FutureEvent)
+                .detail("occurred_at is further ahead of this server's clock than it allows")
+                .field("occurred_at")
+                .index(*index),
+            WriteError::KeyConflict { index, .. } => Self::new(Kind::KeyConflict)
+                .detail(error.to_string())
+                .field("idempotency_key")
+                .index(*index),
+            WriteError::Hole { root, origin, held_seq, held } => {
+                let mut problem = Self::new(Kind::Hole).detail(error.to_string());
+                problem.name(root, origin.to_string(), held_seq + 1);
+                problem.document.extensions.vv = Some(held.to_string());
+                problem
+            }
+            WriteError::Fork { root, origin, seq } => {
+                let mut problem = Self::new(Kind::Fork).detail(error.to_string());
+                problem.name(root, origin.to_string(), *seq);
+                problem
+            }
+            WriteError::Malformed(error) => Self::from(*error),
+            other => Self::internal(other),
+        }
+    }
+
+    fn name(&mut self, root: &RootName, origin: String, seq: u64) {
+        let extensions = &mut self.document.extensions;
+        extensions.root = Some(root.to_string());
+        extensions.origin = Some(origin);
+        extensions.seq = Some(seq);
+    }
+
+    fn of_store(error: &StoreError) -> Self {
+        match error {
+            StoreError::Full { .. } => Self::new(Kind::StoreFull).log(error),
+            StoreError::Poisoned => Self::new(Kind::ReadOnly).log(error),
+            other => Self::internal(other),
+        }
+    }
+}
+
+fn correlation_id() -> String {
+    format!("{:032x}", u128::from_be_bytes(laterbase_directory::environment::random_bytes_16()))
+}
+
+impl From<JsonError> for Problem {
+    fn from(error: JsonError) -> Self {
+        let kind = match error.kind {
+            JsonErrorKind::Malformed => Kind::MalformedEvent,
+            JsonErrorKind::Invalid => Kind::InvalidEvent,
+        };
+        let problem = Self::new(kind).detail(error.detail).index(error.index);
+        match error.field {
+            Some(field) => problem.field(field),
+            None => problem,
+        }
+    }
+}
+
+impl From<CodecError> for Problem {
+    fn from(error: CodecError) -> Self {
+        Self::new(Kind::MalformedDelta).detail(error.to_string())
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Store(error) => Self::of_store(&error),
+            ReadError::UnknownFold => Self::parameter("fold", "the root has no such fold"),
+            ReadError::FoldFailed(failure) => Self::from(&failure),
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<&FoldFailure> for Problem {
+    fn from(failure: &FoldFailure) -> Self {
+        let mut problem = Self::new(Kind::FoldFailed)
+            .detail("the root's fold cannot take one of the aggregate's events")
+            .log(failure);
+        problem.document.extensions.event = Some(failure.dot.to_string());
+        problem
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, ..) = self.kind.parts();
+        let mut response = (status, self.to_json()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if self.kind.passes() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        }
+        response
+    }
+}

@@ -1,0 +1,187 @@
+//! `GET /a/…`: aggregates, and the events that they are folded from.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::{ETAG, IF_NONE_MATCH};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use laterbase_core::Place;
+use laterbase_core::id::RootName;
+use laterbase_core::json::{write_event, write_event_verbatim};
+use laterbase_core::reader::{
+    AggregatePage, AggregateState, EventsPage, FoldFailure, Query, Reader,
+};
+use serde_json::Value;
+
+use crate::app::App;
+use crate::parameters::{Parameters, Segments, choose, id_cursor, place_cursor};
+use crate::problem::{Kind, Problem, Result};
+use crate::wire::{
+    self, EVENT_COUNT_HEADER, JSON, JsonList, LINES, NEXT_HEADER, REFUSED_COUNT_HEADER,
+};
+
+/// `GET /a/{root}`
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Segments(name): Segments<String>,
+    parameters: Parameters,
+    headers: HeaderMap,
+) -> Result<Response> {
+    choose(&headers, &[JSON])?;
+    let root = app.public_root(&name)?;
+    parameters.only_query_and(&["limit", "after"])?;
+    let (limit, query) = (parameters.limit()?, parameters.query()?);
+    let after = parameters.after_id()?;
+    app.read(move |reader| Ok(page(reader.aggregates(&root, after.as_deref(), limit, &query)?)))
+        .await
+}
+
+fn page(page: AggregatePage) -> Response {
+    let mut list = JsonList::member("aggregates");
+    for (id, folded) in &page.aggregates {
+        write_entry(list.value(), id, folded);
+    }
+    let next = page.next.map_or(Value::Null, |id| id_cursor(&id).into());
+    wire::respond(StatusCode::OK, JSON, list.finish(&[("next", next)]))
+}
+
+fn write_entry(
+    out: &mut Vec<u8>,
+    id: &str,
+    folded: &std::result::Result<AggregateState, FoldFailure>,
+) {
+    out.extend_from_slice(b"{\"id\":");
+    wire::write_text(out, id);
+    match folded {
+        Ok(aggregate) => {
+            out.extend_from_slice(b",\"state\":");
+            out.extend_from_slice(&aggregate.state);
+            out.extend_from_slice(b",\"etag\":");
+            wire::write_text(out, &aggregate.etag);
+        }
+        Err(failure) => {
+            out.extend_from_slice(b",\"problem\":");
+            out.extend_from_slice(&Problem::from(failure).to_json());
+        }
+    }
+    out.push(b'}');
+}
+
+/// `GET /a/{root}/{id}`
+pub(super) async fn state(
+    State(app): State<Arc<App>>,
+    Segments((name, id)): Segments<(String, String)>,
+    parameters: Parameters,
+    headers: HeaderMap,
+) -> Result<Response> {
+    choose(&headers, &[JSON])?;
+    let root = app.public_root(&name)?;
+    parameters.only_query_and(&[])?;
+    let query = parameters.query()?;
+    let aggregate = app
+        .read(move |reader| {
+            reader.aggregate(&root, &id, &query)?.ok_or_else(|| unknown_aggregate(&root, &id))
+        })
+        .await?;
+    let mut response = if is_known(&headers, &aggregate.etag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        wire::respond(StatusCode::OK, JSON, aggregate.state)
+    };
+    wire::set(&mut response, ETAG, &format!("\"{}\"", aggregate.etag));
+    wire::set(&mut response, EVENT_COUNT_HEADER, &aggregate.event_count.to_string());
+    if aggregate.refused_count > 0 {
+        wire::set(&mut response, REFUSED_COUNT_HEADER, &aggregate.refused_count.to_string());
+    }
+    Ok(response)
+}
+
+/// Whether the caller has this state already. A listing gives etags without quotes, so both forms
+/// can be sent back.
+fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|tag| tag.trim().trim_start_matches("W/").trim_matches('"'))
+        .any(|tag| tag == etag || tag == "*")
+}
+
+fn unknown_aggregate(root: &RootName, id: &str) -> Problem {
+    Problem::new(Kind::UnknownAggregate).detail(format!("{root} has no event of {id:?}"))
+}
+
+/// `GET /a/{root}/{id}/events`
+pub(super) async fn events(
+    State(app): State<Arc<App>>,
+    Segments((name, id)): Segments<(String, String)>,
+    parameters: Parameters,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let form = choose(&headers, &[JSON, LINES])?;
+    let root = app.public_root(&name)?;
+    parameters.only_query_and(&["limit", "after"])?;
+    let (limit, query) = (parameters.limit()?, parameters.query()?);
+    let after = parameters.after_place()?;
+    let history = History { root, id, after, limit, query };
+    app.read(
+        move |reader| {
+            if form == LINES { history.lines(reader) } else { history.document(reader) }
+        },
+    )
+    .await
+}
+
+/// Which of an aggregate's events are asked for.
+struct History {
+    root: RootName,
+    id: String,
+    after: Option<Place>,
+    limit: usize,
+    query: Query,
+}
+
+impl History {
+    fn document(&self, reader: &Reader) -> Result<Response> {
+        let mut events = JsonList::member("events");
+        let page = self.read(reader, |event| {
+            write_event_verbatim(events.value(), &self.root, event);
+        })?;
+        let next = page.next.map_or(Value::Null, |place| place_cursor(&place).into());
+        Ok(wire::respond(StatusCode::OK, JSON, events.finish(&[("next", next)])))
+    }
+
+    fn lines(&self, reader: &Reader) -> Result<Response> {
+        let mut body = Vec::new();
+        let page = self.read(reader, |event| {
+            write_event(&mut body, &self.root, event);
+            body.push(b'\n');
+        })?;
+        let mut response = wire::respond(StatusCode::OK, LINES, body);
+        if let Some(place) = page.next {
+            wire::set(&mut response, NEXT_HEADER, &place_cursor(&place));
+        }
+        Ok(response)
+    }
+
+    fn read(
+        &self,
+        reader: &Reader,
+        mut write: impl FnMut(&laterbase_core::event::Event<'_>),
+    ) -> Result<EventsPage> {
+        let (root, id) = (&self.root, self.id.as_str());
+        let mut visit = |event: &laterbase_core::event::Event<'_>| {
+            write(event);
+            ControlFlow::Continue(())
+        };
+        let page =
+            reader.aggregate_events(root, id, self.after, self.limit, &self.query, &mut visit)?;
+        match page.events {
+            0 if self.after.is_none() => Err(unknown_aggregate(root, id)),
+            _ => Ok(page),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! `POST /e/{root}`: events, or a delta of another replica.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use bytes::Bytes;
+use laterbase_core::id::RootName;
+use laterbase_core::replica::{Appended, Merged};
+use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::app::App;
+use crate::body;
+use crate::parameters::Segments;
+use crate::problem::{Kind, Problem, Result};
+use crate::wire::{self, Form, JSON, JsonList};
+use crate::writer::DecodedDelta;
+
+/// Bodies from this size on are read into events away from the threads that serve connections:
+/// about a third of a millisecond's work.
+const BLOCKING_BODY_BYTES: usize = 128 * 1024;
+
+pub(super) async fn write(
+    State(app): State<Arc<App>>,
+    segments: Result<Segments<String>>,
+    headers: HeaderMap,
+    mut body: Body,
+) -> Result<Response> {
+    let done = match Admitted::check(&app, segments, &headers) {
+        Ok(admitted) => admitted.write(&app, &mut body).await,
+        Err(problem) => Err(problem),
+    };
+    if done.is_err() {
+        body::discard(body);
+    }
+    done
+}
+
+/// A request that is worth reading the body of.
+struct Admitted {
+    root: RootName,
+    form: Form,
+    expected_bytes: usize,
+    /// Room for the body, held until the answer is there.
+    _room: OwnedSemaphorePermit,
+}
+
+impl Admitted {
+    fn check(app: &App, segments: Result<Segments<String>>, headers: &HeaderMap) -> Result<Self> {
+        let Segments(name) = segments?;
+        let form = Form::of(headers)?;
+        let root = match form {
+            Form::Document | Form::Lines => app.public_root(&name)?,
+            Form::Delta => app.sync_root(&name)?,
+        };
+        let expected_bytes = body::expected_bytes(headers)?;
+        let room = app.admit(expected_bytes)?;
+        Ok(Self { root, form, expected_bytes, _room: room })
+    }
+
+    async fn write(self, app: &Arc<App>, body: &mut Body) -> Result<Response> {
+        let bytes = body::read(body, self.expected_bytes).await?;
+        match self.form {
+            Form::Delta => merge(app, self.root, bytes).await,
+            Form::Document => append(app, self.root, bytes, false).await,
+            Form::Lines => append(app, self.root, bytes, true).await,
+        }
+    }
+}
+
+async fn append(app: &Arc<App>, root: RootName, bytes: Bytes, is_lines: bool) -> Result<Response> {
+    let folds = Arc::clone(app.folds());
+    let batch = if bytes.len() < BLOCKING_BODY_BYTES {
+        wire::read_batch(is_lines, &bytes, &root, folds)?
+    } else {
+        let root = root.clone();
+        app.take_in(move || wire::read_batch(is_lines, &bytes, &root, folds)).await?
+    };
+    let appended = if batch.is_empty() {
+        Appended { dots: Vec::new(), replayed: false }
+    } else {
+        stop_check(app)?;
+        app.writer.append(batch).await?
+    };
+    Ok(written(app, &root, &appended))
+}
+
+fn written(app: &App, root: &RootName, appended: &Appended) -> Response {
+    let mut ids = JsonList::member("ids");
+    for dot in &appended.dots {
+        wire::write_text(ids.value(), &dot.to_string());
+    }
+    let vv = app.reader().version_vector(root).to_string();
+    let status = if appended.replayed { StatusCode::OK } else { StatusCode::CREATED };
+    wire::respond(status, JSON, ids.finish(&[("vv", vv.into())]))
+}
+
+async fn merge(app: &Arc<App>, root: RootName, bytes: Bytes) -> Result<Response> {
+    let decode = {
+        let root = root.clone();
+        move || decode(&root, bytes)
+    };
+    let delta = app.take_in(decode).await?;
+    stop_check(app)?;
+    let Merged { stored, known } = app.writer.merge(delta).await?;
+    let vv = app.reader().version_vector(&root).to_string();
+    let document = json!({ "vv": vv, "stored": stored, "known": known });
+    Ok(wire::respond(StatusCode::OK, JSON, document.to_string().into_bytes()))
+}
+
+fn decode(root: &RootName, bytes: Bytes) -> Result<DecodedDelta> {
+    let delta = DecodedDelta::decode(bytes)?;
+    match delta.borrow_dependent().runs.iter().find(|run| run.root != *root) {
+        None => Ok(delta),
+        Some(run) => Err(Problem::new(Kind::MalformedDelta)
+            .detail(format!("the delta has events of {}, the path says {root}", run.root))
+            .field("root")),
+    }
+}
+
+/// The server may have begun to stop while the body came in.
+fn stop_check(app: &App) -> Result<()> {
+    if app.is_stopping() { Err(Problem::new(Kind::ShuttingDown)) } else { Ok(()) }
+}

@@ -1,0 +1,145 @@
+//! A server: routes around a replica, and the life of both.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::serve::ListenerExt;
+use laterbase_core::reader::Reader;
+use laterbase_core::store::StoreError;
+use tokio::net::TcpListener;
+use tokio::task::spawn_blocking;
+
+use crate::app::App;
+use crate::builder::Builder;
+use crate::{routes, shutdown};
+
+/// A replica that is open, with its writer running.
+///
+/// Dropping it and everything that [`Server::router`] gave closes the replica; what was accepted
+/// is committed first. [`Server::close`] does the same and says how it went.
+#[derive(Debug)]
+pub struct Server {
+    app: Arc<App>,
+}
+
+impl Server {
+    /// Begins a server.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn new(app: App) -> Self {
+        Self { app: Arc::new(app) }
+    }
+
+    /// The routes, to be served or nested in another router.
+    pub fn router(&self) -> Router {
+        routes::router(Arc::clone(&self.app))
+    }
+
+    /// Reads what the server holds, without HTTP.
+    pub fn reader(&self) -> &Reader {
+        self.app.reader()
+    }
+
+    /// A handle by which the server can be told to stop.
+    pub fn handle(&self) -> ServerHandle {
+        ServerHandle { app: Arc::clone(&self.app) }
+    }
+
+    /// Serves on a listener until [`ServerHandle::stop`] is called, then closes the replica.
+    ///
+    /// No new connection or write is taken then; requests under way get ten seconds to end.
+    ///
+    /// # Errors
+    /// [`ServeError`]; what was acknowledged is stored.
+    pub async fn serve(self, listener: TcpListener) -> Result<(), ServeError> {
+        let listener = listener.tap_io(|stream| {
+            // Small answers are not to wait for more. Without it, they are only slower.
+            let _ = stream.set_nodelay(true);
+        });
+        let serving = axum::serve(listener, self.router())
+            .with_graceful_shutdown(shutdown::requested(self.app.stopping()));
+        let served = tokio::select! {
+            served = serving => served,
+            () = shutdown::grace_over(self.app.stopping()) => {
+                tracing::warn!("requests under way were cut off");
+                Ok(())
+            }
+        };
+        self.close().await?;
+        served.map_err(ServeError::Io)
+    }
+
+    /// Binds an address, tells `on_ready` which one it came to, and serves until SIGINT or
+    /// SIGTERM.
+    ///
+    /// # Errors
+    /// [`ServeError`].
+    pub async fn run(
+        self,
+        address: SocketAddr,
+        on_ready: impl FnOnce(SocketAddr),
+    ) -> Result<(), ServeError> {
+        let bind = |source| ServeError::Bind { address, source };
+        let listener = TcpListener::bind(address).await.map_err(bind)?;
+        let handle = self.handle();
+        let signals = tokio::spawn(async move {
+            match shutdown::signal().await {
+                Ok(()) => tracing::info!("told to stop"),
+                Err(error) => tracing::error!(%error, "signals cannot be heard"),
+            }
+            handle.stop();
+        });
+        on_ready(listener.local_addr().map_err(bind)?);
+        let served = self.serve(listener).await;
+        signals.abort();
+        served
+    }
+
+    /// Turns writes away, commits what was accepted, and closes the replica.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the replica was not closed cleanly; what was acknowledged is stored.
+    pub async fn close(self) -> Result<(), StoreError> {
+        self.app.stop();
+        let app = Arc::clone(&self.app);
+        let closed = spawn_blocking(move || app.writer.close()).await;
+        closed.unwrap_or_else(|panicked| Err(StoreError::engine("close the replica", panicked)))
+    }
+}
+
+/// Tells a server to stop.
+#[derive(Clone, Debug)]
+pub struct ServerHandle {
+    app: Arc<App>,
+}
+
+impl ServerHandle {
+    /// Turns writes away from now on, ends live feeds, and makes [`Server::serve`] return once
+    /// requests under way have ended.
+    pub fn stop(&self) {
+        self.app.stop();
+    }
+}
+
+/// Why a server ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Connections could not be accepted.
+    #[error("cannot accept connections")]
+    Io(#[source] std::io::Error),
+    /// The replica was not closed cleanly. What was acknowledged is stored.
+    #[error("the replica was not closed cleanly")]
+    Close(#[from] StoreError),
+}

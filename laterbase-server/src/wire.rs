@@ -1,0 +1,153 @@
+//! The forms in which events come in and everything goes out.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use laterbase_core::PreparedBatch;
+use laterbase_core::fold::Folds;
+use laterbase_core::id::RootName;
+use laterbase_core::json::{self, JsonEvent};
+use laterbase_core::version_vector::VersionVector;
+
+use crate::problem::{Kind, Problem, Result};
+
+pub(crate) const JSON: &str = "application/json";
+pub(crate) const LINES: &str = "application/x-ndjson";
+pub(crate) const DELTA: &str = "application/vnd.laterbase.delta";
+pub(crate) const EVENT_STREAM: &str = "text/event-stream";
+
+/// What the caller holds once it has taken the page in.
+pub(crate) const VV_HEADER: HeaderName = HeaderName::from_static("laterbase-vv");
+/// Whether there is another page: `true` or `false`.
+pub(crate) const MORE_HEADER: HeaderName = HeaderName::from_static("laterbase-more");
+/// What to ask for the next page with.
+pub(crate) const NEXT_HEADER: HeaderName = HeaderName::from_static("laterbase-next");
+/// How many events an aggregate's state is folded from.
+pub(crate) const EVENT_COUNT_HEADER: HeaderName = HeaderName::from_static("laterbase-event-count");
+/// How many of them the root's validation hook left out.
+pub(crate) const REFUSED_COUNT_HEADER: HeaderName =
+    HeaderName::from_static("laterbase-refused-count");
+
+/// The forms in which events may come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// One JSON object, or an array of them.
+    Document,
+    /// A JSON object a line.
+    Lines,
+    /// The binary delta.
+    Delta,
+}
+
+impl Form {
+    /// The form that a request's `Content-Type` says. Nothing said means JSON.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self> {
+        let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(Self::Document) };
+        let text = value.to_str().unwrap_or_default();
+        let media_type = text.split(';').next().unwrap_or_default().trim();
+        [(JSON, Self::Document), (LINES, Self::Lines), (DELTA, Self::Delta)]
+            .into_iter()
+            .find(|(name, _)| media_type.eq_ignore_ascii_case(name))
+            .map(|(_, form)| form)
+            .ok_or_else(|| {
+                let detail = format!("the route takes {JSON}, {LINES} and {DELTA}");
+                Problem::new(Kind::UnsupportedMediaType).detail(detail)
+            })
+    }
+}
+
+/// Reads the events of a JSON body, and makes them ready to be written.
+pub(crate) fn read_batch(
+    is_lines: bool,
+    body: &[u8],
+    root: &RootName,
+    folds: Arc<Folds>,
+) -> Result<PreparedBatch> {
+    let mut batch = PreparedBatch::new(root.clone(), folds);
+    let mut problem = None;
+    let mut take = |event: JsonEvent<'_>| match push(&mut batch, &event) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(found) => {
+            problem = Some(found);
+            ControlFlow::Break(())
+        }
+    };
+    let visit = if is_lines { json::visit_lines } else { json::visit_document };
+    visit(body, &mut take)?;
+    problem.map_or(Ok(batch), Err)
+}
+
+fn push(batch: &mut PreparedBatch, event: &JsonEvent<'_>) -> Result<()> {
+    let index = batch.len();
+    if let Some(root) = event.root()
+        && root != batch.root().as_str()
+    {
+        return Err(Problem::new(Kind::MalformedEvent)
+            .detail("the event names another root than the path")
+            .field("root")
+            .index(index));
+    }
+    batch.push(&event.record()).map_err(|error| Problem::of_event(index, &error))
+}
+
+/// A list of JSON values that is being written.
+pub(crate) struct JsonList {
+    out: Vec<u8>,
+    start: usize,
+}
+
+impl JsonList {
+    /// Begins an object whose first member is the list.
+    pub(crate) fn member(name: &str) -> Self {
+        let mut out = format!("{{\"{name}\":[").into_bytes();
+        out.reserve(4096);
+        let start = out.len();
+        Self { out, start }
+    }
+
+    /// Begins one value, which is then to be appended.
+    pub(crate) fn value(&mut self) -> &mut Vec<u8> {
+        if self.out.len() > self.start {
+            self.out.push(b',');
+        }
+        &mut self.out
+    }
+
+    /// Ends the list and the object, with more members behind the list.
+    pub(crate) fn finish(mut self, members: &[(&str, serde_json::Value)]) -> Vec<u8> {
+        self.out.push(b']');
+        for (name, value) in members {
+            self.out.extend_from_slice(format!(",\"{name}\":{value}").as_bytes());
+        }
+        self.out.push(b'}');
+        self.out
+    }
+}
+
+/// Appends a text as a JSON string.
+pub(crate) fn write_text(out: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(out, text).expect("writing into memory does not fail");
+}
+
+/// A successful answer in a media type.
+pub(crate) fn respond(status: StatusCode, media_type: &'static str, body: Vec<u8>) -> Response {
+    let mut response = (status, Body::from(body)).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
+/// Adds a header whose value is ours, and therefore plain ASCII.
+pub(crate) fn set(response: &mut Response, name: HeaderName, value: &str) {
+    let value = HeaderValue::from_str(value).expect("our own values are plain ASCII");
+    response.headers_mut().insert(name, value);
+}
+
+/// Adds the headers that say where a page of a feed ends.
+pub(crate) fn set_page_end(response: &mut Response, vv: &VersionVector, more: bool) {
+    set(response, VV_HEADER, &vv.to_string());
+    set(response, MORE_HEADER, if more { "true" } else { "false" });
+}

@@ -1,0 +1,121 @@
+//! One HTTP/1.1 connection, as plain as a test wants it.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{HeaderMap, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+pub const JSON: (&str, &str) = ("content-type", "application/json");
+pub const LINES: (&str, &str) = ("content-type", "application/x-ndjson");
+pub const DELTA: (&str, &str) = ("content-type", "application/vnd.laterbase.delta");
+pub const ACCEPT_LINES: (&str, &str) = ("accept", "application/x-ndjson");
+pub const ACCEPT_DELTA: (&str, &str) = ("accept", "application/vnd.laterbase.delta");
+pub const ACCEPT_LIVE: (&str, &str) = ("accept", "text/event-stream");
+
+pub struct Connection {
+    requests: SendRequest<Full<Bytes>>,
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Connection {
+    pub async fn open(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (requests, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        Self { requests }
+    }
+
+    /// Sends a request; its answer's body is still to come.
+    pub async fn start(
+        &mut self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> hyper::Result<hyper::Response<Incoming>> {
+        let mut request = Request::builder().method(method).uri(target).header("host", "test");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.requests.ready().await?;
+        self.requests.send_request(request.body(Full::new(body.into())).unwrap()).await
+    }
+
+    pub async fn send(
+        &mut self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Reply {
+        self.try_send(method, target, headers, body).await.unwrap()
+    }
+
+    pub async fn try_send(
+        &mut self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> hyper::Result<Reply> {
+        let response = self.start(method, target, headers, body).await?;
+        let (head, body) = response.into_parts();
+        let body = body.collect().await?.to_bytes();
+        Ok(Reply { status: head.status, headers: head.headers, body })
+    }
+
+    pub async fn get(&mut self, target: &str) -> Reply {
+        self.send("GET", target, &[], Bytes::new()).await
+    }
+
+    pub async fn post(&mut self, target: &str, body: impl Into<Bytes>) -> Reply {
+        self.send("POST", target, &[JSON], body).await
+    }
+
+    /// The server's status document.
+    pub async fn status(&mut self) -> Value {
+        let reply = self.get("/").await;
+        assert_eq!(reply.status, 200);
+        reply.json()
+    }
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    #[track_caller]
+    pub fn check(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.text());
+        self
+    }
+}
+
+/// An aggregate id as one path segment.
+pub fn segment(id: &str) -> String {
+    percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC).to_string()
+}

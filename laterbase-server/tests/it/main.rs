@@ -1,0 +1,21 @@
+//! The server from outside: over real connections, and as a process of its own.
+
+#![allow(missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(unreachable_pub, reason = "one binary")]
+
+mod aggregates;
+mod connection;
+mod data_files;
+mod errors;
+mod failures;
+mod feeds;
+mod gate_store;
+mod group_commit;
+mod kill;
+mod live;
+mod process;
+mod running;
+mod stopping;
+mod sync;
+mod writes;
