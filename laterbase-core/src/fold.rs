@@ -15,7 +15,7 @@ mod built_in;
 mod typed;
 
 pub use built_in::{Latest, MergePatch};
-pub use typed::{Aggregate, Typed};
+pub use typed::{Aggregate, Typed, decode_json};
 
 /// A fold with its types taken off, so that folds of different aggregates stand side by side.
 ///

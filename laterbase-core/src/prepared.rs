@@ -22,6 +22,7 @@ pub struct PreparedBatch {
     texts: String,
     events: Vec<PreparedEvent>,
     precondition: Option<Precondition>,
+    key: Option<String>,
 }
 
 /// What must hold of a batch's one aggregate for the batch to be written (optimistic
@@ -88,7 +89,15 @@ impl PreparedBatch {
             texts: String::new(),
             events: Vec::new(),
             precondition: None,
+            key: None,
         }
+    }
+
+    /// An empty batch that is recognised as a whole when it is written again: its events get
+    /// idempotency keys that are made of this one and their number. A batch that has the key and
+    /// other content is refused.
+    pub fn with_key(root: RootName, folds: Arc<Folds>, key: &str) -> Self {
+        Self { key: Some(key.to_owned()), ..Self::new(root, folds) }
     }
 
     /// Adds an event.
@@ -96,6 +105,20 @@ impl PreparedBatch {
     /// # Errors
     /// [`EventError`]; the batch is as it was.
     pub fn push(&mut self, record: &Record<'_>) -> Result<(), EventError> {
+        let Some(key) = self.key_of(self.len()) else { return self.push_as_is(record) };
+        if record.idempotency_key.is_some() {
+            return Err(EventError::TwoKeys);
+        }
+        self.push_as_is(&Record { idempotency_key: Some(&key), ..*record })
+    }
+
+    /// The idempotency key of the event with a number, if the batch has a key.
+    pub(crate) fn key_of(&self, index: usize) -> Option<String> {
+        let key = self.key.as_ref()?;
+        Some(if index == 0 { key.clone() } else { format!("{key}#{index}") })
+    }
+
+    fn push_as_is(&mut self, record: &Record<'_>) -> Result<(), EventError> {
         record.check().map_err(EventError::from_bounds)?;
         if let Some(fold) = self.folds.default_for(&self.root) {
             contain(|| fold.validate(record))
@@ -199,6 +222,9 @@ pub enum EventError {
         /// The hook's reason.
         reason: Refusal,
     },
+    /// The batch has a key, and so does the event.
+    #[error("an event of a request with an idempotency key has none of its own")]
+    TwoKeys,
     /// A precondition is about one aggregate.
     #[error("a write with a precondition is of events of one aggregate")]
     NotOneAggregate,

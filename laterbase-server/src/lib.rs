@@ -44,6 +44,7 @@
 mod app;
 mod body;
 mod builder;
+mod conditions;
 mod engine;
 mod live;
 mod maintenance;

@@ -35,6 +35,7 @@ pub(crate) enum Kind {
     NotAcceptable,
     RequestTimeout,
     KeyConflict,
+    PreconditionFailed,
     Hole,
     Fork,
     TooLarge,
@@ -82,6 +83,11 @@ impl Kind {
             Self::KeyConflict => {
                 (S::CONFLICT, "key-conflict", "The idempotency key belongs to another event")
             }
+            Self::PreconditionFailed => (
+                S::PRECONDITION_FAILED,
+                "precondition-failed",
+                "The aggregate is not as the writer expects",
+            ),
             Self::Hole => (S::CONFLICT, "hole", "The delta leaves a hole"),
             Self::Fork => (S::CONFLICT, "fork", "Two histories claim the same ids"),
             Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "too-large", "The request is too large"),
@@ -152,6 +158,9 @@ struct Extensions {
     /// The field or parameter at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
+    /// The etag that the aggregate has now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    etag: Option<String>,
     /// What the receiver of a delta holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     vv: Option<String>,
@@ -256,6 +265,13 @@ impl Problem {
                 Self::new(Kind::RefusedEvent).detail(reason.to_string()).index(index)
             }
             EventError::BatchFull => Self::too_large(),
+            EventError::TwoKeys => Self::new(Kind::MalformedEvent)
+                .field("idempotency_key")
+                .detail(error.to_string())
+                .index(index),
+            EventError::NotOneAggregate => {
+                Self::new(Kind::MalformedRequest).field("aggregate_id").detail(error.to_string())
+            }
             other => Self::internal(other),
         }
     }
@@ -281,6 +297,11 @@ impl Problem {
             WriteError::Fork { root, origin, seq } => {
                 let mut problem = Self::new(Kind::Fork).detail(error.to_string());
                 problem.name(root, origin.to_string(), *seq);
+                problem
+            }
+            WriteError::Precondition { etag } => {
+                let mut problem = Self::new(Kind::PreconditionFailed);
+                problem.document.extensions.etag.clone_from(etag);
                 problem
             }
             WriteError::Malformed(error) => Self::from(*error),

@@ -13,6 +13,7 @@ use laterbase_core::id::RootName;
 use laterbase_core::json::{self, JsonEvent};
 use laterbase_core::version_vector::VersionVector;
 
+use crate::conditions::Conditions;
 use crate::problem::{Kind, Problem, Result};
 
 pub(crate) const JSON: &str = "application/json";
@@ -26,6 +27,8 @@ pub(crate) const VV_HEADER: HeaderName = HeaderName::from_static("laterbase-vv")
 pub(crate) const MORE_HEADER: HeaderName = HeaderName::from_static("laterbase-more");
 /// What to ask for the next page with.
 pub(crate) const NEXT_HEADER: HeaderName = HeaderName::from_static("laterbase-next");
+/// How far an aggregate's state reaches on each time axis.
+pub(crate) const COVERED_HEADER: HeaderName = HeaderName::from_static("laterbase-covered");
 /// How many events an aggregate's state is folded from.
 pub(crate) const EVENT_COUNT_HEADER: HeaderName = HeaderName::from_static("laterbase-event-count");
 /// How many of them the root's validation hook left out.
@@ -66,8 +69,12 @@ pub(crate) fn read_batch(
     body: &[u8],
     root: &RootName,
     folds: Arc<Folds>,
+    conditions: Conditions,
 ) -> Result<PreparedBatch> {
-    let mut batch = PreparedBatch::new(root.clone(), folds);
+    let mut batch = match &conditions.key {
+        Some(key) => PreparedBatch::with_key(root.clone(), folds, key),
+        None => PreparedBatch::new(root.clone(), folds),
+    };
     let mut problem = None;
     let mut take = |event: JsonEvent<'_>| match push(&mut batch, &event) {
         Ok(()) => ControlFlow::Continue(()),
@@ -78,7 +85,13 @@ pub(crate) fn read_batch(
     };
     let visit = if is_lines { json::visit_lines } else { json::visit_document };
     visit(body, &mut take)?;
-    problem.map_or(Ok(batch), Err)
+    if let Some(problem) = problem {
+        return Err(problem);
+    }
+    if let Some(precondition) = conditions.precondition {
+        batch.require(precondition).map_err(|error| Problem::of_event(0, &error))?;
+    }
+    Ok(batch)
 }
 
 fn push(batch: &mut PreparedBatch, event: &JsonEvent<'_>) -> Result<()> {

@@ -190,27 +190,29 @@ struct Turn {
     shared: Arc<Shared>,
 }
 
-/// A request that was staged, or not, and waits for the commit to be told.
-enum Staged {
-    Append(Reply<Appended>, Result<Appended, WriteError>),
-    Merge(Reply<Merged>, Result<Merged, WriteError>),
+/// What became of a request when it was staged. It waits for the commit to be told.
+enum Outcome {
+    Append(Result<Appended, WriteError>),
+    Merge(Result<Merged, WriteError>),
 }
+
+/// A request depends on events that are staged and not committed.
+struct Uncommitted;
 
 impl Turn {
     fn run(mut self) -> Result<(), StoreError> {
         // However the thread ends, nobody waits in front of it.
         let _door = Door(Arc::clone(&self.shared));
         while let Some(group) = self.shared.queue.take_group(GroupBounds::DEFAULT) {
-            let staged: Vec<Staged> = group.into_iter().map(|job| self.stage(job)).collect();
-            let committed = self.replica.commit().map_err(Arc::new);
-            if let Err(error) = &committed {
-                self.note_failure(error);
+            let mut staged = Vec::new();
+            for job in group {
+                let next = self.stage(&job).unwrap_or_else(|Uncommitted| {
+                    self.commit(std::mem::take(&mut staged));
+                    self.stage(&job).unwrap_or(Outcome::Append(Err(WriteError::Uncommitted)))
+                });
+                staged.push((job, next));
             }
-            // Readers see the commit already, so whoever hears of it may read it.
-            self.head.send_replace(self.reader.head());
-            for staged in staged {
-                staged.answer(committed.as_ref().err());
-            }
+            self.commit(staged);
             if self.reader.front_events() >= self.front_events_flush {
                 self.maintenance.wake();
             }
@@ -219,15 +221,30 @@ impl Turn {
         self.replica.close()
     }
 
-    fn stage(&mut self, job: Job) -> Staged {
+    /// Stages a request, unless what it depends on is staged itself.
+    fn stage(&mut self, job: &Job) -> Result<Outcome, Uncommitted> {
         let now = (self.clock)();
-        match job {
-            Job::Append { batch, reply } => {
-                Staged::Append(reply, self.replica.stage_append(&batch, now))
+        Ok(match job {
+            Job::Append { batch, .. } => match self.replica.stage_append(batch, now) {
+                Err(WriteError::Uncommitted) => return Err(Uncommitted),
+                staged => Outcome::Append(staged),
+            },
+            Job::Merge { delta, .. } => {
+                Outcome::Merge(self.replica.stage_merge(delta.borrow_dependent(), now))
             }
-            Job::Merge { delta, reply } => {
-                Staged::Merge(reply, self.replica.stage_merge(delta.borrow_dependent(), now))
-            }
+        })
+    }
+
+    /// Commits what is staged, and tells everybody what became of it.
+    fn commit(&mut self, staged: Vec<(Job, Outcome)>) {
+        let committed = self.replica.commit().map_err(Arc::new);
+        if let Err(error) = &committed {
+            self.note_failure(error);
+        }
+        // Readers see the commit already, so whoever hears of it may read it.
+        self.head.send_replace(self.reader.head());
+        for (job, outcome) in staged {
+            job.answer(outcome, committed.as_ref().err());
         }
     }
 
@@ -239,13 +256,16 @@ impl Turn {
     }
 }
 
-impl Staged {
+impl Job {
     /// Tells the request what became of it. A failed commit takes all of its group with it, also
     /// those that were only told of an earlier event's id: that event may be of the same group.
-    fn answer(self, failed: Option<&Arc<WriteError>>) {
-        match self {
-            Self::Append(reply, staged) => send(reply, staged, failed),
-            Self::Merge(reply, staged) => send(reply, staged, failed),
+    fn answer(self, outcome: Outcome, failed: Option<&Arc<WriteError>>) {
+        match (self, outcome) {
+            (Self::Append { reply, .. }, Outcome::Append(staged)) => send(reply, staged, failed),
+            (Self::Merge { reply, .. }, Outcome::Merge(staged)) => send(reply, staged, failed),
+            // The reply is dropped, which its request is told of as a fault of the server's.
+            (Self::Append { .. }, Outcome::Merge(_)) | (Self::Merge { .. }, Outcome::Append(_)) => {
+            }
         }
     }
 }

@@ -69,7 +69,7 @@ pub trait Aggregate: Default + Serialize + DeserializeOwned + Send + 'static {
     const TYPES: &'static [&'static str];
 
     /// Reads an event. Override it to read data that is not JSON, or to bring events of an old
-    /// `version` up to the current one (upcasting).
+    /// `version` up to the current one (upcasting): change the data, then call [`decode_json`].
     ///
     /// # Errors
     /// [`Refusal`] if the data is not that of such an event.
@@ -101,7 +101,11 @@ pub trait Aggregate: Default + Serialize + DeserializeOwned + Send + 'static {
     fn apply(&mut self, event: Self::Event, context: &Event<'_>) -> Result<(), FoldError>;
 }
 
-fn decode_json<E: DeserializeOwned>(record: &Record<'_>) -> Result<E, Refusal> {
+/// What [`Aggregate::decode`] does by default: reads JSON data as `{"type": …, "data": …}`.
+///
+/// # Errors
+/// [`Refusal`] if the data is not JSON, or not that of such an event.
+pub fn decode_json<E: DeserializeOwned>(record: &Record<'_>) -> Result<E, Refusal> {
     #[derive(Serialize)]
     struct Tagged<'a> {
         r#type: &'a str,

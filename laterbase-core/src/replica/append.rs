@@ -30,6 +30,7 @@ pub(super) fn stage(
     let events: Vec<PreparedRecord<'_>> = batch.records().collect();
     let plans = plan(replica, batch, &events, now_nanos)?;
     let replayed = !plans.is_empty() && !plans.iter().any(|plan| matches!(plan, Plan::Store));
+    check_whole(replica, batch, &plans, &events)?;
     if !replayed {
         check_precondition(replica, batch)?;
     }
@@ -95,6 +96,27 @@ fn check_future(occurred: Option<i64>, latest: i64, index: usize) -> Result<(), 
     match occurred {
         Some(occurred) if occurred > latest => Err(WriteError::Future { index }),
         _ => Ok(()),
+    }
+}
+
+/// A batch with a key is a replay as a whole or not at all: of the same events, and as many.
+fn check_whole(
+    replica: &mut Replica,
+    batch: &PreparedBatch,
+    plans: &[Plan],
+    events: &[PreparedRecord<'_>],
+) -> Result<(), WriteError> {
+    let Some(beyond) = batch.key_of(events.len()) else { return Ok(()) };
+    let is_new = |plan: &Plan| matches!(plan, Plan::Store);
+    let Some(first) = plans.iter().position(|plan| !is_new(plan)) else { return Ok(()) };
+    if let Some(index) = plans.iter().position(is_new) {
+        return Err(WriteError::KeyConflict { index: index.max(first), holder: None });
+    }
+    match find_key(replica, batch, &beyond, events[0].hash)? {
+        Found::Nothing => Ok(()),
+        Found::Same(holder) | Found::Other(holder) => {
+            Err(WriteError::KeyConflict { index: events.len() - 1, holder: Some(holder) })
+        }
     }
 }
 

@@ -460,3 +460,29 @@ fn a_cursor_into_a_log_that_went_on_differently_does_not_fit() {
     write(&mut restored, "s", "2", NOW);
     assert!(!restored.reader().fits(&cursor).unwrap(), "the same position, another history");
 }
+
+#[test]
+fn a_batch_with_a_key_is_replayed_as_a_whole_or_not_at_all() {
+    let store = MemoryStore::new();
+    let mut replica = open(&store, 1);
+    let keyed = |data: &[&str]| {
+        let mut batch = PreparedBatch::with_key(root(), folds(), "request");
+        for data in data {
+            batch.push(&Record::json("s", "t", data)).unwrap();
+        }
+        batch
+    };
+    let first = replica.append(&keyed(&["1", "2"]), NOW).unwrap();
+    assert_eq!((first.dots.len(), first.replayed), (2, false));
+    drop(replica);
+    let mut replica = open(&store, 1);
+    let again = replica.append(&keyed(&["1", "2"]), NOW).unwrap();
+    assert_eq!((again.dots, again.replayed), (first.dots, true));
+    for other in [&["1"][..], &["1", "2", "3"], &["1", "3"], &["2", "1"], &["9"]] {
+        let error = replica.append(&keyed(other), NOW).unwrap_err();
+        assert!(matches!(error, WriteError::KeyConflict { .. }), "{other:?}: {error}");
+    }
+    assert_eq!(replica.reader().head(), 2);
+    let own = Record { idempotency_key: Some("k"), ..Record::json("s", "t", "1") };
+    assert_eq!(keyed(&[]).push(&own), Err(EventError::TwoKeys));
+}

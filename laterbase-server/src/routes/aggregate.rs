@@ -11,15 +11,17 @@ use laterbase_core::Place;
 use laterbase_core::id::RootName;
 use laterbase_core::json::{write_event, write_event_verbatim};
 use laterbase_core::reader::{
-    AggregatePage, AggregateState, EventsPage, FoldFailure, Query, Reader,
+    AggregatePage, AggregateState, Covered, EventsPage, FoldFailure, Query, Reader,
 };
+use laterbase_core::time::format_time;
 use serde_json::Value;
 
 use crate::app::App;
 use crate::parameters::{Parameters, Segments, choose, id_cursor, place_cursor};
 use crate::problem::{Kind, Problem, Result};
 use crate::wire::{
-    self, EVENT_COUNT_HEADER, JSON, JsonList, LINES, NEXT_HEADER, REFUSED_COUNT_HEADER,
+    self, COVERED_HEADER, EVENT_COUNT_HEADER, JSON, JsonList, LINES, NEXT_HEADER,
+    REFUSED_COUNT_HEADER,
 };
 
 /// `GET /a/{root}`
@@ -92,10 +94,19 @@ pub(super) async fn state(
     };
     wire::set(&mut response, ETAG, &format!("\"{}\"", aggregate.etag));
     wire::set(&mut response, EVENT_COUNT_HEADER, &aggregate.event_count.to_string());
+    wire::set(&mut response, COVERED_HEADER, &covered(&aggregate.covered));
     if aggregate.refused_count > 0 {
         wire::set(&mut response, REFUSED_COUNT_HEADER, &aggregate.refused_count.to_string());
     }
     Ok(response)
+}
+
+/// What a state covers, as a structured dictionary (RFC 9651): when the last event in fold order
+/// happened, when the one recorded last was recorded, and how many arrivals were looked at.
+fn covered(covered: &Covered) -> String {
+    let Covered { occurred_last, recorded_last, position } = covered;
+    let (occurred, recorded) = (format_time(*occurred_last), format_time(*recorded_last));
+    format!("occurred=\"{occurred}\", recorded=\"{recorded}\", arrivals={position}")
 }
 
 /// Whether the caller has this state already. A listing gives etags without quotes, so both forms

@@ -14,6 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::app::App;
 use crate::body;
+use crate::conditions::Conditions;
 use crate::parameters::Segments;
 use crate::problem::{Kind, Problem, Result};
 use crate::wire::{self, Form, JSON, JsonList};
@@ -43,6 +44,7 @@ pub(super) async fn write(
 struct Admitted {
     root: RootName,
     form: Form,
+    conditions: Conditions,
     expected_bytes: usize,
     /// Room for the body, held until the answer is there.
     _room: OwnedSemaphorePermit,
@@ -56,28 +58,41 @@ impl Admitted {
             Form::Document | Form::Lines => app.public_root(&name)?,
             Form::Delta => app.sync_root(&name)?,
         };
+        let conditions = match form {
+            Form::Document | Form::Lines => Conditions::of(headers)?,
+            Form::Delta => {
+                Conditions::check_none(headers)?;
+                Conditions::default()
+            }
+        };
         let expected_bytes = body::expected_bytes(headers)?;
         let room = app.admit(expected_bytes)?;
-        Ok(Self { root, form, expected_bytes, _room: room })
+        Ok(Self { root, form, conditions, expected_bytes, _room: room })
     }
 
     async fn write(self, app: &Arc<App>, body: &mut Body) -> Result<Response> {
         let bytes = body::read(body, self.expected_bytes).await?;
         match self.form {
             Form::Delta => merge(app, self.root, bytes).await,
-            Form::Document => append(app, self.root, bytes, false).await,
-            Form::Lines => append(app, self.root, bytes, true).await,
+            Form::Document => append(app, self.root, bytes, false, self.conditions).await,
+            Form::Lines => append(app, self.root, bytes, true, self.conditions).await,
         }
     }
 }
 
-async fn append(app: &Arc<App>, root: RootName, bytes: Bytes, is_lines: bool) -> Result<Response> {
+async fn append(
+    app: &Arc<App>,
+    root: RootName,
+    bytes: Bytes,
+    is_lines: bool,
+    conditions: Conditions,
+) -> Result<Response> {
     let folds = Arc::clone(app.folds());
     let batch = if bytes.len() < BLOCKING_BODY_BYTES {
-        wire::read_batch(is_lines, &bytes, &root, folds)?
+        wire::read_batch(is_lines, &bytes, &root, folds, conditions)?
     } else {
         let root = root.clone();
-        app.take_in(move || wire::read_batch(is_lines, &bytes, &root, folds)).await?
+        app.take_in(move || wire::read_batch(is_lines, &bytes, &root, folds, conditions)).await?
     };
     let appended = if batch.is_empty() {
         Appended { dots: Vec::new(), replayed: false }

@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "one binary")]
 
 mod aggregates;
+mod conditions;
 mod connection;
 mod data_files;
 mod errors;
