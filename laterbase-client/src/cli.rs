@@ -8,6 +8,8 @@ mod record;
 mod show;
 mod status;
 mod sync;
+mod time_flags;
+mod timeline;
 mod transfer;
 mod verify;
 
@@ -21,6 +23,9 @@ use laterbase_core::id::RootName;
 use laterbase_core::replica::ReplicaOptions;
 
 use output::Output;
+
+/// Events that are read at a time.
+const PAGE_EVENTS: usize = 1_000;
 
 /// Records events where they happen, without asking any network, and syncs them with a server.
 ///
@@ -57,9 +62,21 @@ enum Command {
     /// What the store holds, and what no peer has acknowledged yet.
     Status,
     /// Print events, one JSON object a line.
+    ///
+    /// The times choose among the events of the root, or of the one aggregate. They do not change
+    /// the order.
     Log(log::LogArgs),
     /// Print an aggregate's state.
+    ///
+    /// With --json, also what the read covered: how many events, and up to when.
     Show(show::ShowArgs),
+    /// Draw an aggregate's events: when they happened, were recorded, and arrived here.
+    ///
+    /// Rows are in the order in which the events happened. A bar leads from when an event happened
+    /// (o) over when it was recorded (r) to when it arrived in this store (a); the lag is from o
+    /// to r. A row marked ! is late: something that happened after it had been recorded before it.
+    /// With --json, one JSON object a row.
+    Timeline(timeline::TimelineArgs),
     /// Write events to a delta file: a backup, or a sync by hand.
     Export(transfer::ExportArgs),
     /// Take in the events of a delta file.
@@ -78,6 +95,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Status => status::run(&common, &mut output),
         Command::Log(args) => log::run(&common, &args, &mut output),
         Command::Show(args) => show::run(&common, &args, &mut output),
+        Command::Timeline(args) => timeline::run(&common, &args, &mut output),
         Command::Export(args) => transfer::export(&common, &args, &mut output),
         Command::Import(args) => transfer::import(&common, &args, &mut output),
         Command::Verify => verify::run(&common, &mut output),
@@ -88,9 +106,16 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
 impl Common {
     /// Opens the store, makes one if there is none, and closes it behind the work.
     fn with_device<R>(&self, work: impl FnOnce(&Device) -> anyhow::Result<R>) -> anyhow::Result<R> {
-        let replica =
-            ReplicaOptions { new_identity: self.new_identity, ..ReplicaOptions::default() };
-        let options = DeviceOptions { replica, ..DeviceOptions::default() };
+        self.with_device_of(DeviceOptions::default(), work)
+    }
+
+    fn with_device_of<R>(
+        &self,
+        options: DeviceOptions,
+        work: impl FnOnce(&Device) -> anyhow::Result<R>,
+    ) -> anyhow::Result<R> {
+        let replica = ReplicaOptions { new_identity: self.new_identity, ..options.replica };
+        let options = DeviceOptions { replica, ..options };
         let device = Device::open(&self.store, options).context("cannot open the store")?;
         let done = work(&device);
         let closed = device.close().context("cannot close the store");
@@ -104,8 +129,17 @@ impl Common {
         &self,
         work: impl FnOnce(&Device) -> anyhow::Result<R>,
     ) -> anyhow::Result<R> {
+        self.with_existing_device_of(DeviceOptions::default(), work)
+    }
+
+    /// The same with options of the command's own.
+    fn with_existing_device_of<R>(
+        &self,
+        options: DeviceOptions,
+        work: impl FnOnce(&Device) -> anyhow::Result<R>,
+    ) -> anyhow::Result<R> {
         self.check_existing()?;
-        self.with_device(work)
+        self.with_device_of(options, work)
     }
 
     fn check_existing(&self) -> anyhow::Result<()> {

@@ -43,7 +43,7 @@ pub const FUTURE_NANOS_MAX_DEFAULT: i64 = 60 * 1_000_000_000;
 pub const DRIFT_NANOS_MAX_DEFAULT: i64 = 500 * 1_000_000;
 
 /// Events that the in-memory front of the derived tables gathers before they are flushed.
-pub const FRONT_EVENTS_FLUSH: usize = 64 * 1024;
+pub const FRONT_EVENTS_FLUSH: usize = 32 * 1024;
 
 /// Bytes of lately read aggregates that a replica keeps in memory, by default.
 pub const HOT_BYTES_MAX_DEFAULT: usize = 16 * 1024 * 1024;

@@ -231,11 +231,12 @@ impl History {
         let refused = seen.iter().filter(|known| known.is_refused).count() as u64;
         let folded = seen.iter().filter(|known| !known.is_refused);
         let dots = folded.map(|known| known.dot.to_string()).collect();
-        Expected { event_count, refused, dots }
+        Expected { version: self.fold_version, event_count, refused, dots }
     }
 }
 
 struct Expected {
+    version: u32,
     event_count: u64,
     refused: u64,
     dots: Vec<String>,
@@ -249,6 +250,7 @@ fn assert_read(found: Option<&AggregateState>, expected: &Expected, context: &st
     assert_eq!(found.event_count, expected.event_count, "{context}");
     assert_eq!(found.refused_count, expected.refused, "{context}");
     assert_eq!(journal::dots(&found.state), expected.dots, "{context}");
+    assert_eq!(journal::version(&found.state), expected.version, "{context}: by another fold");
 }
 
 fn root() -> RootName {

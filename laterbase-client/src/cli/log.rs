@@ -8,14 +8,11 @@ use laterbase_client::device::Device;
 use laterbase_core::event::Event;
 use laterbase_core::id::RootName;
 use laterbase_core::json::write_event;
-use laterbase_core::reader::Query;
 use laterbase_core::version_vector::VersionVector;
 
 use super::output::Output;
-use super::{Common, check_root};
-
-/// Events that are read at a time.
-const PAGE_EVENTS: usize = 1_000;
+use super::time_flags::TimeFlags;
+use super::{Common, PAGE_EVENTS, check_root};
 
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
@@ -25,30 +22,37 @@ pub(crate) struct LogArgs {
     /// Only one aggregate's events, in the order in which they happened.
     #[arg(long, value_name = "ID")]
     aggregate: Option<String>,
+    #[command(flatten)]
+    times: TimeFlags,
 }
 
 pub(crate) fn run(common: &Common, args: &LogArgs, output: &mut Output) -> anyhow::Result<()> {
     common.with_existing_device(|device| {
         check_root(device, &args.root)?;
         match &args.aggregate {
-            Some(id) => print_aggregate(device, &args.root, id, output),
-            None => print_feed(device, &args.root, output),
+            Some(id) => print_aggregate(device, args, id, output),
+            None => print_feed(device, args, output),
         }
     })
 }
 
-fn print_feed(device: &Device, root: &RootName, output: &mut Output) -> anyhow::Result<()> {
+fn print_feed(device: &Device, args: &LogArgs, output: &mut Output) -> anyhow::Result<()> {
+    let LogArgs { root, times, .. } = args;
     let mut vv = VersionVector::new();
     let mut text = Vec::new();
+    let mut is_at_end = false;
     loop {
         text.clear();
         let page = device.reader().feed(root, &vv, PAGE_EVENTS, &mut |event| {
-            write_event(&mut text, root, event);
-            text.push(b'\n');
-            ControlFlow::Continue(())
+            if times.admit(event) {
+                write_event(&mut text, root, event);
+                text.push(b'\n');
+            }
+            is_at_end = times.ends_before(event);
+            if is_at_end { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         output.bytes(&text)?;
-        if !page.more {
+        if is_at_end || !page.more {
             return Ok(());
         }
         vv = page.vv;
@@ -57,11 +61,12 @@ fn print_feed(device: &Device, root: &RootName, output: &mut Output) -> anyhow::
 
 fn print_aggregate(
     device: &Device,
-    root: &RootName,
+    args: &LogArgs,
     id: &str,
     output: &mut Output,
 ) -> anyhow::Result<()> {
-    let (mut after, query) = (None, Query::default());
+    let LogArgs { root, times, .. } = args;
+    let (mut after, query) = (None, times.query(None));
     let mut text = Vec::new();
     loop {
         text.clear();
@@ -73,7 +78,7 @@ fn print_aggregate(
         let reader = device.reader();
         let page = reader.aggregate_events(root, id, after, PAGE_EVENTS, &query, &mut visit)?;
         if after.is_none() && page.events == 0 {
-            bail!("{root} holds no events of {id}");
+            bail!("{root} holds no events of {id}{}", times.remark());
         }
         output.bytes(&text)?;
         if page.next.is_none() {

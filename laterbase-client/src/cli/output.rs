@@ -1,7 +1,8 @@
 //! Where commands write to: results to stdout, complaints to stderr.
 
+use std::env;
 use std::fmt;
-use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, StdoutLock, Write};
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -30,6 +31,13 @@ impl Output {
     /// Whether the summary is to be JSON.
     pub(crate) const fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// Whether a reader sees colours: stdout is a terminal, and <https://no-color.org> is not set.
+    pub(crate) fn takes_colour(&self) -> bool {
+        let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+        !self.json && !unwanted && !is_dumb && self.stdout.get_ref().is_terminal()
     }
 
     /// Prints a command's summary, in one form or the other.

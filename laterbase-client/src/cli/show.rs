@@ -1,32 +1,112 @@
 //! `laterbase show`: an aggregate's state.
 
-use anyhow::bail;
+use std::fmt;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
 use clap::Args;
+use laterbase_client::device::DeviceOptions;
+use laterbase_core::fold::{Fold, Folds, Latest, MergePatch};
 use laterbase_core::id::RootName;
-use laterbase_core::reader::Query;
+use laterbase_core::reader::AggregateState;
+use laterbase_core::time::format_time;
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::output::Output;
+use super::time_flags::TimeFlags;
 use super::{Common, check_root};
+
+/// The folds that need no code of the user's, the default first.
+const FOLD_NAMES: [&str; 2] = ["merge-patch", "latest"];
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
     /// The root that the aggregate is in.
     #[arg(long, value_name = "R")]
     root: RootName,
+    /// How events become a state: each one's data patches it, or replaces it.
+    #[arg(long, value_name = "NAME", default_value = FOLD_NAMES[0], value_parser = FOLD_NAMES)]
+    fold: String,
     /// The aggregate's id.
     #[arg(value_name = "ID")]
     id: String,
+    #[command(flatten)]
+    times: TimeFlags,
+}
+
+/// A state, and what the read that gave it covered.
+#[derive(Serialize)]
+struct Summary<'s> {
+    root: &'s str,
+    id: &'s str,
+    fold: &'s str,
+    state: &'s RawValue,
+    etag: &'s str,
+    event_count: u64,
+    folded_count: u64,
+    refused_count: u64,
+    covered: CoveredSummary,
+}
+
+/// Where the events that were looked at end, on each axis.
+#[derive(Serialize)]
+struct CoveredSummary {
+    occurred_last: String,
+    recorded_last: String,
+    position: u64,
 }
 
 pub(crate) fn run(common: &Common, args: &ShowArgs, output: &mut Output) -> anyhow::Result<()> {
-    let ShowArgs { root, id } = args;
-    let state = common.with_existing_device(|device| {
+    let ShowArgs { root, fold, times, id } = args;
+    let options = DeviceOptions { folds: folds(root)?, ..DeviceOptions::default() };
+    let read = common.with_existing_device_of(options, |device| {
         check_root(device, root)?;
-        match device.reader().aggregate(root, id, &Query::default())? {
-            Some(aggregate) => Ok(aggregate.state),
-            None => bail!("{root} holds no events of {id}"),
+        match device.reader().aggregate(root, id, &times.query(Some(fold.clone())))? {
+            Some(read) => Ok(read),
+            None => bail!("{root} holds no events of {id}{}", times.remark()),
         }
     })?;
-    output.bytes(&state)?;
-    output.bytes(b"\n")
+    let state = serde_json::from_slice(&read.state).context("the fold's state is not JSON")?;
+    output.summary(&Summary::of(args, &read, state), Text(state))
+}
+
+/// All folds for the root that is read; other roots are left alone.
+fn folds(root: &RootName) -> anyhow::Result<Folds> {
+    let built_in: [Arc<dyn Fold>; FOLD_NAMES.len()] = [Arc::new(MergePatch), Arc::new(Latest)];
+    let mut folds = Folds::new().fallback(Arc::new(MergePatch));
+    for fold in built_in {
+        folds = folds.fold(root.kind(), fold)?;
+    }
+    Ok(folds)
+}
+
+impl<'s> Summary<'s> {
+    fn of(args: &'s ShowArgs, read: &'s AggregateState, state: &'s RawValue) -> Self {
+        let covered = CoveredSummary {
+            occurred_last: format_time(read.covered.occurred_last),
+            recorded_last: format_time(read.covered.recorded_last),
+            position: read.covered.position,
+        };
+        Self {
+            root: args.root.as_str(),
+            id: &args.id,
+            fold: &args.fold,
+            state,
+            etag: &read.etag,
+            event_count: read.event_count,
+            folded_count: read.folded_count,
+            refused_count: read.refused_count,
+            covered,
+        }
+    }
+}
+
+/// The state alone, which is what scripts without `--json` read.
+struct Text<'s>(&'s RawValue);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.get())
+    }
 }

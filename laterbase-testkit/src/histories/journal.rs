@@ -18,6 +18,13 @@ pub(super) fn dots(state: &[u8]) -> Vec<String> {
     quoted.map(|dot| dot.trim_matches('"').to_owned()).collect()
 }
 
+/// The version that wrote a state.
+pub(super) fn version(state: &[u8]) -> u32 {
+    let text = std::str::from_utf8(state).expect("JSON is text");
+    let first = text.trim_start_matches('[').trim_end_matches(']').split(',').next();
+    first.and_then(|first| first.parse().ok()).expect("a journal starts with its version")
+}
+
 impl Fold for Journal {
     fn name(&self) -> &'static str {
         "journal"

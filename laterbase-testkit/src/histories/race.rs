@@ -114,7 +114,11 @@ pub fn check_late_event_during_read(store: Arc<dyn Store>, flushes: bool) {
     let (late_dot, replica) =
         late.lock().expect("no panic so far").take().expect("the read was interrupted");
     dots.insert(0, late_dot);
-    assert_eq!(read(), dots, "before the snapshot is written");
+    if !flushes {
+        // The event is in the front only. After a flush, this read would leave a right snapshot
+        // in the place of the wrong one.
+        assert_eq!(read(), dots, "before the snapshot is written");
+    }
     maintenance.flush().expect("a flush");
     assert_eq!(read(), dots, "after the snapshot was written, or dropped");
     maintenance.flush().expect("a flush");

@@ -1,0 +1,112 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use laterbase_core::hlc::Hlc;
+use laterbase_core::id::{Dot, ReplicaId};
+use laterbase_core::time::parse_time;
+
+use super::super::row::mark_late;
+use super::*;
+
+const HOUR: i64 = 3_600 * NANOS_PER_SECOND;
+
+fn row(event_type: &str, occurred: i64, recorded: i64, arrived: i64) -> Row {
+    Row {
+        dot: Dot { origin: ReplicaId::from_bytes([0xab; 16]), seq: 7 },
+        event_type: event_type.to_owned(),
+        occurred,
+        recorded: Hlc::from_unix_nanos(recorded),
+        arrived,
+        position: 1,
+        is_late: false,
+    }
+}
+
+fn drawing(rows: &[Row]) -> Drawing {
+    let span = rows.iter().map(Row::span).reduce(Span::join).unwrap();
+    Drawing { width: WIDTH_DEFAULT, span, is_coloured: false }
+}
+
+#[track_caller]
+fn check_bar(row: &Row, drawing: Drawing, expected: &str) {
+    assert_eq!(drawing.bar(row), format!("{expected:<22}"));
+}
+
+#[test]
+fn a_bar_leads_from_occurred_over_recorded_to_arrived() {
+    let start = parse_time("2024-03-01T00:00:00Z").unwrap();
+    let rows = [
+        row("A", start, start, start + HOUR),
+        row("B", start + 3 * HOUR, start + 9 * HOUR, start + 21 * HOUR),
+        row("C", start + 21 * HOUR, start + 20 * HOUR, start + 21 * HOUR),
+    ];
+    let drawing = drawing(&rows);
+    check_bar(&rows[0], drawing, "oa");
+    check_bar(&rows[1], drawing, "   o=====r-----------a");
+    check_bar(&rows[2], drawing, "                    ro");
+}
+
+#[test]
+fn every_line_fits_the_columns() {
+    let (early, late) = (i64::MIN, i64::MAX);
+    let mut rows = [row("Customs cleared at last", early, 0, late), row("Übergabe", 0, HOUR, HOUR)];
+    rows[0].dot.seq = 9_999_999;
+    for width in [WIDTH_DEFAULT, 120, WIDTH_MAX] {
+        let drawing = Drawing { width, ..drawing(&rows) };
+        let width = usize::from(width);
+        assert_eq!(drawing.head().chars().count(), width);
+        assert_eq!(drawing.row(&rows[1]).chars().count(), width);
+        assert!(drawing.foot(1_000_000, 999_999).chars().count() <= 80);
+    }
+    let text = drawing(&rows).row(&rows[0]);
+    assert!(text.contains("Customs clear… o") && text.contains("+292y"), "{text}");
+}
+
+#[test]
+fn one_moment_is_drawn_all_the_same() {
+    let rows = [row("A", 5, 5, 5)];
+    check_bar(&rows[0], drawing(&rows), "o");
+}
+
+#[test]
+fn a_name_cannot_steer_the_terminal() {
+    assert_eq!(fit("\x1b[2J\nB"), "\u{fffd}[2J\u{fffd}B");
+}
+
+#[test]
+fn lags_are_in_their_greatest_unit() {
+    let second = NANOS_PER_SECOND;
+    for (nanos, expected) in [
+        (0, "0s"),
+        (999, "0s"),
+        (-45 * second, "-45s"),
+        (90 * second, "+1m"),
+        (47 * HOUR, "+47h"),
+        (48 * HOUR, "+2d"),
+        (546 * 24 * HOUR, "+546d"),
+        (i64::MIN, "-292y"),
+    ] {
+        assert_eq!(lag(nanos), expected);
+    }
+}
+
+#[test]
+fn late_is_what_was_recorded_after_something_that_happened_later() {
+    let mut rows = [row("A", 0, 30, 30), row("B", 1, 10, 10), row("C", 2, 20, 20)];
+    mark_late(&mut rows, Hlc::MAX);
+    assert_eq!(rows.each_ref().map(|row| row.is_late), [true, false, false]);
+    // What follows on the next page counts as well.
+    mark_late(&mut rows, Hlc::from_unix_nanos(15));
+    assert_eq!(rows.each_ref().map(|row| row.is_late), [true, false, true]);
+}
+
+#[test]
+fn only_late_rows_are_coloured_and_only_where_colour_is_wanted() {
+    let mut late = row("A", 0, HOUR, HOUR);
+    late.is_late = true;
+    let plain = drawing(&[late.clone()]);
+    let coloured = Drawing { is_coloured: true, ..plain };
+    assert!(!plain.row(&late).contains('\x1b'));
+    assert!(coloured.row(&late).starts_with("\x1b[33m!"));
+    late.is_late = false;
+    assert!(!coloured.row(&late).contains('\x1b'));
+}
