@@ -62,9 +62,14 @@ pub(crate) fn build_binaries(packages: &[&str]) -> Result<PathBuf> {
         build.args(["--package", package]);
     }
     run(&mut build)?;
+    Ok(target_folder()?.join("release"))
+}
+
+/// The folder that Cargo builds in.
+pub(crate) fn target_folder() -> Result<PathBuf> {
     let mut metadata = cargo();
     metadata.args(["metadata", "--format-version=1", "--no-deps"]);
     let metadata: serde_json::Value = serde_json::from_str(&output(&mut metadata)?)?;
     let target = metadata["target_directory"].as_str().context("cargo metadata names no target")?;
-    Ok(Path::new(target).join("release"))
+    Ok(PathBuf::from(target))
 }

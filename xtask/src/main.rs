@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to people")]
 
+mod bench;
 mod command;
 mod demo;
 mod rocksdb;
@@ -27,6 +28,8 @@ enum Task {
     Tidy,
     /// Shows a server and three field devices that record offline, are cut off and converge.
     Demo(demo::Options),
+    /// Measures: engines and replicas, or servers side by side, and reports.
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         Task::Sim(options) => return sim::run(&options),
         Task::Tidy => tidy::run(),
         Task::Demo(options) => demo::run(&options),
+        Task::Bench(options) => bench::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

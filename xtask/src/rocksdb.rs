@@ -79,7 +79,7 @@ pub(crate) fn prepare(use_cache: bool) -> Result<Library> {
 }
 
 /// The folder for everything that outlives a clone.
-fn cache() -> Result<PathBuf> {
+pub(crate) fn cache() -> Result<PathBuf> {
     let folder = match env::var_os("LATERBASE_CACHE") {
         Some(folder) => PathBuf::from(folder),
         None => env::home_dir()

@@ -1,6 +1,7 @@
 //! Snapshots that reads have left, on their way into the store.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Rung, Snapshot, SnapshotContext, SnapshotPolicy, kept_rungs};
 
@@ -95,30 +96,43 @@ impl Ladder {
 /// read leaves it again.
 #[derive(Debug, Default)]
 pub(crate) struct CandidateQueue {
-    ladders: Mutex<Vec<Ladder>>,
+    queued: Mutex<Queued>,
+}
+
+#[derive(Debug, Default)]
+struct Queued {
+    /// By prefix.
+    ladders: BTreeMap<Vec<u8>, Ladder>,
+    /// Invariant: the sum of the ladders' sizes.
+    size_bytes: usize,
 }
 
 impl CandidateQueue {
+    /// Takes in what a read has left. Of two reads of one aggregate the later one saw more.
     pub(crate) fn push(&self, ladder: Ladder) {
         if ladder.rungs.is_empty() {
             return;
         }
-        let mut ladders = self.ladders.lock().unwrap_or_else(PoisonError::into_inner);
-        let queued: usize = ladders.iter().map(Ladder::size_bytes).sum();
-        let known = ladders.iter_mut().find(|other| other.prefix == ladder.prefix);
-        match known {
-            // Of two reads of the same aggregate the later one saw more.
-            Some(other) => *other = ladder,
-            None if queued + ladder.size_bytes() <= QUEUE_BYTES_MAX => ladders.push(ladder),
-            None => {}
+        let mut queued = self.lock();
+        if let Some(older) = queued.ladders.remove(&ladder.prefix) {
+            queued.size_bytes -= older.size_bytes();
+        }
+        if queued.size_bytes + ladder.size_bytes() <= QUEUE_BYTES_MAX {
+            queued.size_bytes += ladder.size_bytes();
+            queued.ladders.insert(ladder.prefix.clone(), ladder);
         }
     }
 
+    /// Everything that is queued, in the order of the prefixes.
     pub(crate) fn take(&self) -> Vec<Ladder> {
-        std::mem::take(&mut *self.ladders.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.lock()).ladders.into_values().collect()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.ladders.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.lock().ladders.is_empty()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queued> {
+        self.queued.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
