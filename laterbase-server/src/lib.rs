@@ -60,3 +60,8 @@ mod writer;
 pub use builder::{BuildError, Builder, SyncRoots, WallClock};
 pub use engine::{Engine, UnknownEngine};
 pub use server::{ServeError, Server, ServerHandle};
+
+/// Compiles the example of the readme.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
