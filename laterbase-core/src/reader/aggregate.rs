@@ -49,6 +49,8 @@ pub struct Covered {
 pub struct EventsPage {
     /// How many events were visited.
     pub events: usize,
+    /// The last arrival position that was looked at.
+    pub position: u64,
     /// Where the next page starts after; `None` if there are no more.
     pub next: Option<Place>,
 }
@@ -113,10 +115,11 @@ impl Reader {
         query: &Query,
         visit: &mut VisitEvent<'_>,
     ) -> Result<EventsPage, ReadError> {
-        let mut page = EventsPage { events: 0, next: None };
+        let mut page = EventsPage { events: 0, position: 0, next: None };
         let Some(number) = self.shared.state().names.root(root) else { return Ok(page) };
         let view = View::open(&self.shared)?;
         let axes = Axes::resolve(query, &view)?;
+        page.position = axes.position_max();
         let prefix = keys::index_aggregate(number, id);
         let found = places(&view, &prefix, &axes, after, limit.saturating_add(1))?;
         let mut bytes = 0;

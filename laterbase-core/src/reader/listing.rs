@@ -14,6 +14,8 @@ use crate::view::View;
 pub struct AggregatePage {
     /// Ids and states. A fold that failed spoils its own aggregate only.
     pub aggregates: Vec<(String, Result<AggregateState, FoldFailure>)>,
+    /// The last arrival position that was looked at.
+    pub position: u64,
     /// The id after which the next page starts; `None` if there are no more.
     pub next: Option<String>,
 }
@@ -31,10 +33,11 @@ impl Reader {
         query: &Query,
     ) -> Result<AggregatePage, ReadError> {
         let fold = self.fold_for(root, query)?;
-        let mut page = AggregatePage { aggregates: Vec::new(), next: None };
+        let mut page = AggregatePage { aggregates: Vec::new(), position: 0, next: None };
         let Some(number) = self.shared.state().names.root(root) else { return Ok(page) };
         let view = View::open(&self.shared)?;
         let axes = Axes::resolve(query, &view)?;
+        page.position = axes.position_max();
         let mut bytes = 0;
         let mut after = after.map(str::to_owned);
         while let Some(id) = next_aggregate(&view, number, after.as_deref())? {

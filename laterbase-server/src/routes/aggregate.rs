@@ -46,7 +46,9 @@ fn page(page: AggregatePage) -> Response {
         write_entry(list.value(), id, folded);
     }
     let next = page.next.map_or(Value::Null, |id| id_cursor(&id).into());
-    wire::respond(StatusCode::OK, JSON, list.finish(&[("next", next)]))
+    let mut response = wire::respond(StatusCode::OK, JSON, list.finish(&[("next", next)]));
+    wire::set(&mut response, COVERED_HEADER, &format!("arrivals={}", page.position));
+    response
 }
 
 fn write_entry(
@@ -162,7 +164,9 @@ impl History {
             write_event_verbatim(events.value(), &self.root, event);
         })?;
         let next = page.next.map_or(Value::Null, |place| place_cursor(&place).into());
-        Ok(wire::respond(StatusCode::OK, JSON, events.finish(&[("next", next)])))
+        let mut response = wire::respond(StatusCode::OK, JSON, events.finish(&[("next", next)]));
+        wire::set(&mut response, COVERED_HEADER, &format!("arrivals={}", page.position));
+        Ok(response)
     }
 
     fn lines(&self, reader: &Reader) -> Result<Response> {
@@ -172,6 +176,7 @@ impl History {
             body.push(b'\n');
         })?;
         let mut response = wire::respond(StatusCode::OK, LINES, body);
+        wire::set(&mut response, COVERED_HEADER, &format!("arrivals={}", page.position));
         if let Some(place) = page.next {
             wire::set(&mut response, NEXT_HEADER, &place_cursor(&place));
         }

@@ -52,6 +52,13 @@ async fn an_etag_that_was_read_is_what_a_write_may_depend_on() {
     let read = connection.get("/a/order/a").await.check(200);
     let etag = read.header("etag").unwrap().to_owned();
     assert!(read.header("laterbase-covered").unwrap().contains("arrivals=1"));
+    for target in ["/a/order", "/a/order/a/events"] {
+        let reply = connection.get(target).await.check(200);
+        assert_eq!(reply.header("laterbase-covered"), Some("arrivals=1"));
+        let before = format!("{target}?known_at=2001-01-01T00:00:00Z");
+        let reply = connection.get(&before).await;
+        assert!(reply.header("laterbase-covered").is_none_or(|covered| covered == "arrivals=0"));
+    }
     let refused = post(&mut connection, &absent, order("a", 2)).await.check(412).json();
     assert_eq!(refused["type"], "urn:laterbase:problem:precondition-failed");
     assert_eq!(format!("\"{}\"", refused["etag"].as_str().unwrap()), etag);
