@@ -133,7 +133,8 @@ impl Rung {
 
 /// The start of the keys of an aggregate's snapshots by one version of a fold.
 pub(crate) fn ladder_prefix(aggregate: &[u8], fold: &str, version: u32) -> Vec<u8> {
-    let mut key = aggregate.to_vec();
+    let mut key = Vec::with_capacity(aggregate.len() + fold.len() + 2 + 4);
+    key.extend_from_slice(aggregate);
     keys::push_text(&mut key, fold);
     key.extend_from_slice(&version.to_be_bytes());
     key
