@@ -1,8 +1,12 @@
 //! The law of aggregates on the memory store.
 //!
-//! Mutations that turn it red, each tried: leave out `ladders::invalidate` in a flush; in
-//! `ladders::is_stale`, and in the reader's `unseen`, `<` for `<=` at the place; keep candidates
-//! whatever `built` was; leave the version out of `ladder_prefix`; leave out `HotStates::touch`.
+//! Mutations that turn it red, each tried: leave out `ladders::invalidate` in a flush, or let it
+//! pass over the first rung; fold the snapshot's own event again (`places` without the pushed
+//! zero); `<` for `<=` in `Axes::admit` and in `last_arrived_until`; keep candidates whatever
+//! `built` was, or whatever the front holds; let the reader's `unseen` see nothing; leave the
+//! version out of `ladder_prefix`; leave out `HotStates::touch`; let later twins count; leave
+//! snapshots of filtered reads. `<` for `<=` in `is_stale` changes nothing: no two events share a
+//! place.
 
 use std::sync::Arc;
 
