@@ -118,6 +118,10 @@ fn decode_run<'a>(body: &mut &'a [u8]) -> Result<Run<'a>, CodecError> {
         return Err(CodecError::Bounds { field: "seq" });
     }
     let mut chain = ChainHash::from_bytes(head.chain_before);
+    let origin = ReplicaId::from_bytes(head.origin);
+    if head.first_seq == 1 && chain != ChainHash::genesis(&root, origin) {
+        return Err(CodecError::Mismatch { what: "chain" });
+    }
     let mut events: Vec<RunEvent<'a>> = Vec::new();
     for _ in 0..head.count {
         let event = decode_event(body, chain)?;
@@ -132,7 +136,7 @@ fn decode_run<'a>(body: &mut &'a [u8]) -> Result<Run<'a>, CodecError> {
     }
     Ok(Run {
         root,
-        origin: ReplicaId::from_bytes(head.origin),
+        origin,
         first_seq: head.first_seq,
         chain_before: ChainHash::from_bytes(head.chain_before),
         events,

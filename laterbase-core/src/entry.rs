@@ -1,6 +1,6 @@
 //! Log entries: what the truth keeps under each arrival position.
 
-use crate::chain::ChainHash;
+use crate::chain::{ChainHash, RecordHash};
 use crate::codec::{self, CodecError};
 use crate::hlc::Hlc;
 
@@ -65,6 +65,14 @@ impl<'a> Entry<'a> {
             record: input,
         })
     }
+}
+
+/// The chain behind a damaged entry, if its bytes still hold it: the undamaged entry that follows
+/// it in its origin proves that.
+pub(crate) fn chain_of_damaged(bytes: &[u8], next: &Entry<'_>) -> Option<ChainHash> {
+    let chain = bytes.get(HEAD_BYTES - 32..HEAD_BYTES)?;
+    let chain = ChainHash::from_bytes(chain.try_into().ok()?);
+    (chain.next(next.recorded, RecordHash::of(next.record)) == next.chain).then_some(chain)
 }
 
 /// The digest of the log behind an entry, from the digest before it and the entry's chain.

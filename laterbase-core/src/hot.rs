@@ -34,6 +34,8 @@ pub(crate) struct HotStates {
     touched: Box<[AtomicU64]>,
     /// Bytes of states in one of the two generations.
     generation_bytes_max: usize,
+    /// The number of the log that the states are of.
+    rewrites: AtomicU64,
     generations: RwLock<Generations>,
 }
 
@@ -48,7 +50,22 @@ impl HotStates {
     /// Keeps about so many bytes of states.
     pub(crate) fn new(bytes_max: usize) -> Self {
         let touched = (0..SLOTS).map(|_| AtomicU64::new(0)).collect();
-        Self { touched, generation_bytes_max: bytes_max / 2, generations: RwLock::default() }
+        Self {
+            touched,
+            generation_bytes_max: bytes_max / 2,
+            rewrites: AtomicU64::new(0),
+            generations: RwLock::default(),
+        }
+    }
+
+    /// Forgets every state, and takes in only those of the log with this number from now on.
+    pub(crate) fn restart(&self, head: u64, rewrites: u64) {
+        let mut generations = self.generations.write().unwrap_or_else(PoisonError::into_inner);
+        *generations = Generations::default();
+        self.rewrites.store(rewrites, Ordering::Release);
+        for slot in &self.touched {
+            slot.store(head, Ordering::Release);
+        }
     }
 
     /// Notes that an event of an aggregate is about to be seen.
@@ -66,14 +83,17 @@ impl HotStates {
         (touched <= hot.position).then(|| hot.state.clone())
     }
 
-    /// Keeps a state that was folded from everything up to a position.
-    pub(crate) fn put(&self, ladder: &[u8], state: &AggregateState, position: u64) {
+    /// Keeps a state that was folded from everything up to a position of the log with this number.
+    pub(crate) fn put(&self, ladder: &[u8], state: &AggregateState, position: u64, rewrites: u64) {
         let bytes = state.state.len() + ladder.len() + 256;
         if bytes > self.generation_bytes_max / 8 {
             return;
         }
         let hot = Arc::new(Hot { state: state.clone(), position });
         let mut generations = self.generations.write().unwrap_or_else(PoisonError::into_inner);
+        if self.rewrites.load(Ordering::Acquire) != rewrites {
+            return;
+        }
         generations.young.insert(ladder.into(), hot);
         generations.young_bytes += bytes;
         if generations.young_bytes > self.generation_bytes_max {

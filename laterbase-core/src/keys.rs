@@ -30,6 +30,14 @@ pub(crate) const FORMER: &[u8] = b"former/";
 /// Meta: how many events were kept although they are odd.
 pub(crate) const COUNTERS: &[u8] = b"counters";
 
+/// Meta, prefix: root and origin number → where a fork of theirs is.
+pub(crate) const FORK: &[u8] = b"fork/";
+/// Meta: how often events that were held back became takeable again.
+pub(crate) const GENERATION: &[u8] = b"generation";
+/// Meta and Progress: how often the log's end was written anew. The derived tables are of the log
+/// whose number they carry.
+pub(crate) const REWRITES: &[u8] = b"rewrites";
+
 /// Progress: the arrival position up to which the derived tables are built.
 pub(crate) const BUILT: &[u8] = b"built";
 /// Progress, prefix: root number → how many aggregates the index holds.
@@ -78,6 +86,13 @@ pub(crate) fn run(root: u32, origin: u32, first_seq: u64) -> [u8; 16] {
     key[..4].copy_from_slice(&root.to_be_bytes());
     key[4..8].copy_from_slice(&origin.to_be_bytes());
     key[8..].copy_from_slice(&first_seq.to_be_bytes());
+    key
+}
+
+/// The key of an event in quarantine: (root, origin, seq, start of its chain).
+pub(crate) fn quarantined(root: u32, origin: u32, seq: u64, chain: &[u8; 32]) -> Vec<u8> {
+    let mut key = run(root, origin, seq).to_vec();
+    key.extend_from_slice(&chain[..8]);
     key
 }
 

@@ -24,6 +24,30 @@ pub const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Events on a page when the caller does not say.
 pub const PAGE_EVENTS_DEFAULT: usize = 1_000;
 
+/// The highest seq an event may have: a half of what fits, so that adding to one never overflows.
+pub const SEQ_MAX: u64 = u64::MAX / 2;
+
+/// Most entries in a selection of roots.
+pub const SELECTION_ENTRIES_MAX: usize = 1_000;
+
+/// Most heads on one page.
+pub const HEADS_ENTRIES_MAX: usize = 50_000;
+
+/// Most bytes of a page of heads.
+pub const HEADS_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Most stretches of events in one request list.
+pub const WANTS_ENTRIES_MAX: usize = 1_000;
+
+/// Most bytes of a request list.
+pub const WANTS_BYTES_MAX: usize = 256 * 1024;
+
+/// Most events of one fork that are kept in quarantine; the rest stays with the peer.
+pub const QUARANTINE_EVENTS_MAX: u64 = 10_000;
+
+/// Most bytes of one fork that are kept in quarantine.
+pub const QUARANTINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
 /// Longest key that a storage backend must take, in bytes.
 ///
 /// The longest the core writes is an idempotency key's: root number, escaped key, escaped
@@ -55,3 +79,8 @@ const _: () =
 const _: () = assert!(RECORD_BYTES_MAX + 256 <= VALUE_BYTES_MAX);
 const _: () = assert!(RECORD_BYTES_MAX < BATCH_BYTES_MAX);
 const _: () = assert!(PAGE_EVENTS_DEFAULT <= BATCH_EVENTS_MAX);
+// Root's name, origin and two numbers; a head has one number less and a check more.
+const _: () =
+    assert!(64 + WANTS_ENTRIES_MAX * (1 + ROOT_NAME_BYTES_MAX + 16 + 18) < WANTS_BYTES_MAX);
+const _: () =
+    assert!(64 + HEADS_ENTRIES_MAX * (6 + ROOT_NAME_BYTES_MAX + 16 + 17) < HEADS_BYTES_MAX);

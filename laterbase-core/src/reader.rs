@@ -16,18 +16,25 @@ use crate::view::View;
 
 mod aggregate;
 mod arrivals;
+mod damaged;
 mod feed;
 mod folding;
+mod forks;
+mod heads;
 mod listing;
 mod query;
 mod status;
+mod wanted;
 
 pub use aggregate::{AggregateState, Covered, EventsPage};
 pub use arrivals::{ArrivalsPage, Taken};
+pub use damaged::Damaged;
+pub(crate) use damaged::DamageFound;
 pub use feed::{DeltaPage, FeedPage};
 pub use listing::AggregatePage;
 pub use query::Query;
 pub use status::{RootStatus, Status};
+pub use wanted::WantedPage;
 
 /// Takes one event and says whether to go on.
 pub type VisitEvent<'v> = dyn FnMut(&Event<'_>) -> ControlFlow<()> + 'v;

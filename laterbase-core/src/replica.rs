@@ -9,8 +9,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::codec::CodecError;
+use crate::cursor::Cursor;
 use crate::delta::Delta;
 use crate::fold::Folds;
+use crate::fork::{HeldBack, Keep};
 use crate::hlc::{Clock, HlcError};
 use crate::id::{Dot, ReplicaId, RootName};
 use crate::limits::{
@@ -26,6 +28,9 @@ use crate::version_vector::VersionVector;
 mod append;
 mod merge;
 pub(crate) mod open;
+mod quarantine;
+mod resolve;
+mod rewrite;
 mod staged;
 
 use staged::{LastRun, Staged};
@@ -112,6 +117,14 @@ impl Replica {
         self.staged.as_ref().map_or_else(|| self.shared.state().replica, |staged| staged.replica)
     }
 
+    /// Behind everything that is committed or staged: where the next event will arrive. What is
+    /// staged and then fails or is abandoned leaves the cursor behind it of no log.
+    pub fn cursor(&self) -> Cursor {
+        let state = self.shared.state();
+        let end = self.staged.as_ref().map_or((state.head, state.history), Staged::end);
+        Cursor { epoch: state.epoch, position: end.0, history: end.1 }
+    }
+
     /// A reader, for any thread.
     pub fn reader(&self) -> Reader {
         Reader::new(Arc::clone(&self.shared))
@@ -139,11 +152,13 @@ impl Replica {
     /// Merges a delta durably: [`Self::stage_merge`] and [`Self::commit`].
     ///
     /// # Errors
-    /// [`WriteError`]; nothing of the delta is stored.
+    /// [`WriteError`]; nothing of the delta is stored in the event set. Of a fork, the mark and the
+    /// other branch's events are kept in quarantine.
     pub fn merge(&mut self, delta: &Delta<'_>, now_nanos: i64) -> Result<Merged, WriteError> {
-        let merged = self.stage_merge(delta, now_nanos)?;
+        let merged = self.stage_merge(delta, now_nanos);
+        // Also what was learned of a fork.
         self.commit()?;
-        Ok(merged)
+        merged
     }
 
     /// Adds a batch to what the next commit writes. `now_nanos` is the wall clock, in
@@ -165,6 +180,44 @@ impl Replica {
     /// [`WriteError`]; what else is staged stays staged.
     pub fn stage_merge(&mut self, delta: &Delta<'_>, now_nanos: i64) -> Result<Merged, WriteError> {
         merge::stage(self, delta, now_nanos)
+    }
+
+    /// Adds what can be taken of a page from a peer to what the next commit writes: events of an
+    /// origin in doubt are held back, those of all others are taken. What is learned of a fork is
+    /// kept in quarantine with the same commit.
+    ///
+    /// # Errors
+    /// [`WriteError`], other than [`WriteError::Fork`] and [`WriteError::Hole`]; what else is
+    /// staged stays staged.
+    pub fn stage_merge_page(
+        &mut self,
+        delta: &Delta<'_>,
+        now_nanos: i64,
+    ) -> Result<MergedPage, WriteError> {
+        merge::stage_page(self, delta, now_nanos)
+    }
+
+    /// Resolves a fork, durably, once it is known where the histories part.
+    ///
+    /// One branch keeps the ids. The events of the other one stay in the event set, under an id
+    /// that is derived from the branch ([`crate::fork::branch_id`]): with [`Keep::Ours`], those
+    /// that are in quarantine here; with [`Keep::Theirs`], those of the branch that is held here,
+    /// which rewrites the log from its first event on and rebuilds the derived tables. If the
+    /// origin is this replica itself, it takes a new id.
+    ///
+    /// Afterwards [`Reader::generation`] is another: what was held back is to be had again, by
+    /// version vector.
+    ///
+    /// # Errors
+    /// [`WriteError::NoFork`], [`WriteError::ForkNotLocated`], or a failure of the store.
+    pub fn resolve(
+        &mut self,
+        root: &RootName,
+        origin: ReplicaId,
+        keep: Keep,
+        now_nanos: i64,
+    ) -> Result<Resolved, WriteError> {
+        resolve::resolve(self, root, origin, keep, now_nanos)
     }
 
     /// Stages a value to be kept under a key of the caller's, outside the event set and never
@@ -239,6 +292,24 @@ pub struct Merged {
     pub known: u64,
 }
 
+/// What a merge of a page did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MergedPage {
+    /// What was taken.
+    pub merged: Merged,
+    /// What was not.
+    pub held_back: Vec<HeldBack>,
+}
+
+/// What the resolution of a fork did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// How many events have another id now, or are in the event set for the first time.
+    pub moved: u64,
+    /// The ids that the branches moved to.
+    pub into: Vec<ReplicaId>,
+}
+
 /// Why a store could not be opened as a replica.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -281,9 +352,9 @@ pub enum WriteError {
         /// The aggregate's etag now; `None` if it has no events.
         etag: Option<String>,
     },
-    /// Events of the batch's aggregate are staged, so its precondition cannot be judged:
-    /// [`Replica::commit`], then stage the batch again.
-    #[error("events of the aggregate are staged and not committed")]
+    /// What the write depends on is staged, so it cannot be judged: [`Replica::commit`], then
+    /// stage it again.
+    #[error("what the write depends on is staged and not committed")]
     Uncommitted,
     /// The sender's view is out of date: its delta starts after what is held here.
     #[error("the delta leaves a hole in {root} after event {held_seq} of {origin}")]
@@ -300,6 +371,24 @@ pub enum WriteError {
     /// Two histories claim the same ids.
     #[error("{root} has two histories of {origin} from event {seq} on")]
     Fork {
+        /// The root.
+        root: RootName,
+        /// Whose history.
+        origin: ReplicaId,
+        /// The first event known to differ.
+        seq: u64,
+    },
+    /// The operator's mistake: there is no fork to resolve.
+    #[error("{root} has one history of {origin}, as far as is known")]
+    NoFork {
+        /// The root.
+        root: RootName,
+        /// Whose history.
+        origin: ReplicaId,
+    },
+    /// It is not known yet where the histories part: sync with a peer that has the other one.
+    #[error("where the histories of {origin} in {root} part is not known yet, at {seq} or before")]
+    ForkNotLocated {
         /// The root.
         root: RootName,
         /// Whose history.

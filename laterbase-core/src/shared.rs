@@ -1,14 +1,17 @@
 //! What a replica's writer shows its readers.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::chain::ChainHash;
 use crate::fold::Folds;
+use crate::fork::Forks;
 use crate::front::Front;
 use crate::hlc::Hlc;
 use crate::hot::HotStates;
 use crate::id::{ReplicaId, RootName};
+use crate::reader::DamageFound;
 use crate::snapshot::CandidateQueue;
 use crate::store::Store;
 use crate::version_vector::VersionVector;
@@ -51,6 +54,15 @@ impl Names {
         (0..).zip(&self.roots)
     }
 
+    /// The roots from a name on, in the order of their names.
+    pub(crate) fn roots_from(
+        &self,
+        start: Bound<&RootName>,
+    ) -> impl Iterator<Item = (&RootName, u32)> {
+        let range = (start, Bound::Unbounded);
+        self.root_numbers.range::<RootName, _>(range).map(|(name, number)| (name, *number))
+    }
+
     pub(crate) fn next_root(&self) -> u32 {
         u32::try_from(self.roots.len()).expect("fewer than 2^32 roots")
     }
@@ -79,10 +91,12 @@ pub struct Counters {
     pub clock_suspect: u64,
     /// Merged events that claim to have happened too far in the future.
     pub future: u64,
+    /// Forks that were found.
+    pub forks: u64,
 }
 
 /// Everything that has been committed, as readers see it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct State {
     /// Who writes here now.
     pub replica: ReplicaId,
@@ -101,6 +115,11 @@ pub(crate) struct State {
     pub heads: BTreeMap<(u32, u32), Head>,
     pub front: Front,
     pub counters: Counters,
+    pub forks: Forks,
+    /// How often events that were held back became takeable again.
+    pub generation: u64,
+    /// How often the log's end was written anew.
+    pub rewrites: u64,
 }
 
 impl State {
@@ -126,9 +145,12 @@ pub(crate) struct Shared {
     pub hot: HotStates,
     /// Snapshots that reads have left.
     pub candidates: CandidateQueue,
+    /// Log entries that readers have found damaged.
+    pub damage: DamageFound,
     state: RwLock<State>,
     sweep: Mutex<Option<Vec<u8>>>,
     flush: Mutex<()>,
+    rewriting: RwLock<()>,
 }
 
 impl Shared {
@@ -143,9 +165,11 @@ impl Shared {
             folds,
             hot: HotStates::new(hot_bytes_max),
             candidates: CandidateQueue::default(),
+            damage: DamageFound::default(),
             state: RwLock::new(state),
             sweep: Mutex::new(Some(Vec::new())),
             flush: Mutex::new(()),
+            rewriting: RwLock::new(()),
         }
     }
 
@@ -162,6 +186,25 @@ impl Shared {
     /// Where the sweep of snapshots goes on; `None` once it has been through all of them.
     pub(crate) fn sweep(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
         self.sweep.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held for the moment in which a look is taken: the store and the state fit together.
+    pub(crate) fn steady(&self) -> RwLockReadGuard<'_, ()> {
+        self.rewriting.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held while the log's end is written anew: nobody takes a look meanwhile.
+    pub(crate) fn close_for_rewriting(&self) -> RwLockWriteGuard<'_, ()> {
+        self.rewriting.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows another state, of a log that was written anew, and forgets what was derived.
+    pub(crate) fn replace(&self, state: State) {
+        let (head, rewrites) = (state.head, state.rewrites);
+        *self.state_mut() = state;
+        self.hot.restart(head, rewrites);
+        drop(self.candidates.take());
+        *self.sweep() = Some(Vec::new());
     }
 
     /// Held while the front is being flushed: one flush at a time.

@@ -18,20 +18,31 @@ pub(crate) struct View<'s> {
     snapshot: Box<dyn Snapshot + 's>,
     front: Front,
     head: u64,
+    rewrites: u64,
 }
 
 impl<'s> View<'s> {
     pub(crate) fn open(shared: &'s Shared) -> Result<Self, StoreError> {
-        let (head, front) = {
+        let _steady = shared.steady();
+        let (head, rewrites, front) = {
             let state = shared.state();
-            (state.head, state.front.clone())
+            (state.head, state.rewrites, state.front.clone())
         };
-        Self::of(shared, head, front)
+        Ok(Self { snapshot: shared.store.snapshot()?, front, head, rewrites })
     }
 
-    /// A view of a moment that the caller took from the state.
-    pub(crate) fn of(shared: &'s Shared, head: u64, front: Front) -> Result<Self, StoreError> {
-        Ok(Self { snapshot: shared.store.snapshot()?, front, head })
+    /// A view of a moment that the caller took from the state, and has kept steady since.
+    pub(crate) fn of(
+        shared: &'s Shared,
+        (head, rewrites): (u64, u64),
+        front: Front,
+    ) -> Result<Self, StoreError> {
+        Ok(Self { snapshot: shared.store.snapshot()?, front, head, rewrites })
+    }
+
+    /// The number of the log that this is a view of.
+    pub(crate) const fn rewrites(&self) -> u64 {
+        self.rewrites
     }
 
     /// The last arrival position that is part of the view.

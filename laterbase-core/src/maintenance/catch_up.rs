@@ -1,35 +1,69 @@
 //! Filling the front after a store was opened.
 
 use std::ops::ControlFlow;
+use std::sync::MutexGuard;
 
-use super::flush::{built, flush};
+use super::flush::{built, flush_alone};
 use crate::entry::Entry;
 use crate::event::Record;
 use crate::front::Layer;
 use crate::keys::{self, Place};
 use crate::shared::Shared;
-use crate::store::{Scan, StoreError, Table};
-use crate::verify::discard_derived;
+use crate::store::{Area, Batch, Scan, StoreError, Table};
 use crate::view::damaged;
 
 /// Fills the front with what the derived tables lack, after the store was opened.
 pub(crate) fn catch_up(shared: &Shared, events_flush: usize) -> Result<(), StoreError> {
-    let head = shared.state().head;
-    let mut built = built(&*shared.store.snapshot()?)?;
-    if built > head {
-        // The truth lost its tail, which the derived tables still know: they start anew.
-        discard_derived(&*shared.store)?;
-        // Before the log grows past what they claim: a second power loss must not bring them back.
-        shared.store.sync()?;
-        built = 0;
+    let flushing = shared.flushing();
+    let (head, rewrites) = {
+        let state = shared.state();
+        (state.head, state.rewrites)
+    };
+    let (built, of) = {
+        let snapshot = shared.store.snapshot()?;
+        let of = snapshot.get(Table::Progress, keys::REWRITES)?;
+        (built(&*snapshot)?, of.and_then(|bytes| keys::read_u64(&bytes)).unwrap_or(0))
+    };
+    if built > head || (of != rewrites && built > 0) {
+        // The truth lost its tail, which the derived tables still know, or was written anew.
+        return rebuild(shared, events_flush, &flushing);
     }
+    fill(shared, built, events_flush, &flushing)
+}
+
+/// Builds the derived tables anew from the log. The front must be empty.
+pub(crate) fn rebuild(
+    shared: &Shared,
+    events_flush: usize,
+    flushing: &MutexGuard<'_, ()>,
+) -> Result<(), StoreError> {
+    let rewrites = shared.state().rewrites;
+    let mut batch = Batch::new(Area::Derived);
+    for table in Table::ALL.into_iter().filter(|table| table.area() == Area::Derived) {
+        batch.clear(table);
+    }
+    batch.put(Table::Progress, keys::REWRITES, &rewrites.to_be_bytes());
+    shared.store.commit(&batch)?;
+    // Before the log grows past what they claim: a second power loss must not bring them back.
+    shared.store.sync()?;
+    fill(shared, 0, events_flush, flushing)
+}
+
+/// Fills the front with the log's entries behind `built`, and flushes what is too much for it.
+fn fill(
+    shared: &Shared,
+    mut built: u64,
+    events_flush: usize,
+    flushing: &MutexGuard<'_, ()>,
+) -> Result<(), StoreError> {
+    let head = shared.state().head;
     while built < head {
         let until = head.min(built.saturating_add(events_flush.max(1) as u64));
         let layer = read_layer(shared, built, until)?;
         shared.state_mut().front.push(layer);
         built = until;
         if built < head {
-            flush(shared, Some(built))?;
+            flush_alone(shared, Some(built), flushing)?;
         }
     }
     Ok(())

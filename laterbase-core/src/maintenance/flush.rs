@@ -1,6 +1,7 @@
 //! Writing the front into the derived tables.
 
 use std::ops::ControlFlow;
+use std::sync::MutexGuard;
 
 use super::ladders;
 use crate::front::{self, Layer};
@@ -13,8 +14,19 @@ use crate::store::{Area, Batch, Scan, Snapshot, StoreError, Table};
 ///
 /// One commit takes in an event's index entry and takes away the snapshots that it makes wrong.
 pub(super) fn flush(shared: &Shared, built: Option<u64>) -> Result<(), StoreError> {
-    let _one_at_a_time = shared.flushing();
-    let candidates = shared.candidates.take();
+    let one_at_a_time = shared.flushing();
+    flush_alone(shared, built, &one_at_a_time)
+}
+
+/// The same for a caller that holds the lock of flushes.
+pub(super) fn flush_alone(
+    shared: &Shared,
+    built: Option<u64>,
+    _one_at_a_time: &MutexGuard<'_, ()>,
+) -> Result<(), StoreError> {
+    let rewrites = shared.state().rewrites;
+    let mut candidates = shared.candidates.take();
+    candidates.retain(|ladder| ladder.rewrites == rewrites);
     let (layers, built) = {
         let mut state = shared.state_mut();
         (state.front.freeze(), built.unwrap_or(state.head))

@@ -85,7 +85,7 @@ impl Reader {
         let subject = Subject { view: &view, root: number, id, axes, fold };
         let folded = self.fold_aggregate(&subject)?;
         if let Some(state) = folded.as_ref().filter(|_| is_whole) {
-            self.shared.hot.put(&ladder, state, view.head());
+            self.shared.hot.put(&ladder, state, view.head(), view.rewrites());
         }
         Ok(folded)
     }

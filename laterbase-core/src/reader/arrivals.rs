@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use super::damaged::{note_position, unless_damaged};
 use super::feed::chain_before;
 use super::{ReadError, Reader};
 use crate::cursor::Cursor;
 use crate::delta::{DeltaBuilder, Outgoing};
+use crate::entry::Entry;
 use crate::event::Event;
 use crate::id::{ReplicaId, RootName};
-use crate::store::StoreError;
+use crate::keys;
+use crate::store::{Scan, StoreError, Table};
 use crate::view::View;
 
 /// Log entries that one page looks at, however few of them the caller takes.
@@ -53,13 +56,24 @@ impl Reader {
     /// [`StoreError`].
     pub fn fits(&self, cursor: &Cursor) -> Result<bool, StoreError> {
         let view = View::open(&self.shared)?;
+        self.fits_view(&view, cursor)
+    }
+
+    fn fits_view(&self, view: &View<'_>, cursor: &Cursor) -> Result<bool, StoreError> {
         if cursor.epoch != self.shared.state().epoch || cursor.position > view.head() {
             return Ok(false);
         }
-        Ok(history_at(&view, cursor.position)? == cursor.history)
+        match history_at(view, cursor.position) {
+            Ok(history) => Ok(history == cursor.history),
+            // What cannot be compared cannot be trusted; there are ways to go on without.
+            Err(StoreError::Corrupt { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
-    /// What arrived after a cursor that [`Self::fits`].
+    /// What arrived after a cursor; `None` if it is not of this log, as it is now. Damaged entries
+    /// are passed over, and all that follows them of the same origins; [`Self::damaged`] then
+    /// names those.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -67,50 +81,34 @@ impl Reader {
         &self,
         cursor: &Cursor,
         taken: &Taken<'_>,
-    ) -> Result<ArrivalsPage, ReadError> {
+    ) -> Result<Option<ArrivalsPage>, ReadError> {
         let view = View::open(&self.shared)?;
-        let mut builder = DeltaBuilder::new();
-        let mut runs: BTreeMap<(u32, u32), usize> = BTreeMap::new();
-        let mut position = cursor.position.min(view.head());
-        let until = view.head().min(position.saturating_add(SCANNED_ENTRIES_MAX));
-        while position < until {
-            let step = view.entry(position + 1, |entry| {
-                let (root, origin) = self.names_of(entry.root, entry.origin, position + 1)?;
-                if taken.not_of.contains(&origin) || !(taken.root)(&root) {
-                    return Ok(true);
-                }
-                if !builder.has_room(entry.record.len(), taken.limit, taken.bytes_max) {
-                    return Ok(false);
-                }
-                let run = match runs.get(&(entry.root, entry.origin)) {
-                    Some(run) => *run,
-                    None => {
-                        let before = chain_before(view.snapshot(), &root, origin, entry)?;
-                        let run = builder.start_run(&root, origin, entry.seq, before);
-                        runs.insert((entry.root, entry.origin), run);
-                        run
-                    }
-                };
-                let (seq, recorded, record) = (entry.seq, entry.recorded, entry.record);
-                builder.push(run, Outgoing { origin, seq, recorded, record, chain: entry.chain });
-                Ok::<bool, StoreError>(true)
-            })??;
-            if !step {
-                break;
-            }
-            position += 1;
+        if !self.fits_view(&view, cursor)? {
+            return Ok(None);
         }
-        let history = history_at(&view, position)?;
-        Ok(ArrivalsPage {
+        let mut page = OpenPage {
+            reader: self,
+            view: &view,
+            taken,
+            builder: DeltaBuilder::new(),
+            lanes: BTreeMap::new(),
+            cursor: *cursor,
+        };
+        let until = view.head().min(cursor.position.saturating_add(SCANNED_ENTRIES_MAX));
+        let scanned = page.scan(until)?;
+        let OpenPage { builder, cursor: reached, .. } = page;
+        Ok(Some(ArrivalsPage {
             events: builder.event_count(),
             bytes: builder.finish(),
-            cursor: Cursor { epoch: self.shared.state().epoch, position, history },
-            more: position < view.head(),
-        })
+            cursor: reached,
+            // A tail of which nothing can be read is no reason to ask for it again at once.
+            more: scanned < view.head() && reached != *cursor,
+        }))
     }
 
     /// Visits what arrived after a position, at most `limit` events. Gives the last position
-    /// that was visited, or `after`.
+    /// that was visited, or `after`. Damaged entries are passed over, and [`Self::damaged`] then
+    /// names whose they are.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -127,8 +125,16 @@ impl Reader {
             let flow = self.event_at(&view, position, |root, event, _| {
                 let root = self.shared.state().names.root_name(root).cloned();
                 root.map(|root| visit(&root, event))
-            })?;
+            });
             last = position;
+            let flow = match flow {
+                Ok(flow) => flow,
+                Err(StoreError::Corrupt { .. }) => {
+                    note_position(&self.shared, view.snapshot(), position)?;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
             match flow {
                 Some(ControlFlow::Continue(())) => {}
                 Some(ControlFlow::Break(())) => break,
@@ -150,8 +156,126 @@ impl Reader {
     }
 }
 
+/// What becomes of the events of one root and origin.
+enum Lane {
+    /// The caller does not take them.
+    Passed,
+    /// They go into a run of the page.
+    Taken { run: usize, origin: ReplicaId, next_seq: u64 },
+}
+
+/// A page of arrivals that is being filled.
+struct OpenPage<'p> {
+    reader: &'p Reader,
+    view: &'p View<'p>,
+    taken: &'p Taken<'p>,
+    builder: DeltaBuilder,
+    /// By the numbers of root and origin.
+    lanes: BTreeMap<(u32, u32), Lane>,
+    cursor: Cursor,
+}
+
+impl OpenPage<'_> {
+    /// Looks at the entries behind the cursor up to a position, while they fit. Gives the last
+    /// position that was looked at.
+    fn scan(&mut self, until: u64) -> Result<u64, StoreError> {
+        let mut position = self.cursor.position;
+        let (start, end) = (keys::position(position + 1), keys::position(until + 1));
+        let mut failed = None;
+        let view = self.view;
+        view.snapshot().scan(Scan::range(Table::Log, &start, &end), &mut |key, value| {
+            let taken = match keys::read_u64(key) {
+                Some(found) if found == position + 1 => self.take(found, value),
+                _ => Err(missing(position + 1)),
+            };
+            match taken {
+                Ok(ControlFlow::Continue(())) => position += 1,
+                Ok(ControlFlow::Break(())) => return ControlFlow::Break(()),
+                Err(error) => {
+                    failed = Some(error);
+                    return ControlFlow::Break(());
+                }
+            }
+            ControlFlow::Continue(())
+        })?;
+        failed.map_or(Ok(position), Err)
+    }
+
+    /// Offers an entry to the page. Breaks if it does not fit.
+    fn take(&mut self, position: u64, bytes: &[u8]) -> Result<ControlFlow<()>, StoreError> {
+        let shared = &self.reader.shared;
+        let Ok(entry) = Entry::decode(bytes) else {
+            note_position(shared, self.view.snapshot(), position)?;
+            return Ok(ControlFlow::Continue(()));
+        };
+        let is_held_back = shared.damage.holds_back(entry.root, entry.origin, entry.seq);
+        if !is_held_back && self.is_wanted(position, &entry)? {
+            let Taken { limit, bytes_max, .. } = *self.taken;
+            if !self.builder.has_room(entry.record.len(), limit, bytes_max) {
+                return Ok(ControlFlow::Break(()));
+            }
+            self.push(position, &entry)?;
+        }
+        self.cursor = Cursor { position, history: entry.history, ..self.cursor };
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Whether the caller takes events of the entry's root and origin.
+    fn is_wanted(&mut self, position: u64, entry: &Entry<'_>) -> Result<bool, StoreError> {
+        if let Some(lane) = self.lanes.get(&(entry.root, entry.origin)) {
+            return Ok(matches!(lane, Lane::Taken { .. }));
+        }
+        let (root, origin) = self.reader.names_of(entry.root, entry.origin, position)?;
+        let wanted = !self.taken.not_of.contains(&origin) && (self.taken.root)(&root);
+        if !wanted {
+            self.lanes.insert((entry.root, entry.origin), Lane::Passed);
+        }
+        Ok(wanted)
+    }
+
+    /// Adds an event to its origin's run, which begins with it if there is none.
+    fn push(&mut self, position: u64, entry: &Entry<'_>) -> Result<(), StoreError> {
+        let numbers = (entry.root, entry.origin);
+        if !self.lanes.contains_key(&numbers) && !self.start_run(position, entry)? {
+            return Ok(());
+        }
+        let Some(Lane::Taken { run, origin, next_seq }) = self.lanes.get_mut(&numbers) else {
+            return Ok(());
+        };
+        if *next_seq != entry.seq {
+            return Err(StoreError::corrupt(format!(
+                "log position {position} holds event {} of an origin whose next is {next_seq}",
+                entry.seq
+            )));
+        }
+        *next_seq += 1;
+        let (seq, recorded, record) = (entry.seq, entry.recorded, entry.record);
+        let event = Outgoing { origin: *origin, seq, recorded, record, chain: entry.chain };
+        self.builder.push(*run, event);
+        Ok(())
+    }
+
+    /// Begins an origin's run with an event. Says no if what stands before it is damaged.
+    fn start_run(&mut self, position: u64, entry: &Entry<'_>) -> Result<bool, StoreError> {
+        let (root, origin) = self.reader.names_of(entry.root, entry.origin, position)?;
+        let before = chain_before(self.view.snapshot(), &root, origin, entry);
+        let place = (entry.root, entry.origin, entry.seq);
+        let Some(before) = unless_damaged(&self.reader.shared, place, before)? else {
+            return Ok(false);
+        };
+        let run = self.builder.start_run(&root, origin, entry.seq, before);
+        let lane = Lane::Taken { run, origin, next_seq: entry.seq };
+        self.lanes.insert((entry.root, entry.origin), lane);
+        Ok(true)
+    }
+}
+
 fn nameless(position: u64) -> StoreError {
     StoreError::corrupt(format!("log position {position}: its root or origin has no name"))
+}
+
+fn missing(position: u64) -> StoreError {
+    StoreError::corrupt(format!("log position {position} is missing"))
 }
 
 /// The digest of the log up to a position.

@@ -3,6 +3,8 @@
 //! Stamps rise along every origin's seqs, so a merge of the origins' runs gives pages that are
 //! both in clock order and without holes per origin (invariant 8). It streams: per origin, a
 //! small stretch of the log is in memory.
+//!
+//! A log entry that is damaged ends its origin's run; the other origins go on.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -10,10 +12,11 @@ use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 use std::ops::ControlFlow;
 
+use super::damaged::unless_damaged;
 use super::{ReadError, Reader, VisitEvent};
 use crate::chain::ChainHash;
 use crate::delta::{DeltaBuilder, Outgoing};
-use crate::entry::Entry;
+use crate::entry::{Entry, chain_of_damaged};
 use crate::event::{Event, Record};
 use crate::hlc::Hlc;
 use crate::id::{Dot, ReplicaId, RootName};
@@ -134,8 +137,10 @@ impl Reader {
         let ahead = (READ_AHEAD_ENTRIES / runs.len()).clamp(1, limit.min(256));
         let mut heap = BinaryHeap::with_capacity(runs.len());
         for (index, run) in runs.iter_mut().enumerate() {
-            run.fill(snapshot, ahead)?;
-            heap.push(Reverse((run.recorded()?, run.origin_id, index)));
+            let filled = run.fill(snapshot, ahead).and_then(|()| run.recorded());
+            if let Some(recorded) = unless_damaged(&self.shared, run.place(), filled)? {
+                heap.push(Reverse((recorded, run.origin_id, index)));
+            }
         }
         loop {
             let Some(mut top) = heap.peek_mut() else { break };
@@ -145,19 +150,26 @@ impl Reader {
                 break;
             }
             let run = &mut runs[index];
-            let step = take(snapshot, origin, run.position, &run.entry()?)?;
+            let taken = take(snapshot, origin, run.position, &run.entry()?);
+            let Some(step) = unless_damaged(&self.shared, run.place(), taken)? else {
+                PeekMut::pop(top);
+                continue;
+            };
             if step == Step::NotTaken {
                 page.more = true;
                 break;
             }
             page.events += 1;
             page.vv.raise(origin, run.next_seq);
-            let is_last = !run.advance(snapshot, ahead)?;
-            if is_last {
-                PeekMut::pop(top);
-            } else {
-                *top = Reverse((run.recorded()?, origin, index));
-                drop(top);
+            let next = run.next(snapshot, ahead);
+            match unless_damaged(&self.shared, run.place(), next)?.flatten() {
+                Some(recorded) => {
+                    *top = Reverse((recorded, origin, index));
+                    drop(top);
+                }
+                None => {
+                    PeekMut::pop(top);
+                }
             }
             if step == Step::TakenLast {
                 page.more = !heap.is_empty();
@@ -176,17 +188,8 @@ impl Reader {
             .filter_map(|(origin, head)| {
                 let origin_id = state.names.origin_id(origin)?;
                 let held = vv.get(&origin_id);
-                (held < head.seq).then(|| LackingRun {
-                    root: number,
-                    origin,
-                    origin_id,
-                    next_seq: held + 1,
-                    last_seq: head.seq,
-                    position: 0,
-                    bytes: Vec::new(),
-                    ends: Vec::new(),
-                    index: 0,
-                })
+                (held < head.seq)
+                    .then(|| LackingRun::new((number, origin), origin_id, held, head.seq))
             })
             .collect()
     }
@@ -225,7 +228,10 @@ pub(super) fn chain_before(
     let at = find_run(snapshot, entry.root, entry.origin, entry.seq - 1)?;
     let bytes = snapshot.get(Table::Log, &keys::position(at.position))?;
     let bytes = bytes.ok_or_else(|| missing(at.position))?;
-    Ok(Entry::decode(&bytes).map_err(|error| damaged(at.position, error))?.chain)
+    match Entry::decode(&bytes) {
+        Ok(before) => Ok(before.chain),
+        Err(error) => chain_of_damaged(&bytes, entry).ok_or_else(|| damaged(at.position, error)),
+    }
 }
 
 fn missing(position: u64) -> StoreError {
@@ -233,7 +239,7 @@ fn missing(position: u64) -> StoreError {
 }
 
 /// One origin's events that a caller lacks, with the next few log entries read ahead.
-struct LackingRun {
+pub(super) struct LackingRun {
     root: u32,
     origin: u32,
     origin_id: ReplicaId,
@@ -247,8 +253,29 @@ struct LackingRun {
 }
 
 impl LackingRun {
+    /// The events of a root and an origin, by their numbers, behind `after` up to `last_seq`.
+    /// [`Self::fill`] must follow.
+    pub(super) const fn new(
+        (root, origin): (u32, u32),
+        origin_id: ReplicaId,
+        after: u64,
+        last_seq: u64,
+    ) -> Self {
+        Self {
+            root,
+            origin,
+            origin_id,
+            next_seq: after + 1,
+            last_seq,
+            position: 0,
+            bytes: Vec::new(),
+            ends: Vec::new(),
+            index: 0,
+        }
+    }
+
     /// The next event's entry.
-    fn entry(&self) -> Result<Entry<'_>, StoreError> {
+    pub(super) fn entry(&self) -> Result<Entry<'_>, StoreError> {
         let start = self.index.checked_sub(1).map_or(0, |before| self.ends[before]);
         let entry = Entry::decode(&self.bytes[start..self.ends[self.index]])
             .map_err(|error| damaged(self.position, error))?;
@@ -264,8 +291,18 @@ impl LackingRun {
         self.entry().map(|entry| entry.recorded)
     }
 
+    /// The next event: its root and origin, by their numbers, and its seq.
+    pub(super) const fn place(&self) -> (u32, u32, u64) {
+        (self.root, self.origin, self.next_seq)
+    }
+
+    /// Goes on to the next event and gives its stamp; nothing if there is none.
+    fn next(&mut self, snapshot: &dyn Snapshot, ahead: usize) -> Result<Option<Hlc>, StoreError> {
+        if self.advance(snapshot, ahead)? { self.recorded().map(Some) } else { Ok(None) }
+    }
+
     /// Goes on to the next event. Says whether there is one.
-    fn advance(&mut self, snapshot: &dyn Snapshot, ahead: usize) -> Result<bool, StoreError> {
+    pub(super) fn advance(&mut self, snapshot: &dyn Snapshot, ahead: usize) -> Result<bool, StoreError> {
         if self.next_seq == self.last_seq {
             return Ok(false);
         }
@@ -279,7 +316,7 @@ impl LackingRun {
     }
 
     /// Reads the next entries of the run that the next event is in.
-    fn fill(&mut self, snapshot: &dyn Snapshot, ahead: usize) -> Result<(), StoreError> {
+    pub(super) fn fill(&mut self, snapshot: &dyn Snapshot, ahead: usize) -> Result<(), StoreError> {
         let at = find_run(snapshot, self.root, self.origin, self.next_seq)?;
         let lacking = self.last_seq - self.next_seq + 1;
         let count = at.remaining.min(lacking).min(ahead as u64);
@@ -287,11 +324,22 @@ impl LackingRun {
         self.bytes.clear();
         self.ends.clear();
         let (start, end) = (keys::position(at.position), keys::position(at.position + count));
-        snapshot.scan(Scan::range(Table::Log, &start, &end), &mut |_, value| {
+        let mut expected = at.position;
+        let scanned = snapshot.scan(Scan::range(Table::Log, &start, &end), &mut |key, value| {
+            if keys::read_u64(key) != Some(expected) {
+                return ControlFlow::Break(());
+            }
+            expected += 1;
             self.bytes.extend_from_slice(value);
             self.ends.push(self.bytes.len());
             ControlFlow::Continue(())
-        })?;
-        if self.ends.len() as u64 == count { Ok(()) } else { Err(missing(at.position)) }
+        });
+        match scanned {
+            // What lies before the damage is good; whoever gets to it meets the damage again.
+            Err(StoreError::Corrupt { .. }) if !self.ends.is_empty() => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) if self.ends.is_empty() => Err(missing(at.position)),
+            Ok(()) => Ok(()),
+        }
     }
 }

@@ -95,7 +95,7 @@ impl Reader {
         if !subject.axes.is_whole_prefix(subject.view) {
             return Ok(None);
         }
-        let built = built(subject.view.snapshot())?;
+        let built = (built(subject.view.snapshot())?, subject.view.rewrites());
         let policy = subject.fold.snapshots();
         let count = folding.come_to.event_count;
         Ok(Some(Ladder::new(prefix, aggregate.to_vec(), built, policy, count)))

@@ -49,7 +49,8 @@ impl Reader {
     /// # Errors
     /// [`ReadError`].
     pub fn status(&self) -> Result<Status, ReadError> {
-        let (mut status, numbers, front, head) = {
+        let steady = self.shared.steady();
+        let (mut status, numbers, front, moment) = {
             let state = self.shared.state();
             let (roots, numbers) = roots(&state);
             let status = Status {
@@ -58,9 +59,10 @@ impl Reader {
                 roots,
                 counters: state.counters,
             };
-            (status, numbers, state.front.clone(), state.head)
+            (status, numbers, state.front.clone(), (state.head, state.rewrites))
         };
-        let view = View::of(&self.shared, head, front.clone())?;
+        let view = View::of(&self.shared, moment, front.clone())?;
+        drop(steady);
         for (root, number) in status.roots.iter_mut().zip(numbers) {
             root.aggregates = aggregate_count(view.snapshot(), number)?;
             root.aggregates += new_aggregates(&view, &front, number)?;

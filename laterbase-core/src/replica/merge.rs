@@ -3,38 +3,136 @@
 use std::collections::BTreeMap;
 
 use super::staged::Incoming;
-use super::{Merged, Replica, WriteError};
+use super::{Merged, MergedPage, Replica, WriteError, quarantine};
 use crate::chain::{ChainHash, RecordHash};
 use crate::codec::CodecError;
 use crate::delta::{Delta, Run, RunEvent};
 use crate::event::Record;
+use crate::fork::{Doubt, HeldBack, Keep};
 use crate::hlc::{Hlc, Observation};
 use crate::id::{Dot, ReplicaId, RootName};
 use crate::prepared::Indexed;
 use crate::shared::Head;
+use crate::store::StoreError;
 use crate::view::View;
 
+/// Stages a delta, all of it or nothing. A fork's other branch goes into quarantine all the same.
 pub(super) fn stage(
     replica: &mut Replica,
     delta: &Delta<'_>,
     now_nanos: i64,
 ) -> Result<Merged, WriteError> {
+    follow(replica, delta, now_nanos)?;
     let plan = plan(replica, delta)?;
+    let doubts = plan.iter().zip(&delta.runs).filter_map(|(planned, run)| match planned {
+        Planned::Take { .. } => None,
+        Planned::HoldBack(doubt) => Some((run, *doubt)),
+    });
+    let mut refusal = None;
+    for (run, doubt) in doubts.collect::<Vec<_>>() {
+        stage_doubt(replica, run, doubt)?;
+        refusal.get_or_insert_with(|| refusal_of(replica, run, doubt));
+    }
+    if let Some(refusal) = refusal {
+        return Err(refusal);
+    }
+    take(replica, delta, &plan, now_nanos)
+}
+
+/// Stages what can be taken of a page, and says what is held back.
+pub(super) fn stage_page(
+    replica: &mut Replica,
+    delta: &Delta<'_>,
+    now_nanos: i64,
+) -> Result<MergedPage, WriteError> {
+    follow(replica, delta, now_nanos)?;
+    let plan = plan(replica, delta)?;
+    let mut held_back = Vec::new();
+    for (planned, run) in plan.iter().zip(&delta.runs) {
+        let Planned::HoldBack(doubt) = planned else { continue };
+        stage_doubt(replica, run, *doubt)?;
+        let (root, origin, seq) = (run.root.clone(), run.origin, run.first_seq);
+        held_back.push(HeldBack { root, origin, seq, reason: *doubt });
+    }
+    let merged = take(replica, delta, &plan, now_nanos)?;
+    Ok(MergedPage { merged, held_back })
+}
+
+/// A run under the id that a branch held here would move to: somebody has resolved the fork and
+/// moved that branch, so it is moved here as well.
+fn follow(replica: &mut Replica, delta: &Delta<'_>, now_nanos: i64) -> Result<(), WriteError> {
+    let found = {
+        let state = replica.shared.state();
+        if state.forks.is_empty() {
+            return Ok(());
+        }
+        delta.runs.iter().find_map(|run| {
+            let root = state.names.root(&run.root)?;
+            let mut forks = state.forks.range((root, 0)..=(root, u32::MAX));
+            let (&(_, origin), _) = forks.find(|(_, fork)| fork.ours == Some(run.origin))?;
+            Some((run.root.clone(), state.names.origin_id(origin)?))
+        })
+    };
+    let Some((root, origin)) = found else { return Ok(()) };
+    if replica.staged.is_some() {
+        return Err(WriteError::Uncommitted);
+    }
+    super::resolve::resolve(replica, &root, origin, Keep::Theirs, now_nanos)?;
+    Ok(())
+}
+
+fn refusal_of(replica: &Replica, run: &Run<'_>, doubt: Doubt) -> WriteError {
+    let (root, origin) = (run.root.clone(), run.origin);
+    match doubt {
+        Doubt::Fork { seq, .. } => WriteError::Fork { root, origin, seq },
+        Doubt::Hole { held_seq } => {
+            let held = replica.shared.state().version_vector(&root);
+            WriteError::Hole { root, origin, held_seq, held }
+        }
+        Doubt::Stamps => CodecError::Bounds { field: "recorded" }.into(),
+    }
+}
+
+/// A fork is marked, and a fork of this replica's own history ends that history.
+fn stage_doubt(replica: &mut Replica, run: &Run<'_>, doubt: Doubt) -> Result<(), WriteError> {
+    if let Doubt::Fork { seq, is_located } = doubt {
+        quarantine::stage(replica, run, seq, is_located)?;
+        renew_if_own(replica, run.origin);
+    }
+    Ok(())
+}
+
+fn take(
+    replica: &mut Replica,
+    delta: &Delta<'_>,
+    plan: &[Planned],
+    now_nanos: i64,
+) -> Result<Merged, WriteError> {
     let mut merged = Merged::default();
-    for (run, skip) in delta.runs.iter().zip(plan) {
+    for (run, planned) in delta.runs.iter().zip(plan) {
+        let Planned::Take { skip } = *planned else { continue };
         merged.known += skip as u64;
         merged.stored += (run.events.len() - skip) as u64;
         if skip < run.events.len() {
             renew_if_own(replica, run.origin);
             push_run(replica, run, skip, now_nanos)?;
         }
+        quarantine::release(replica, run)?;
     }
     Ok(merged)
 }
 
-/// Checks the whole delta before anything is staged. Gives for each run how many of its events
-/// are held already.
-fn plan(replica: &Replica, delta: &Delta<'_>) -> Result<Vec<usize>, WriteError> {
+/// What becomes of a run.
+#[derive(Clone, Copy, Debug)]
+enum Planned {
+    /// Its first `skip` events are held, the others are taken.
+    Take { skip: usize },
+    /// Nothing of it is taken.
+    HoldBack(Doubt),
+}
+
+/// Checks the whole delta before anything is staged.
+fn plan(replica: &Replica, delta: &Delta<'_>) -> Result<Vec<Planned>, WriteError> {
     let mut heads: BTreeMap<(&RootName, ReplicaId), Head> = BTreeMap::new();
     let mut plan = Vec::with_capacity(delta.runs.len());
     for run in &delta.runs {
@@ -43,64 +141,76 @@ fn plan(replica: &Replica, delta: &Delta<'_>) -> Result<Vec<usize>, WriteError> 
             Some(head) => *head,
             None => head_of(replica, &run.root, run.origin),
         };
-        let skip = held_count(replica, run, head)?;
-        if let Some(first) = run.events.get(skip) {
-            if first.recorded <= head.recorded {
-                return Err(CodecError::Bounds { field: "recorded" }.into());
-            }
+        let planned = plan_run(replica, run, head)?;
+        if let Planned::Take { skip } = planned
+            && skip < run.events.len()
+        {
             let last = run.events[run.events.len() - 1];
             let seq = run.last_seq();
             heads.insert(key, Head { seq, chain: last.chain, recorded: last.recorded });
         }
-        plan.push(skip);
+        plan.push(planned);
     }
     Ok(plan)
 }
 
-/// How many of a run's events are held. Invariant 3: what is held has no hole. Invariant 2: what
-/// is held is the same.
-fn held_count(replica: &Replica, run: &Run<'_>, head: Head) -> Result<usize, WriteError> {
+/// How much of a run is held, and whether the rest may be taken. Invariant 3: what is held has no
+/// hole. Invariant 2: what is held is the same.
+fn plan_run(replica: &Replica, run: &Run<'_>, head: Head) -> Result<Planned, WriteError> {
     if run.first_seq > head.seq + 1 {
-        return Err(WriteError::Hole {
-            root: run.root.clone(),
-            origin: run.origin,
-            held_seq: head.seq,
-            held: replica.shared.state().version_vector(&run.root),
-        });
+        return Ok(Planned::HoldBack(Doubt::Hole { held_seq: head.seq }));
     }
-    let fork = |seq| WriteError::Fork { root: run.root.clone(), origin: run.origin, seq };
     let last = run.last_seq();
     if last < head.seq {
-        let held = committed_chain(replica, run, last)?;
-        if held.is_some_and(|held| held != run.events[run.events.len() - 1].chain) {
-            return Err(fork(first_difference(replica, run)?));
+        let held = committed_chain(replica, run, last)?.ok_or(WriteError::Uncommitted)?;
+        if held != run.events[run.events.len() - 1].chain {
+            return Ok(Planned::HoldBack(first_difference(replica, run, head)?));
         }
-        return Ok(run.events.len());
+        return Ok(Planned::Take { skip: run.events.len() });
     }
     let skip = usize::try_from(head.seq + 1 - run.first_seq).expect("no longer than the run");
     let theirs = if skip == 0 { run.chain_before } else { run.events[skip - 1].chain };
-    if theirs == head.chain {
-        return Ok(skip);
+    if theirs != head.chain {
+        return Ok(Planned::HoldBack(first_difference(replica, run, head)?));
     }
-    Err(fork(first_difference(replica, run)?))
+    let Some(first) = run.events.get(skip) else { return Ok(Planned::Take { skip }) };
+    if let Some(fork) = quarantine::fork_of(replica, run) {
+        // It goes on with the branch that is held here, but an operator has to decide first.
+        let is_located = false;
+        return Ok(Planned::HoldBack(Doubt::Fork { seq: fork.seq, is_located }));
+    }
+    if first.recorded <= head.recorded {
+        return Ok(Planned::HoldBack(Doubt::Stamps));
+    }
+    Ok(Planned::Take { skip })
 }
 
-/// The first seq of a run at which the event held here is another one.
-fn first_difference(replica: &Replica, run: &Run<'_>) -> Result<u64, WriteError> {
-    for (seq, event) in (run.first_seq..).zip(&run.events) {
-        if committed_chain(replica, run, seq)?.is_some_and(|held| held != event.chain) {
-            return Ok(seq);
-        }
+/// The first event of a run that is another one here. It is where the histories part if the one
+/// before it is the same.
+fn first_difference(replica: &Replica, run: &Run<'_>, head: Head) -> Result<Doubt, WriteError> {
+    let before = committed_chain(replica, run, run.first_seq - 1)?;
+    if before.is_none() && run.first_seq > 1 {
+        return Err(WriteError::Uncommitted);
     }
-    Ok(run.first_seq)
+    let mut is_located = before.is_none_or(|before| before == run.chain_before);
+    for (seq, event) in (run.first_seq..=head.seq).zip(&run.events) {
+        // What is staged may still fail to be committed, so it proves nothing.
+        let held = committed_chain(replica, run, seq)?.ok_or(WriteError::Uncommitted)?;
+        if held != event.chain {
+            return Ok(Doubt::Fork { seq, is_located });
+        }
+        is_located = true;
+    }
+    // It follows directly on what is held, and on something else.
+    Ok(Doubt::Fork { seq: run.first_seq - 1, is_located: false })
 }
 
 /// The chain behind a committed event; `None` if it is staged or not held.
-fn committed_chain(
+pub(super) fn committed_chain(
     replica: &Replica,
     run: &Run<'_>,
     seq: u64,
-) -> Result<Option<ChainHash>, WriteError> {
+) -> Result<Option<ChainHash>, StoreError> {
     let (root, origin, held) = {
         let state = replica.shared.state();
         let names = &state.names;

@@ -10,6 +10,7 @@ use crate::chain::ChainHash;
 use crate::codec;
 use crate::entry::Entry;
 use crate::fold::Folds;
+use crate::fork::{ForkState, Forks, branch_id, read_branches};
 use crate::front::Front;
 use crate::hlc::{Clock, Hlc};
 use crate::id::{ReplicaId, RootName};
@@ -59,10 +60,11 @@ fn check_format(store: &dyn Store) -> Result<(), OpenError> {
     }
 }
 
+/// Who a store is.
 #[derive(Clone, Copy)]
-struct Identity {
-    replica: ReplicaId,
-    epoch: u64,
+pub(super) struct Identity {
+    pub replica: ReplicaId,
+    pub epoch: u64,
 }
 
 /// Reads who the store is, or decides who it is from now on, and marks it as open.
@@ -133,7 +135,8 @@ pub(super) fn mark_closed(shared: &Shared) -> Result<(), StoreError> {
     shared.store.sync()
 }
 
-fn load(
+/// Reads the committed state, the clock and the run that the log ends with.
+pub(super) fn load(
     store: &dyn Store,
     identity: Identity,
 ) -> Result<(State, Hlc, Option<LastRun>), StoreError> {
@@ -150,7 +153,11 @@ fn load(
         heads: read_heads(snapshot)?,
         front: Front::default(),
         counters: read_counters(snapshot)?,
+        forks: Forks::new(),
+        generation: read_number(snapshot, keys::GENERATION)?,
+        rewrites: read_number(snapshot, keys::REWRITES)?,
     };
+    read_forks(snapshot, &mut state)?;
     let clock = snapshot.get(Table::Meta, keys::CLOCK)?;
     let clock = clock.and_then(|bytes| keys::read_u64(&bytes)).map_or(Hlc::ZERO, Hlc::from_bits);
     let own = state.names.origin(identity.replica);
@@ -172,15 +179,23 @@ fn read_end(snapshot: &dyn Snapshot, state: &mut State) -> Result<Option<LastRun
     let position = position.ok_or_else(|| StoreError::corrupt("a log key is no position"))?;
     let entry = Entry::decode(&bytes).map_err(|error| damaged(position, error))?;
     (state.head, state.history, state.arrived) = (position, entry.history, entry.arrived);
+    run_up_to(snapshot, &entry).map(Some)
+}
+
+/// The run of an entry, up to and with the entry.
+pub(super) fn run_up_to(
+    snapshot: &dyn Snapshot,
+    entry: &Entry<'_>,
+) -> Result<LastRun, StoreError> {
     let run = find_run(snapshot, entry.root, entry.origin, entry.seq)?;
     let length = entry.seq - run.first_seq + 1;
-    Ok(Some(LastRun {
+    Ok(LastRun {
         root: entry.root,
         origin: entry.origin,
         first_seq: run.first_seq,
         position: run.position + 1 - length,
         length,
-    }))
+    })
 }
 
 /// Visits the meta values under a prefix, in order.
@@ -240,13 +255,49 @@ fn read_former(snapshot: &dyn Snapshot) -> Result<Vec<ReplicaId>, StoreError> {
     Ok(former)
 }
 
+/// A number among the meta values; 0 if it was never written.
+fn read_number(snapshot: &dyn Snapshot, key: &[u8]) -> Result<u64, StoreError> {
+    let value = snapshot.get(Table::Meta, key)?;
+    Ok(value.and_then(|bytes| keys::read_u64(&bytes)).unwrap_or(0))
+}
+
+/// Reads the marks of forks, and what is in quarantine, into the state.
+fn read_forks(snapshot: &dyn Snapshot, state: &mut State) -> Result<(), StoreError> {
+    let mut marks = Vec::new();
+    each_with_prefix(snapshot, keys::FORK, |key, value| {
+        let seq = keys::read_u64(value.get(..8)?)?;
+        let is_located = *value.get(8)? == 1;
+        marks.push((keys::number_at(key, 0)?, keys::number_at(key, 4)?, seq, is_located));
+        Some(())
+    })?;
+    for (root, origin, seq, is_located) in marks {
+        let names = state.names.root_name(root).zip(state.names.origin_id(origin));
+        let Some((name, id)) = names else {
+            return Err(StoreError::corrupt("the mark of a fork is of no root or origin"));
+        };
+        let mut ours = None;
+        if is_located {
+            let at = find_run(snapshot, root, origin, seq)?;
+            let bytes = snapshot.get(Table::Log, &keys::position(at.position))?.unwrap_or_default();
+            // A damaged entry keeps the fork from being resolved, and nothing else.
+            ours = Entry::decode(&bytes).ok().map(|entry| branch_id(name, id, entry.chain));
+        }
+        let branches = read_branches(snapshot, (root, name), (origin, id))?;
+        state.forks.insert((root, origin), ForkState { seq, ours, branches });
+    }
+    Ok(())
+}
+
 fn read_counters(snapshot: &dyn Snapshot) -> Result<Counters, StoreError> {
     let Some(bytes) = snapshot.get(Table::Meta, keys::COUNTERS)? else {
         return Ok(Counters::default());
     };
     let number = |range| bytes.get(range).and_then(keys::read_u64);
     match (number(0..8), number(8..16)) {
-        (Some(clock_suspect), Some(future)) => Ok(Counters { clock_suspect, future }),
+        (Some(clock_suspect), Some(future)) => {
+            // Stores that never met a fork may lack the third.
+            Ok(Counters { clock_suspect, future, forks: number(16..24).unwrap_or(0) })
+        }
         _ => Err(StoreError::corrupt("the counters have the wrong length")),
     }
 }

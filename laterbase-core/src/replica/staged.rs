@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::chain::{ChainHash, RecordHash};
 use crate::entry::{Entry, next_history};
+use crate::fork::ForkState;
 use crate::front::Layer;
 use crate::hlc::Hlc;
 use crate::id::{Dot, ReplicaId, RootName};
@@ -48,6 +49,10 @@ pub(super) struct Staged {
     keys: BTreeMap<(u32, String), Vec<StagedKey>>,
     counters: Counters,
     counters_before: Counters,
+    /// Forks that change; `None` for those that are gone.
+    forks: BTreeMap<(u32, u32), Option<ForkState>>,
+    generation: u64,
+    generation_before: u64,
 }
 
 /// An event that is about to be staged.
@@ -82,6 +87,9 @@ impl Staged {
             keys: BTreeMap::new(),
             counters: state.counters,
             counters_before: state.counters,
+            forks: BTreeMap::new(),
+            generation: state.generation,
+            generation_before: state.generation,
         }
     }
 
@@ -131,6 +139,11 @@ impl Staged {
         })
     }
 
+    /// The last arrival position, staged events included, and the digest of the log up to there.
+    pub(super) const fn end(&self) -> (u64, u64) {
+        (self.head, self.history)
+    }
+
     /// The staged head of an origin, if this commit changes it.
     pub(super) fn head(&self, root: u32, origin: u32) -> Option<Head> {
         self.heads.get(&(root, origin)).copied()
@@ -156,17 +169,67 @@ impl Staged {
 
     /// Gives up the replica id for a fresh one.
     pub(super) fn renew(&mut self, fresh: ReplicaId, former_count: usize) {
+        self.add_former(self.replica, former_count);
+        self.batch.put(Table::Meta, keys::REPLICA, fresh.as_bytes());
+        self.replica = fresh;
+    }
+
+    /// Counts an id among those that the store wrote under. `former_count` is how many there are
+    /// in the committed state.
+    pub(super) fn add_former(&mut self, id: ReplicaId, former_count: usize) {
         let number = u32::try_from(former_count + self.former.len()).expect("few former ids");
         let key = keys::numbered(keys::FORMER, &[number]);
-        self.batch.put(Table::Meta, &key, self.replica.as_bytes());
-        self.batch.put(Table::Meta, keys::REPLICA, fresh.as_bytes());
-        self.former.push(self.replica);
-        self.replica = fresh;
+        self.batch.put(Table::Meta, &key, id.as_bytes());
+        self.former.push(id);
+    }
+
+    /// The fork of an origin, if this commit changes it.
+    pub(super) fn fork(&self, root: u32, origin: u32) -> Option<&Option<ForkState>> {
+        self.forks.get(&(root, origin))
+    }
+
+    /// Marks a fork, or takes its mark away.
+    pub(super) fn set_fork(&mut self, root: u32, origin: u32, fork: Option<ForkState>) {
+        let key = keys::numbered(keys::FORK, &[root, origin]);
+        match &fork {
+            Some(fork) => self.batch.put_with(Table::Meta, &key, |out| {
+                out.extend_from_slice(&fork.seq.to_be_bytes());
+                out.push(u8::from(fork.ours.is_some()));
+            }),
+            None => self.batch.delete(Table::Meta, &key),
+        }
+        self.forks.insert((root, origin), fork);
+    }
+
+    /// Puts an event into quarantine.
+    pub(super) fn quarantine(&mut self, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+        self.batch.put_with(Table::Quarantine, key, write);
+    }
+
+    /// Takes an event out of quarantine.
+    pub(super) fn release(&mut self, key: &[u8]) {
+        self.batch.delete(Table::Quarantine, key);
+    }
+
+    /// Says that events which were held back are to be had again.
+    pub(super) fn next_generation(&mut self) {
+        self.generation = self.generation_before + 1;
+        self.batch.put(Table::Meta, keys::GENERATION, &self.generation.to_be_bytes());
+    }
+
+    /// Stages any other change of the truth.
+    pub(super) const fn batch(&mut self) -> &mut Batch {
+        &mut self.batch
     }
 
     /// Says where an origin's events end, behind all that were pushed.
     pub(super) fn set_head(&mut self, root: u32, origin: u32, head: Head) {
         self.heads.insert((root, origin), head);
+    }
+
+    /// Says that nothing of an origin's events is left.
+    pub(super) fn forget_head(&mut self, root: u32, origin: u32) {
+        self.heads.remove(&(root, origin));
     }
 
     /// Adds an event to log, runs and the front. [`Self::set_head`] must follow.
@@ -251,9 +314,10 @@ impl Staged {
             self.batch.put(Table::Meta, keys::CLOCK, &clock.to_bits().to_be_bytes());
         }
         if self.counters != self.counters_before {
-            let mut value = [0; 16];
+            let mut value = [0; 24];
             value[..8].copy_from_slice(&self.counters.clock_suspect.to_be_bytes());
-            value[8..].copy_from_slice(&self.counters.future.to_be_bytes());
+            value[8..16].copy_from_slice(&self.counters.future.to_be_bytes());
+            value[16..].copy_from_slice(&self.counters.forks.to_be_bytes());
             self.batch.put(Table::Meta, keys::COUNTERS, &value);
         }
         let batch = std::mem::replace(&mut self.batch, Batch::new(Area::Truth));
@@ -290,6 +354,13 @@ impl Committed {
         state.history = staged.history;
         state.arrived = staged.arrived;
         state.counters = staged.counters;
+        state.generation = staged.generation;
+        for (place, fork) in staged.forks {
+            match fork {
+                Some(fork) => drop(state.forks.insert(place, fork)),
+                None => drop(state.forks.remove(&place)),
+            }
+        }
         state.front.push(staged.layer);
         state.front.event_count()
     }

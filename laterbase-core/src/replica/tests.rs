@@ -12,6 +12,8 @@ use crate::prepared::{EventError, Precondition};
 use crate::reader::{Query, Taken};
 use crate::store::Durability;
 
+mod forks;
+
 const NOW: i64 = 1_700_000_000_000_000_000;
 const HOUR: i64 = 3_600_000_000_000;
 const YEAR: i64 = 365 * 24 * HOUR;
@@ -432,7 +434,7 @@ fn arrivals_after_a_cursor_bring_a_peer_up_to_date() {
     cursor = Cursor { epoch: a.reader().cursor().epoch, ..cursor };
     assert!(a.reader().fits(&cursor).unwrap());
     loop {
-        let page = a.reader().arrivals_delta(&cursor, &taken(3)).unwrap();
+        let page = a.reader().arrivals_delta(&cursor, &taken(3)).unwrap().unwrap();
         c.merge(&Delta::decode(&page.bytes).unwrap(), NOW).unwrap();
         cursor = page.cursor.to_string().parse().unwrap();
         assert!(a.reader().fits(&cursor).unwrap());
@@ -444,7 +446,7 @@ fn arrivals_after_a_cursor_bring_a_peer_up_to_date() {
     assert_eq!(cursor, a.reader().cursor());
     let own = Taken { not_of: &[b.id()], ..taken(100) };
     let start = Cursor { position: 0, history: 0, ..cursor };
-    assert_eq!(a.reader().arrivals_delta(&start, &own).unwrap().events, 7);
+    assert_eq!(a.reader().arrivals_delta(&start, &own).unwrap().unwrap().events, 7);
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub(crate) struct Ladder {
     /// Up to where the derived tables were built when the read looked: nothing has entered the
     /// fold index unseen as long as they still are.
     pub built: u64,
+    /// The number of the log that the read looked at.
+    pub rewrites: u64,
     policy: SnapshotPolicy,
     last_count: u64,
     /// Rising in place and count.
@@ -42,11 +44,11 @@ impl Ladder {
     pub(crate) fn new(
         prefix: Vec<u8>,
         aggregate: Vec<u8>,
-        built: u64,
+        (built, rewrites): (u64, u64),
         policy: SnapshotPolicy,
         last_count: u64,
     ) -> Self {
-        Self { prefix, aggregate, built, policy, last_count, rungs: Vec::new() }
+        Self { prefix, aggregate, built, rewrites, policy, last_count, rungs: Vec::new() }
     }
 
     /// The same for a read that had to start over.
