@@ -4,7 +4,7 @@
 //! `renew_if_own` on a fork; `take_theirs` left out; `release` without its event count; the
 //! duplicate check in `write_again` left out; `delete_runs` left out; the log's end not deleted;
 //! `REWRITES` not compared on open; the branch id without the chain; `fork_of` not asked for
-//! events that go on with the held branch; `Uncommitted` taken for "known".
+//! events that go on with the held branch; `Uncommitted` taken for "known"; no `follow`.
 
 use super::*;
 use crate::fork::{Doubt, Fork};
@@ -56,6 +56,14 @@ fn page(from: &Replica, origin: ReplicaId, after: u64) -> Vec<u8> {
     let mut vv = from.reader().version_vector(&root());
     vv.set(origin, after);
     from.reader().delta(&root(), &vv, 100, usize::MAX).unwrap().bytes
+}
+
+/// Merges the first event of an origin.
+fn merge_first(to: &mut Replica, from: &Replica, origin: ReplicaId, now: i64) {
+    let mut vv = from.reader().version_vector(&root());
+    vv.set(origin, 0);
+    let page = from.reader().delta(&root(), &vv, 1, usize::MAX).unwrap();
+    assert_eq!(merge_page(to, &page.bytes, now).merged.stored, 1);
 }
 
 fn merge_page(to: &mut Replica, page: &[u8], now: i64) -> MergedPage {
@@ -161,6 +169,7 @@ fn a_copy_moves_its_own_tail_and_every_event_of_both_is_everywhere() {
     assert_ne!(copy.id(), id, "nobody writes on under a forked id");
     let epoch = copy.reader().epoch();
     let cursor = copy.reader().cursor();
+    assert!(state(&copy, "s1").contains("copy"), "read, and so kept in memory");
     let resolved = copy.resolve(&root(), id, Keep::Theirs, NOW + 43).unwrap();
     assert_eq!((resolved.moved, resolved.into.len()), (3, 1));
     assert_ne!(copy.reader().epoch(), epoch);
@@ -168,6 +177,10 @@ fn a_copy_moves_its_own_tail_and_every_event_of_both_is_everywhere() {
     assert_eq!(texts(&copy), all_texts(), "the other branch came out of quarantine");
     assert!(copy.reader().own_ids().contains(&resolved.into[0]), "what moved is still its own");
     assert_sound(&copy_store);
+    let moved = page(&copy, resolved.into[0], 0);
+    merge_first(&mut peer, &copy, resolved.into[0], NOW + 44);
+    assert_eq!(peer.reader().forks().len(), 1, "only the first event of the branch is in the set");
+    merge_page(&mut peer, &moved, NOW + 44);
     sync(&copy, &mut peer, NOW + 44);
     assert_eq!(digest(&peer), digest(&copy));
     assert_eq!(texts(&peer), all_texts());
@@ -258,6 +271,11 @@ fn a_page_from_the_middle_of_the_other_branch_does_not_say_where_they_part() {
     assert_eq!((fork.is_located, fork.theirs), (false, 0));
     let refused = peer.resolve(&root(), id, Keep::Theirs, NOW + 42);
     assert!(matches!(refused, Err(WriteError::ForkNotLocated { seq: 6, .. })));
+    // Nor does one that begins with another event than the one held here.
+    let refused = peer.merge(&Delta::decode(&page(&copy, id, 5)).unwrap(), NOW + 42);
+    assert!(matches!(refused, Err(WriteError::Fork { seq: 6, .. })));
+    let [fork] = peer.reader().forks().try_into().unwrap();
+    assert_eq!((fork.is_located, fork.theirs), (false, 0));
     // A page from further back says it.
     peer.merge(&Delta::decode(&page(&copy, id, 2)).unwrap(), NOW + 43).unwrap_err();
     let [fork] = peer.reader().forks().try_into().unwrap();
@@ -307,10 +325,12 @@ fn derived_tables_of_a_log_that_was_written_anew_since_are_not_believed() {
     // As if power had failed after the log was written anew, and before the tables were.
     let mut batch = crate::store::Batch::new(Area::Derived);
     batch.clear(crate::store::Table::FoldIndex);
+    batch.clear(crate::store::Table::Snapshots);
     store.commit(&batch).unwrap();
     let mut batch = crate::store::Batch::new(Area::Truth);
     batch.put(crate::store::Table::Meta, crate::keys::REWRITES, &1_u64.to_be_bytes());
     store.commit(&batch).unwrap();
+    store.sync().unwrap();
     let mut replica = open(&store.after_power_loss(), 2);
     assert_eq!(state(&replica, "s1"), r#"{"n":29}"#);
     replica.maintenance().flush().unwrap();
