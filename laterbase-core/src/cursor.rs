@@ -25,6 +25,11 @@ pub struct Cursor {
 }
 
 impl Cursor {
+    /// Whether it is of the same log as another: one that was not written anew in between.
+    pub const fn is_of_the_log_of(&self, other: &Self) -> bool {
+        self.epoch == other.epoch
+    }
+
     /// How many events of the log lie before it.
     pub const fn position(&self) -> u64 {
         self.position

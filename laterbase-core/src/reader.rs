@@ -28,8 +28,8 @@ mod wanted;
 
 pub use aggregate::{AggregateState, Covered, EventsPage};
 pub use arrivals::{ArrivalsPage, Taken};
-pub use damaged::Damaged;
 pub(crate) use damaged::DamageFound;
+pub use damaged::Damaged;
 pub use feed::{DeltaPage, FeedPage};
 pub use listing::AggregatePage;
 pub use query::Query;
@@ -186,3 +186,6 @@ pub struct FoldFailure {
     /// The fold's own words.
     pub reason: String,
 }
+
+#[cfg(test)]
+mod tests;

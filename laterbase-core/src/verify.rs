@@ -1,6 +1,7 @@
 //! Checking a store against itself: the log against the chains, everything else against the log.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::ControlFlow;
 
 use crate::chain::{ChainHash, RecordHash};
@@ -9,13 +10,74 @@ use crate::event::Record;
 use crate::keys::{self, Place};
 use crate::replica::open::{read_heads, read_names};
 use crate::shared::{Head, Names};
-use crate::store::{Area, Batch, Scan, Snapshot, Store, StoreError, Table};
+use crate::store::{Scan, Snapshot, Store, StoreError, Table};
+
+use log::Found;
 
 mod derived;
+mod log;
+mod meta;
+mod repair;
 mod runs;
+mod salvage;
+
+pub use repair::rebuild_derived;
+pub use salvage::{LeftOut, Salvaged, salvage};
 
 /// Faults that a report lists; the rest is only counted.
 const FAULTS_LISTED_MAX: usize = 100;
+
+/// Log entries between two calls of a progress function.
+const PROGRESS_ENTRIES: u64 = 4_096;
+
+/// A part of the store that can be at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Region {
+    /// The engine's own files.
+    Files,
+    /// Identity, clock and counters.
+    Meta,
+    /// The names of roots and origins.
+    Names,
+    /// The log's entries.
+    Log,
+    /// The last event of each origin.
+    Heads,
+    /// Where each origin's events lie in the log.
+    Runs,
+    /// Fold index, idempotency keys, their counts, and snapshots. They can be built anew.
+    Derived,
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Files => "files",
+            Self::Meta => "meta",
+            Self::Names => "names",
+            Self::Log => "log",
+            Self::Heads => "heads",
+            Self::Runs => "runs",
+            Self::Derived => "derived tables",
+        })
+    }
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Where.
+    pub region: Region,
+    /// Where in there, and what.
+    pub detail: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.region, self.detail)
+    }
+}
 
 /// What a verification found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,8 +86,10 @@ pub struct VerifyReport {
     pub events: u64,
     /// How many faults there are.
     pub fault_count: u64,
-    /// The first hundred of them, each as a sentence that names where it is.
-    pub faults: Vec<String>,
+    /// How many of them are in the derived tables, which [`rebuild_derived`] mends.
+    pub derived_fault_count: u64,
+    /// The first hundred of them.
+    pub faults: Vec<Fault>,
 }
 
 impl VerifyReport {
@@ -34,11 +98,34 @@ impl VerifyReport {
         self.fault_count == 0
     }
 
-    fn fault(&mut self, text: String) {
+    /// Whether nothing is wrong that cannot be built anew.
+    pub const fn is_truth_sound(&self) -> bool {
+        self.fault_count == self.derived_fault_count
+    }
+
+    /// Adds a fault: for what a backend finds in files of its own.
+    pub fn fault(&mut self, region: Region, detail: String) {
         self.fault_count += 1;
+        self.derived_fault_count += u64::from(region == Region::Derived);
         if self.faults.len() < FAULTS_LISTED_MAX {
-            self.faults.push(text);
+            self.faults.push(Fault { region, detail });
         }
+    }
+}
+
+/// Gives what was read, or nothing if it is damaged, which is a fault of its region then.
+fn tolerate<T>(
+    read: Result<T, StoreError>,
+    region: Region,
+    report: &mut VerifyReport,
+) -> Result<Option<T>, StoreError> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(StoreError::Corrupt { detail }) => {
+            report.fault(region, detail);
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -50,8 +137,8 @@ impl VerifyReport {
 /// once, and looks up each event's index entries.
 ///
 /// # Errors
-/// [`StoreError`] if the store cannot be read on; what is wrong in what can be read is in the
-/// report instead.
+/// [`StoreError`] if the store cannot be read on for another reason than damage; what is damaged
+/// is in the report instead.
 pub fn verify(
     store: &dyn Store,
     progress: &mut dyn FnMut(u64, u64),
@@ -59,35 +146,28 @@ pub fn verify(
     let snapshot = store.snapshot()?;
     let snapshot = &*snapshot;
     let mut report = VerifyReport::default();
-    let names = read_names(snapshot)?;
-    let heads = read_heads(snapshot)?;
-    let last = last_position(snapshot)?;
+    tolerate(meta::check(snapshot), Region::Meta, &mut report)?;
+    let names = tolerate(read_names(snapshot), Region::Names, &mut report)?;
+    // Damage to one name is no reason to distrust the others.
+    let names = names.map_or_else(|| meta::known_names(snapshot), Ok)?;
+    let heads = tolerate(read_heads(snapshot), Region::Heads, &mut report)?.unwrap_or_default();
+    let last = tolerate(last_position(snapshot), Region::Log, &mut report)?.unwrap_or(0);
     let derived = derived::Expected::read(snapshot, last, &mut report)?;
     let mut walk = Walk {
         names: &names,
         derived,
         tails: BTreeMap::new(),
-        position: 0,
-        history: 0,
+        history: Some(0),
         arrived: i64::MIN,
         report: &mut report,
     };
     let mut failure = None;
-    snapshot.scan(Scan::all(Table::Log), &mut |key, value| {
-        let Some(position) = keys::read_u64(key) else {
-            walk.report.fault("a log key is no position".to_owned());
-            return ControlFlow::Continue(());
-        };
-        if position % 4_096 == 0 {
-            progress(position, last);
+    log::each(snapshot, &mut |position, found| {
+        if position.is_multiple_of(PROGRESS_ENTRIES) {
+            progress(position.min(last), last);
         }
-        match walk.entry(snapshot, position, value) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failure = Some(error);
-                ControlFlow::Break(())
-            }
-        }
+        failure = walk.take(snapshot, position, found).err();
+        if failure.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     if let Some(error) = failure {
         return Err(error);
@@ -98,19 +178,6 @@ pub fn verify(
     derived.finish(snapshot, &mut report)?;
     progress(last, last);
     Ok(report)
-}
-
-/// Empties the derived tables, so that the next [`crate::replica::Replica::open`] builds them
-/// anew from the log.
-///
-/// # Errors
-/// [`StoreError`]; the tables are as they were.
-pub fn discard_derived(store: &dyn Store) -> Result<(), StoreError> {
-    let mut batch = Batch::new(Area::Derived);
-    for table in Table::ALL.into_iter().filter(|table| table.area() == Area::Derived) {
-        batch.clear(table);
-    }
-    store.commit(&batch)
 }
 
 fn last_position(snapshot: &dyn Snapshot) -> Result<u64, StoreError> {
@@ -128,37 +195,47 @@ struct Walk<'w> {
     derived: derived::Expected,
     /// (root, origin) → the last event met.
     tails: BTreeMap<(u32, u32), Head>,
-    position: u64,
-    history: u64,
+    /// The digest up to here; nothing behind an entry that cannot be read.
+    history: Option<u64>,
     arrived: i64,
     report: &'w mut VerifyReport,
 }
 
 impl Walk<'_> {
+    fn take(
+        &mut self,
+        snapshot: &dyn Snapshot,
+        position: u64,
+        found: Found<'_>,
+    ) -> Result<(), StoreError> {
+        match found {
+            Found::Entry(entry) => self.entry(snapshot, position, &entry),
+            Found::Damage(damage) => {
+                self.fault(position, &damage);
+                self.history = None;
+                self.derived.skip(position);
+                Ok(())
+            }
+        }
+    }
+
+    fn fault(&mut self, position: u64, detail: &dyn fmt::Display) {
+        self.report.fault(Region::Log, format!("position {position}: {detail}"));
+    }
+
     fn entry(
         &mut self,
         snapshot: &dyn Snapshot,
         position: u64,
-        value: &[u8],
+        entry: &Entry<'_>,
     ) -> Result<(), StoreError> {
-        if position != self.position + 1 {
-            let expected = self.position + 1;
-            self.report.fault(format!("log position {expected} is missing"));
-        }
-        self.position = position;
         self.report.events += 1;
-        let entry = match Entry::decode(value) {
-            Ok(entry) => entry,
-            Err(error) => {
-                self.report.fault(format!("log position {position}: {error}"));
-                return Ok(());
-            }
-        };
-        self.check_order(position, &entry);
+        self.check_order(position, entry);
         let (Some(root), Some(origin)) =
             (self.names.root_name(entry.root), self.names.origin_id(entry.origin))
         else {
-            self.report.fault(format!("log position {position}: its root or origin has no name"));
+            self.fault(position, &"its root or origin has no name");
+            self.derived.skip(position);
             return Ok(());
         };
         let tail = self.tails.get(&(entry.root, entry.origin)).copied();
@@ -167,7 +244,7 @@ impl Walk<'_> {
             chain: ChainHash::genesis(root, origin),
             recorded: crate::hlc::Hlc::ZERO,
         });
-        self.check_chain(position, &entry, &tail);
+        self.check_chain(position, entry, &tail);
         let head = Head { seq: entry.seq, chain: entry.chain, recorded: entry.recorded };
         self.tails.insert((entry.root, entry.origin), head);
         match Record::decode(entry.record) {
@@ -177,7 +254,8 @@ impl Walk<'_> {
                 self.derived.expect(snapshot, position, entry.root, &record, &place, self.report)
             }
             Err(error) => {
-                self.report.fault(format!("log position {position}: its record: {error}"));
+                self.fault(position, &format_args!("its record: {error}"));
+                self.derived.skip(position);
                 Ok(())
             }
         }
@@ -185,24 +263,24 @@ impl Walk<'_> {
 
     fn check_order(&mut self, position: u64, entry: &Entry<'_>) {
         if entry.arrived < self.arrived {
-            self.report.fault(format!("log position {position}: it arrived before the last one"));
+            self.fault(position, &"it arrived before the last one");
         }
-        if entry.history != next_history(self.history, entry.chain) {
-            self.report.fault(format!("log position {position}: the log's digest is broken"));
+        let history = self.history.map(|before| next_history(before, entry.chain));
+        if history.is_some_and(|history| history != entry.history) {
+            self.fault(position, &"the log's digest is broken");
         }
-        (self.arrived, self.history) = (entry.arrived, entry.history);
+        (self.arrived, self.history) = (entry.arrived, Some(entry.history));
     }
 
     fn check_chain(&mut self, position: u64, entry: &Entry<'_>, tail: &Head) {
         if entry.seq != tail.seq + 1 {
             let (found, expected) = (entry.seq, tail.seq + 1);
-            self.report
-                .fault(format!("log position {position}: seq {found} where {expected} is due"));
+            self.fault(position, &format_args!("seq {found} where {expected} is due"));
         } else if tail.chain.next(entry.recorded, RecordHash::of(entry.record)) != entry.chain {
-            self.report.fault(format!("log position {position}: the origin's chain is broken"));
+            self.fault(position, &"the origin's chain is broken");
         }
         if entry.recorded <= tail.recorded {
-            self.report.fault(format!("log position {position}: its stamp does not rise"));
+            self.fault(position, &"its stamp does not rise");
         }
     }
 }
@@ -216,7 +294,7 @@ fn check_heads(
     for key in heads.keys().chain(tails.keys().filter(|key| !heads.contains_key(*key))) {
         if heads.get(key) != tails.get(key) {
             let place = describe(names, *key);
-            report.fault(format!("{place}: the head says otherwise than the log"));
+            report.fault(Region::Heads, format!("{place}: the head says otherwise than the log"));
         }
     }
 }

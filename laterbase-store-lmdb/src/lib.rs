@@ -13,12 +13,16 @@
 //! LMDB has one writer per environment, so the two areas are two environments: the flush of a
 //! large index must not keep an event waiting.
 
+mod data_file;
 mod environment;
 mod error;
 mod options;
+mod page_walk;
+mod repair;
 mod snapshot;
 mod store;
 
 pub use laterbase_directory::OpenError;
 pub use options::LmdbOptions;
+pub use repair::{check_files, discard_derived};
 pub use store::LmdbStore;

@@ -10,9 +10,10 @@ use laterbase_directory::{Directory, OpenError, Stamp};
 use crate::environment::{Environment, MAP_STEP_BYTES};
 use crate::error;
 use crate::options::LmdbOptions;
+use crate::repair::{check_head, folder_name};
 use crate::snapshot::LmdbSnapshot;
 
-const STAMP: Stamp = Stamp { engine: "lmdb", format: 1 };
+pub(crate) const STAMP: Stamp = Stamp { engine: "lmdb", format: 1 };
 
 /// The files whose numbers are part of the store's home: LMDB keeps them for the store's life.
 const ANCHORS: [&str; 2] = ["truth/data.mdb", "derived/data.mdb"];
@@ -40,12 +41,13 @@ impl LmdbStore {
             Durability::Durable => EnvFlags::empty(),
             Durability::Relaxed => EnvFlags::NO_META_SYNC,
         };
-        let open = |area: Area, name, flags| {
-            let folder = directory.folder(name)?;
+        let open = |area: Area, flags| {
+            let folder = directory.folder(folder_name(area))?;
+            check_head(path, area)?;
             Environment::open(&folder, area, options.map_bytes_max, flags)
         };
-        let truth = open(Area::Truth, "truth", truth_flags)?;
-        let derived = open(Area::Derived, "derived", EnvFlags::NO_META_SYNC)?;
+        let truth = open(Area::Truth, truth_flags)?;
+        let derived = open(Area::Derived, EnvFlags::NO_META_SYNC)?;
         let (durability, poisoned) = (options.durability, AtomicBool::new(false));
         Ok(Self { durability, poisoned, truth, derived, directory })
     }

@@ -28,7 +28,7 @@ pub(crate) fn catch_up(shared: &Shared, events_flush: usize) -> Result<(), Store
         // The truth lost its tail, which the derived tables still know, or was written anew.
         return rebuild(shared, events_flush, &flushing);
     }
-    fill(shared, built, events_flush, &flushing)
+    fill(shared, built, events_flush, &flushing, &mut |_, _| {})
 }
 
 /// Builds the derived tables anew from the log. The front must be empty.
@@ -37,16 +37,36 @@ pub(crate) fn rebuild(
     events_flush: usize,
     flushing: &MutexGuard<'_, ()>,
 ) -> Result<(), StoreError> {
+    clear(shared)?;
+    fill(shared, 0, events_flush, flushing, &mut |_, _| {})
+}
+
+/// Empties the derived tables.
+fn clear(shared: &Shared) -> Result<(), StoreError> {
     let rewrites = shared.state().rewrites;
     let mut batch = Batch::new(Area::Derived);
     for table in Table::ALL.into_iter().filter(|table| table.area() == Area::Derived) {
         batch.clear(table);
     }
-    batch.put(Table::Progress, keys::REWRITES, &rewrites.to_be_bytes());
+    if rewrites > 0 {
+        batch.put(Table::Progress, keys::REWRITES, &rewrites.to_be_bytes());
+    }
     shared.store.commit(&batch)?;
     // Before the log grows past what they claim: a second power loss must not bring them back.
-    shared.store.sync()?;
-    fill(shared, 0, events_flush, flushing)
+    shared.store.sync()
+}
+
+/// The same for a store that nobody else has open: everything is in the tables afterwards.
+/// `progress` is told how many of how many log entries are.
+pub(crate) fn rebuild_whole(
+    shared: &Shared,
+    events_flush: usize,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), StoreError> {
+    let flushing = shared.flushing();
+    clear(shared)?;
+    fill(shared, 0, events_flush, &flushing, progress)?;
+    flush_alone(shared, None, &flushing)
 }
 
 /// Fills the front with the log's entries behind `built`, and flushes what is too much for it.
@@ -55,6 +75,7 @@ fn fill(
     mut built: u64,
     events_flush: usize,
     flushing: &MutexGuard<'_, ()>,
+    progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), StoreError> {
     let head = shared.state().head;
     while built < head {
@@ -65,6 +86,7 @@ fn fill(
         if built < head {
             flush_alone(shared, Some(built), flushing)?;
         }
+        progress(built, head);
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::event::Event;
 use crate::id::{ReplicaId, RootName};
 use crate::keys;
 use crate::store::{Scan, StoreError, Table};
-use crate::view::View;
+use crate::view::{View, damaged};
 
 /// Log entries that one page looks at, however few of them the caller takes.
 const SCANNED_ENTRIES_MAX: u64 = 100_000;
@@ -177,37 +177,49 @@ struct OpenPage<'p> {
 
 impl OpenPage<'_> {
     /// Looks at the entries behind the cursor up to a position, while they fit. Gives the last
-    /// position that was looked at.
+    /// position that was looked at. Entries that cannot be read are passed over.
     fn scan(&mut self, until: u64) -> Result<u64, StoreError> {
         let mut position = self.cursor.position;
-        let (start, end) = (keys::position(position + 1), keys::position(until + 1));
-        let mut failed = None;
-        let view = self.view;
-        view.snapshot().scan(Scan::range(Table::Log, &start, &end), &mut |key, value| {
-            let taken = match keys::read_u64(key) {
-                Some(found) if found == position + 1 => self.take(found, value),
-                _ => Err(missing(position + 1)),
-            };
-            match taken {
-                Ok(ControlFlow::Continue(())) => position += 1,
-                Ok(ControlFlow::Break(())) => return ControlFlow::Break(()),
-                Err(error) => {
-                    failed = Some(error);
-                    return ControlFlow::Break(());
+        while position < until {
+            match self.scan_on(&mut position, until) {
+                Ok(ControlFlow::Break(())) => break,
+                Ok(ControlFlow::Continue(())) => {}
+                Err(StoreError::Corrupt { .. }) => {
+                    position += 1;
+                    note_position(&self.reader.shared, self.view.snapshot(), position)?;
                 }
+                Err(error) => return Err(error),
             }
-            ControlFlow::Continue(())
+        }
+        Ok(position)
+    }
+
+    /// Takes the entries behind `position`, which follows, up to `until`. Breaks if one does not
+    /// fit; fails at the first that is missing or cannot be read.
+    fn scan_on(&mut self, position: &mut u64, until: u64) -> Result<ControlFlow<()>, StoreError> {
+        let view = self.view;
+        let (start, end) = (keys::position(*position + 1), keys::position(until + 1));
+        let mut step = Ok(ControlFlow::Continue(()));
+        view.snapshot().scan(Scan::range(Table::Log, &start, &end), &mut |key, value| {
+            let next = *position + 1;
+            step = match keys::read_u64(key) {
+                Some(found) if found == next => self.take(next, value),
+                _ => Err(missing(next)),
+            };
+            let flow = step.as_ref().map_or(ControlFlow::Break(()), |flow| *flow);
+            *position += u64::from(flow.is_continue());
+            flow
         })?;
-        failed.map_or(Ok(position), Err)
+        match step {
+            Ok(ControlFlow::Continue(())) if *position < until => Err(missing(*position + 1)),
+            step => step,
+        }
     }
 
     /// Offers an entry to the page. Breaks if it does not fit.
     fn take(&mut self, position: u64, bytes: &[u8]) -> Result<ControlFlow<()>, StoreError> {
         let shared = &self.reader.shared;
-        let Ok(entry) = Entry::decode(bytes) else {
-            note_position(shared, self.view.snapshot(), position)?;
-            return Ok(ControlFlow::Continue(()));
-        };
+        let entry = Entry::decode(bytes).map_err(|error| damaged(position, error))?;
         let is_held_back = shared.damage.holds_back(entry.root, entry.origin, entry.seq);
         if !is_held_back && self.is_wanted(position, &entry)? {
             let Taken { limit, bytes_max, .. } = *self.taken;

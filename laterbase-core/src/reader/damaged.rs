@@ -83,7 +83,8 @@ pub(super) fn note_position(
         return Ok(());
     }
     snapshot.scan(Scan::all(Table::Runs), &mut |key, value| {
-        let numbers = keys::number_at(key, 0).zip(keys::number_at(key, 4)).zip(read_run(key, value));
+        let numbers =
+            keys::number_at(key, 0).zip(keys::number_at(key, 4)).zip(read_run(key, value));
         if let Some(((root, origin), (first_seq, start, length))) = numbers
             && let Some(offset) = position.checked_sub(start).filter(|offset| *offset < length)
         {

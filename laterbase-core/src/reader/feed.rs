@@ -302,7 +302,11 @@ impl LackingRun {
     }
 
     /// Goes on to the next event. Says whether there is one.
-    pub(super) fn advance(&mut self, snapshot: &dyn Snapshot, ahead: usize) -> Result<bool, StoreError> {
+    pub(super) fn advance(
+        &mut self,
+        snapshot: &dyn Snapshot,
+        ahead: usize,
+    ) -> Result<bool, StoreError> {
         if self.next_seq == self.last_seq {
             return Ok(false);
         }

@@ -183,10 +183,7 @@ fn read_end(snapshot: &dyn Snapshot, state: &mut State) -> Result<Option<LastRun
 }
 
 /// The run of an entry, up to and with the entry.
-pub(super) fn run_up_to(
-    snapshot: &dyn Snapshot,
-    entry: &Entry<'_>,
-) -> Result<LastRun, StoreError> {
+pub(super) fn run_up_to(snapshot: &dyn Snapshot, entry: &Entry<'_>) -> Result<LastRun, StoreError> {
     let run = find_run(snapshot, entry.root, entry.origin, entry.seq)?;
     let length = entry.seq - run.first_seq + 1;
     Ok(LastRun {

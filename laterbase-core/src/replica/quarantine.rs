@@ -79,9 +79,9 @@ fn followers<'r>(
         })
         .collect();
     let tip = |branch: &Branch| {
-        events.iter().position(|event| {
-            event.seq == branch.last_seq() + 1 && event.before == branch.tip
-        })
+        events
+            .iter()
+            .position(|event| event.seq == branch.last_seq() + 1 && event.before == branch.tip)
     };
     // A branch is known by its first event.
     let is_known = |first: &Quarantined<'_>| {
@@ -99,10 +99,7 @@ fn followers<'r>(
 
 /// Takes a branch out of quarantine if the events of a run, under the id that the branch moves
 /// to, hold all of it: somebody has moved it. The mark goes with the last branch.
-pub(super) fn release(
-    replica: &mut Replica,
-    run: &Run<'_>,
-) -> Result<(), StoreError> {
+pub(super) fn release(replica: &mut Replica, run: &Run<'_>) -> Result<(), StoreError> {
     let found = {
         let state = replica.shared.state();
         let Some(root) = state.names.root(&run.root).filter(|_| !state.forks.is_empty()) else {

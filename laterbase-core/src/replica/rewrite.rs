@@ -206,8 +206,7 @@ impl Rewriting {
             }
             let hash = RecordHash::of(entry.record);
             let chain = if moves { head.chain.next(entry.recorded, hash) } else { entry.chain };
-            let record =
-                Record::decode(entry.record).map_err(|error| damaged(position, error))?;
+            let record = Record::decode(entry.record).map_err(|error| damaged(position, error))?;
             let origin = self.before.names.origin_id(entry.origin).filter(|_| !moves);
             let dot = Dot { origin: origin.unwrap_or(self.into), seq };
             let incoming = Incoming {
@@ -271,7 +270,8 @@ fn set_head_before(
     }
     let at = find_run(snapshot, entry.root, entry.origin, entry.seq - 1)?.position;
     let bytes = snapshot.get(Table::Log, &keys::position(at))?;
-    let bytes = bytes.ok_or_else(|| StoreError::corrupt(format!("log position {at} is missing")))?;
+    let bytes =
+        bytes.ok_or_else(|| StoreError::corrupt(format!("log position {at} is missing")))?;
     let before = Entry::decode(&bytes).map_err(|error| damaged(at, error))?;
     let head = Head { seq: before.seq, chain: before.chain, recorded: before.recorded };
     state.heads.insert(place, head);

@@ -117,8 +117,7 @@ fn a_fork_is_refused_marked_and_kept_in_quarantine_on_the_receiving_side() {
     let refused = peer.merge(&Delta::decode(&push).unwrap(), NOW + 41);
     assert!(matches!(refused, Err(WriteError::Fork { seq: 5, origin, .. }) if origin == id));
     assert_eq!(digest(&peer), before, "nothing of it is in the event set");
-    let fork =
-        Fork { root: root(), origin: id, seq: 5, is_located: true, ours: 2, theirs: 3 };
+    let fork = Fork { root: root(), origin: id, seq: 5, is_located: true, ours: 2, theirs: 3 };
     assert_eq!(peer.reader().forks(), std::slice::from_ref(&fork));
     assert_eq!(peer.reader().status().unwrap().counters.forks, 1);
     // The same again changes nothing, also after a crash.
@@ -162,10 +161,7 @@ fn a_copy_moves_its_own_tail_and_every_event_of_both_is_everywhere() {
     sync(&original, &mut peer, NOW + 40);
     peer.merge(&Delta::decode(&page(&copy, id, 4)).unwrap(), NOW + 41).unwrap_err();
     let merged = merge_page(&mut copy, &page(&peer, id, 4), NOW + 42);
-    assert!(matches!(
-        merged.held_back[0].reason,
-        Doubt::Fork { seq: 5, is_located: true }
-    ));
+    assert!(matches!(merged.held_back[0].reason, Doubt::Fork { seq: 5, is_located: true }));
     assert_ne!(copy.id(), id, "nobody writes on under a forked id");
     let epoch = copy.reader().epoch();
     let cursor = copy.reader().cursor();

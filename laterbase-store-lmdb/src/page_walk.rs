@@ -1,0 +1,286 @@
+//! A walk through all pages of a data file: whether LMDB can be let loose on it.
+
+use std::path::Path;
+
+use laterbase_core::store::Table;
+
+use crate::data_file::{
+    DataFile, FileFault, HEADER_BYTES, NO_PAGE, TREE_BYTES, Tree, damaged, number_u16, number_u32,
+    number_u64,
+};
+
+const BRANCH_FLAG: u16 = 0x01;
+const LEAF_FLAG: u16 = 0x02;
+const OVERFLOW_FLAG: u16 = 0x04;
+
+/// What a node of a leaf is marked with: its value is on overflow pages, or is a tree.
+const BIG_NODE: u16 = 0x01;
+const TREE_NODE: u16 = 0x02;
+
+/// What the tree of free pages is marked with.
+const INTEGER_KEYS: u16 = 0x08;
+
+/// Bytes of a node before its key.
+const NODE_BYTES: usize = 8;
+
+/// Deepest tree that LMDB walks.
+const DEPTH_MAX: u16 = 32;
+
+/// Checks that every page is what its place says, that each is used once or free, and that keys
+/// are in order. What stands in values is not looked at.
+pub(crate) fn check(path: &Path) -> Result<(), FileFault> {
+    let Some(file) = DataFile::open(path)? else { return Ok(()) };
+    let pages = usize::try_from(file.last_page).unwrap_or(usize::MAX).saturating_add(1);
+    let mut walk = Walk { file: &file, seen: vec![false; pages], values: Values::Tables };
+    let mut tables = Vec::new();
+    walk.tree(&file.main, &mut tables)?;
+    walk.values = Values::Bytes;
+    for table in tables {
+        walk.tree(&table, &mut Vec::new())?;
+    }
+    walk.values = Values::FreePages;
+    walk.tree(&file.free, &mut Vec::new())?;
+    match walk.seen.iter().skip(2).position(|seen| !seen) {
+        // Such a page is lost room and nothing else, but nothing that LMDB does leaves one.
+        Some(lost) => damaged(lost as u64 + 2, "it is neither in use nor free"),
+        None => Ok(()),
+    }
+}
+
+/// What the values of a tree are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Values {
+    Tables,
+    Bytes,
+    FreePages,
+}
+
+struct Walk<'w> {
+    file: &'w DataFile,
+    /// Whether a page was met.
+    seen: Vec<bool>,
+    values: Values,
+}
+
+impl Values {
+    /// The flags of a tree with such values.
+    const fn tree_flags(self) -> u16 {
+        match self {
+            Self::Tables | Self::Bytes => 0,
+            Self::FreePages => INTEGER_KEYS,
+        }
+    }
+}
+
+/// What has been met of a tree.
+struct Met {
+    tree: Tree,
+    /// The key of the last entry.
+    last_key: Option<Vec<u8>>,
+    /// No key that follows may lie below this one, of the branch that leads there.
+    floor: Option<Vec<u8>>,
+}
+
+impl Walk<'_> {
+    fn tree(&mut self, tree: &Tree, tables: &mut Vec<Tree>) -> Result<(), FileFault> {
+        let mut met = Met { tree: Tree::EMPTY, last_key: None, floor: None };
+        met.tree.flags = self.values.tree_flags();
+        if tree.root != NO_PAGE {
+            if tree.depth == 0 || tree.depth > DEPTH_MAX {
+                return damaged(tree.root, format_args!("a tree of depth {}", tree.depth));
+            }
+            (met.tree.depth, met.tree.root) = (tree.depth, tree.root);
+            self.page(tree.root, tree.depth, &mut met, tables)?;
+        }
+        if met.tree != *tree {
+            return damaged(tree.root, "its tree has other pages or entries than it should");
+        }
+        Ok(())
+    }
+
+    /// Checks a page that is `height` pages above the ground, 1 for a leaf, and all below it.
+    fn page(
+        &mut self,
+        page: u64,
+        height: u16,
+        met: &mut Met,
+        tables: &mut Vec<Tree>,
+    ) -> Result<(), FileFault> {
+        self.meet(page)?;
+        let mut bytes = Vec::new();
+        self.file.read(page, &mut bytes)?;
+        let flag = if height == 1 { LEAF_FLAG } else { BRANCH_FLAG };
+        if number_u16(&bytes, 10) != Some(flag) {
+            return damaged(page, "it is of another kind than its place");
+        }
+        let nodes = nodes(page, &bytes)?;
+        if height > 1 {
+            met.tree.branch_pages += 1;
+            for (index, offset) in nodes.into_iter().enumerate() {
+                let node = Node::read(page, &bytes, offset, false)?;
+                if index > 0 {
+                    self.rise(page, met, node.key, false)?;
+                }
+                self.page(node.child(), height - 1, met, tables)?;
+            }
+            return Ok(());
+        }
+        met.tree.leaf_pages += 1;
+        for offset in nodes {
+            let node = Node::read(page, &bytes, offset, true)?;
+            self.rise(page, met, node.key, true)?;
+            met.tree.entries += 1;
+            self.value(page, &node, met, tables)?;
+        }
+        Ok(())
+    }
+
+    /// Keys rise from left to right; one of a branch is not above those that follow it.
+    fn rise(&self, page: u64, met: &mut Met, key: &[u8], is_leaf: bool) -> Result<(), FileFault> {
+        // The keys of free pages are numbers of the machine; LMDB compares them as such.
+        let number = |key: &[u8]| number_u64(key, 0).map(u64::to_be_bytes);
+        let key = match self.values {
+            Values::FreePages => number(key).unwrap_or_default().to_vec(),
+            Values::Tables | Values::Bytes => key.to_vec(),
+        };
+        let rises = met.last_key.as_ref().is_none_or(|last| *last < key);
+        if !rises || is_leaf && met.floor.as_ref().is_some_and(|floor| *floor > key) {
+            return damaged(page, "its keys are not in order");
+        }
+        *(if is_leaf { &mut met.last_key } else { &mut met.floor }) = Some(key);
+        Ok(())
+    }
+
+    fn value(
+        &mut self,
+        page: u64,
+        node: &Node<'_>,
+        met: &mut Met,
+        tables: &mut Vec<Tree>,
+    ) -> Result<(), FileFault> {
+        let long = node.flags & BIG_NODE != 0;
+        let is_tree = node.flags & TREE_NODE != 0;
+        if node.flags & !(BIG_NODE | TREE_NODE) != 0 || is_tree != (self.values == Values::Tables) {
+            return damaged(page, "a value of an unknown kind");
+        }
+        if is_tree {
+            let named = Table::ALL.iter().any(|table| table.name().as_bytes() == node.key);
+            let Some(tree) = Tree::read(node.value).filter(|_| node.value.len() == TREE_BYTES)
+            else {
+                return damaged(page, "a table without a tree");
+            };
+            if !named {
+                return damaged(page, "a table of an unknown name");
+            }
+            tables.push(tree);
+            return Ok(());
+        }
+        let mut value = node.value.to_vec();
+        if long {
+            let Some(first) = number_u64(node.value, 0) else {
+                return damaged(page, "a long value without a page");
+            };
+            met.tree.overflow_pages += self.overflow(first, node.value_bytes)?;
+            if self.values == Values::FreePages {
+                value = self.file.read_behind(first, node.value_bytes)?;
+            }
+        }
+        if self.values == Values::FreePages {
+            self.free_pages(page, &value)?;
+        }
+        Ok(())
+    }
+
+    /// Checks the pages of a long value. Gives how many there are.
+    fn overflow(&mut self, first: u64, value_bytes: usize) -> Result<u64, FileFault> {
+        let mut bytes = Vec::new();
+        self.file.read(first, &mut bytes)?;
+        let count = number_u32(&bytes, 12).map_or(0, u64::from);
+        let needed = ((HEADER_BYTES - 1 + value_bytes) / self.file.page_bytes + 1) as u64;
+        if number_u16(&bytes, 10) != Some(OVERFLOW_FLAG) || count < needed {
+            return damaged(first, "it is not the beginning of a long value");
+        }
+        for page in first..first.saturating_add(count) {
+            self.meet(page)?;
+        }
+        Ok(count)
+    }
+
+    /// A list of free pages: how many, and which.
+    fn free_pages(&mut self, page: u64, value: &[u8]) -> Result<(), FileFault> {
+        let count = number_u64(value, 0).and_then(|count| usize::try_from(count).ok());
+        let needed = count.and_then(|count| count.checked_add(1)?.checked_mul(8));
+        if needed.is_none_or(|needed| needed > value.len()) {
+            return damaged(page, "a list of free pages of another length");
+        }
+        for index in 1..=count.unwrap_or(0) {
+            self.meet(number_u64(value, 8 * index).unwrap_or(NO_PAGE))?;
+        }
+        Ok(())
+    }
+
+    fn meet(&mut self, page: u64) -> Result<(), FileFault> {
+        let slot = usize::try_from(page).ok().filter(|index| *index >= 2);
+        match slot.and_then(|index| self.seen.get_mut(index)) {
+            Some(seen) if !*seen => {
+                *seen = true;
+                Ok(())
+            }
+            Some(_) => damaged(page, "it is used twice"),
+            None => damaged(page, "there is no such page"),
+        }
+    }
+}
+
+/// Where the nodes of a page begin.
+fn nodes(page: u64, bytes: &[u8]) -> Result<Vec<usize>, FileFault> {
+    let lower = number_u16(bytes, 12).map_or(0, usize::from);
+    let upper = number_u16(bytes, 14).map_or(0, usize::from);
+    if lower < HEADER_BYTES || lower % 2 != 0 || lower > upper || upper > bytes.len() {
+        return damaged(page, "the bounds of its free room");
+    }
+    let offsets = (HEADER_BYTES..lower).step_by(2);
+    let offsets: Option<Vec<usize>> = offsets
+        .map(|at| number_u16(bytes, at).map(usize::from).filter(|offset| *offset >= upper))
+        .collect();
+    offsets.map_or_else(|| damaged(page, "a node lies in its free room"), Ok)
+}
+
+/// A key, and a child or a value.
+struct Node<'n> {
+    low: u16,
+    high: u16,
+    flags: u16,
+    key: &'n [u8],
+    /// Of a leaf: the value, or the number of the page where a long one begins.
+    value: &'n [u8],
+    value_bytes: usize,
+}
+
+impl<'n> Node<'n> {
+    fn read(page: u64, bytes: &'n [u8], offset: usize, is_leaf: bool) -> Result<Self, FileFault> {
+        let read = || {
+            let field = |index: usize| number_u16(bytes, offset + 2 * index);
+            let [mut low, mut high] = [field(0)?, field(1)?];
+            if cfg!(target_endian = "big") {
+                (low, high) = (high, low);
+            }
+            let (flags, key_bytes) = (field(2)?, usize::from(field(3)?));
+            let rest = bytes.get(offset + NODE_BYTES..)?;
+            let (key, rest) = rest.split_at_checked(key_bytes)?;
+            let value_bytes = usize::from(low) | usize::from(high) << 16;
+            let stored = match is_leaf {
+                true if flags & BIG_NODE != 0 => 8,
+                true => value_bytes,
+                false => 0,
+            };
+            Some(Self { low, high, flags, key, value: rest.get(..stored)?, value_bytes })
+        };
+        read().map_or_else(|| damaged(page, "a node reaches over its end"), Ok)
+    }
+
+    /// Of a branch: the page below.
+    fn child(&self) -> u64 {
+        u64::from(self.low) | u64::from(self.high) << 16 | u64::from(self.flags) << 32
+    }
+}
