@@ -1,10 +1,13 @@
 //! The command line: what it takes, and what each command does.
 
+mod held_back;
 mod lines;
 mod log;
 mod output;
 mod progress;
 mod record;
+mod resolve;
+mod salvage;
 mod show;
 mod status;
 mod sync;
@@ -15,17 +18,25 @@ mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
-use laterbase_client::device::{Device, DeviceOptions};
+use laterbase_client::device::{Device, DeviceError, DeviceOptions};
 use laterbase_core::id::RootName;
 use laterbase_core::replica::ReplicaOptions;
+use laterbase_directory::OpenError;
 
 use output::Output;
 
 /// Events that are read at a time.
 const PAGE_EVENTS: usize = 1_000;
+
+/// How long a command waits for the store while another process has it open.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// How often it looks whether that is over.
+const LOCK_LOOK: Duration = Duration::from_millis(20);
 
 /// Records events where they happen, without asking any network, and syncs them with a server.
 ///
@@ -40,7 +51,7 @@ pub(crate) struct Cli {
 }
 
 /// What every command takes.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 struct Common {
     /// The directory of the embedded store.
     #[arg(long, global = true, value_name = "DIR", default_value = "./laterbase-data")]
@@ -82,7 +93,12 @@ enum Command {
     /// Take in the events of a delta file.
     Import(transfer::ImportArgs),
     /// Check everything that can be checked on disk.
-    Verify,
+    Verify(verify::VerifyArgs),
+    /// Decide a fork: which of two histories of one origin keeps the ids.
+    ///
+    /// No event is lost: those of the other history get new ids, which are the same wherever and
+    /// by whomever it is decided. A sync tells the peers.
+    Resolve(resolve::ResolveArgs),
 }
 
 /// Runs a command and says how it ended.
@@ -98,7 +114,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Timeline(args) => timeline::run(&common, &args, &mut output),
         Command::Export(args) => transfer::export(&common, &args, &mut output),
         Command::Import(args) => transfer::import(&common, &args, &mut output),
-        Command::Verify => verify::run(&common, &mut output),
+        Command::Verify(args) => verify::run(&common, &args, &mut output),
+        Command::Resolve(args) => resolve::run(&common, &args, &mut output),
     };
     output.conclude(done)
 }
@@ -106,17 +123,15 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
 impl Common {
     /// Opens the store, makes one if there is none, and closes it behind the work.
     fn with_device<R>(&self, work: impl FnOnce(&Device) -> anyhow::Result<R>) -> anyhow::Result<R> {
-        self.with_device_of(DeviceOptions::default(), work)
+        self.with_device_of(DeviceOptions::default, work)
     }
 
     fn with_device_of<R>(
         &self,
-        options: DeviceOptions,
+        options: impl Fn() -> DeviceOptions,
         work: impl FnOnce(&Device) -> anyhow::Result<R>,
     ) -> anyhow::Result<R> {
-        let replica = ReplicaOptions { new_identity: self.new_identity, ..options.replica };
-        let options = DeviceOptions { replica, ..options };
-        let device = Device::open(&self.store, options).context("cannot open the store")?;
+        let device = self.open_of(options).context("cannot open the store")?;
         let done = work(&device);
         let closed = device.close().context("cannot close the store");
         let done = done?;
@@ -124,18 +139,39 @@ impl Common {
         Ok(done)
     }
 
+    /// Opens the store, and makes one if there is none.
+    fn open(&self) -> Result<Device, DeviceError> {
+        self.open_of(DeviceOptions::default)
+    }
+
+    /// Opens the store. Waits a little for another process to be done with it: a watching sync,
+    /// for example, holds it for moments.
+    fn open_of(&self, options: impl Fn() -> DeviceOptions) -> Result<Device, DeviceError> {
+        let started = Instant::now();
+        loop {
+            let options = options();
+            let replica = ReplicaOptions { new_identity: self.new_identity, ..options.replica };
+            match Device::open(&self.store, DeviceOptions { replica, ..options }) {
+                Err(error) if is_locked(&error) && started.elapsed() < LOCK_WAIT => {
+                    std::thread::sleep(LOCK_LOOK);
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
     /// The same for a command that only makes sense on a store that is there.
     fn with_existing_device<R>(
         &self,
         work: impl FnOnce(&Device) -> anyhow::Result<R>,
     ) -> anyhow::Result<R> {
-        self.with_existing_device_of(DeviceOptions::default(), work)
+        self.with_existing_device_of(DeviceOptions::default, work)
     }
 
     /// The same with options of the command's own.
     fn with_existing_device_of<R>(
         &self,
-        options: DeviceOptions,
+        options: impl Fn() -> DeviceOptions,
         work: impl FnOnce(&Device) -> anyhow::Result<R>,
     ) -> anyhow::Result<R> {
         self.check_existing()?;
@@ -148,6 +184,11 @@ impl Common {
         }
         Ok(())
     }
+}
+
+/// Whether another process has the store open.
+fn is_locked(error: &DeviceError) -> bool {
+    matches!(error, DeviceError::Store(OpenError::Locked { .. }))
 }
 
 /// Fails unless the store holds events of a root.

@@ -1,7 +1,10 @@
 //! A server's routes as typed calls.
 
+mod arrivals;
+mod encoding;
 mod error;
 mod exchange;
+mod replication;
 mod server_url;
 mod traffic;
 mod wire;
@@ -15,9 +18,13 @@ use laterbase_core::version_vector::VersionVector;
 use serde::de::DeserializeOwned;
 
 use crate::transport::Transport;
+use encoding::LinkEncoding;
 use exchange::{Call, Exchange, Reply};
 
+pub use arrivals::{Arrival, ArrivalStream};
+pub use encoding::Compression;
 pub use error::{ClientError, Problem};
+pub use replication::{Arrivals, ArrivalsQuery, Heads, Pushed, Wanted};
 pub use server_url::ServerUrl;
 pub use traffic::Traffic;
 pub use wire::{
@@ -40,7 +47,15 @@ pub struct Client<T> {
 impl<T: Transport> Client<T> {
     /// A client of the server at `server`.
     pub fn new(server: ServerUrl, transport: T) -> Self {
-        Self { exchange: Exchange::new(server, transport) }
+        let encoding = LinkEncoding::new(Compression::default());
+        Self { exchange: Exchange::new(server, transport, encoding) }
+    }
+
+    /// The same client, which compresses what is said.
+    #[must_use]
+    pub fn with_compression(mut self, compression: Compression) -> Self {
+        self.exchange.set_encoding(LinkEncoding::new(compression));
+        self
     }
 
     /// The server's base URL.

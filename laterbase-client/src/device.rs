@@ -1,5 +1,6 @@
 //! A replica on a device: where events are recorded, without asking any network.
 
+mod local;
 mod upkeep;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,8 @@ use laterbase_core::fold::{Folds, MergePatch};
 use laterbase_core::id::{ReplicaId, RootName};
 use laterbase_core::reader::Reader;
 use laterbase_core::replica::{
-    Appended, Merged, OpenError as ReplicaOpenError, Random, Replica, ReplicaOptions, WriteError,
+    Appended, Merged, MergedPage, OpenError as ReplicaOpenError, Random, Replica, ReplicaOptions,
+    WriteError,
 };
 use laterbase_core::store::{Store, StoreError};
 use laterbase_directory::environment::{random_bytes_16, wall_clock_nanos};
@@ -158,10 +160,20 @@ impl Device {
     /// Merges a delta page. Its new events are on disk when this returns.
     ///
     /// # Errors
-    /// [`WriteError`]; nothing of the page is stored.
+    /// [`WriteError`]; nothing of the page is stored. What shows a fork is kept in quarantine.
     pub fn merge(&self, page: &[u8]) -> Result<Merged, WriteError> {
         let delta = Delta::decode(page)?;
         self.write(|replica, now_nanos| replica.stage_merge(&delta, now_nanos))
+    }
+
+    /// Merges what fits of a delta page. Events that show a fork, or come after a hole, are held
+    /// back with all that follow of their origin in that root.
+    ///
+    /// # Errors
+    /// [`WriteError`]; nothing of the page is stored.
+    pub fn merge_what_fits(&self, page: &[u8]) -> Result<MergedPage, WriteError> {
+        let delta = Delta::decode(page)?;
+        self.write(|replica, now_nanos| replica.stage_merge_page(&delta, now_nanos))
     }
 
     /// Stages something and commits it, together with nothing else.
@@ -176,6 +188,11 @@ impl Device {
                 drop(replica);
                 self.upkeep.wake();
                 Ok(staged)
+            }
+            // The fork is on record; what it was found on is not taken.
+            Err(error @ WriteError::Fork { .. }) => {
+                replica.commit()?;
+                Err(error)
             }
             Err(error) => {
                 replica.abandon();

@@ -30,8 +30,8 @@
 pub mod client;
 pub mod delta_file;
 pub mod device;
+pub mod local;
+pub mod peers;
 pub mod sync;
 pub mod transfer;
 pub mod transport;
-
-mod peers;

@@ -1,26 +1,31 @@
-//! What a device remembers of its peers, in its own store.
+//! What a store remembers of its peers: how much of each origin's events they hold.
 //!
-//! Per peer and root there is one version vector: what the peer has said that it durably holds.
-//! It is written in the transaction that stores the page, or answers the push, that it came from.
+//! Per peer, root and origin there is one number: the last seq up to which the peer has said that
+//! it durably holds the events that this store holds. It is written in the transaction that
+//! stores the page, or takes in the answer, that it came from. A value of 0 is as good as none.
 
 use std::collections::BTreeMap;
 
-use laterbase_core::delta::Delta;
 use laterbase_core::id::{ReplicaId, RootName};
-use laterbase_core::reader::Reader;
-use laterbase_core::replica::{Merged, WriteError};
+use laterbase_core::reader::{Reader, Remembered};
 use laterbase_core::store::StoreError;
 use laterbase_core::version_vector::VersionVector;
 
 use crate::device::Device;
 
-/// Keys are this, the peer's 16 bytes, and the root's name.
-const ACKNOWLEDGED: &[u8] = b"ack/";
+/// Keys are this, the peer's 16 bytes, the root's name, a zero byte and the origin's 16 bytes.
+const HELD: &[u8] = b"held/";
 
-const PEER_BYTES: usize = 16;
+/// Keys are this, the root's name, a zero byte and the origin's 16 bytes.
+const EXPORTED: &[u8] = b"exported/";
+
+const ID_BYTES: usize = 16;
+
+/// An origin in a root.
+pub(crate) type Place = (RootName, ReplicaId);
 
 impl Device {
-    /// What a peer has said that it durably holds of a root.
+    /// What a peer has said that it durably holds of a root, as far as this store holds it too.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails, or what it remembers makes no sense.
@@ -29,10 +34,8 @@ impl Device {
         peer: ReplicaId,
         root: &RootName,
     ) -> Result<VersionVector, StoreError> {
-        match self.reader().recall(&key(peer, root))? {
-            Some(bytes) => read(root, &bytes),
-            None => Ok(VersionVector::new()),
-        }
+        let held = recall(self.reader(), &root_prefix(peer, root))?;
+        Ok(held.into_iter().map(|word| (word.place.1, word.seq)).collect())
     }
 
     /// Per root, how many of the events that this store originated no peer has yet acknowledged
@@ -43,84 +46,126 @@ impl Device {
     pub fn pending(&self) -> Result<BTreeMap<RootName, u64>, StoreError> {
         pending(self.reader())
     }
-
-    /// Remembers what a peer says that it holds. Costs a commit, unless that is known already.
-    pub(crate) fn acknowledge(
-        &self,
-        peer: ReplicaId,
-        held: &BTreeMap<RootName, VersionVector>,
-    ) -> Result<(), WriteError> {
-        let mut news = Vec::new();
-        for (root, vv) in held {
-            // What counts is the peer's latest word, also where it is less than it once said.
-            if self.acknowledged(peer, root)? != *vv {
-                news.push((key(peer, root), vv.to_bytes()));
-            }
-        }
-        if news.is_empty() {
-            return Ok(());
-        }
-        self.write(|replica, _now| {
-            for (key, value) in &news {
-                replica.remember(key, value);
-            }
-            Ok(())
-        })
-    }
-
-    /// Merges a page that a peer sent, and remembers that the peer holds what is on it.
-    pub(crate) fn merge_from(&self, peer: ReplicaId, page: &[u8]) -> Result<Merged, WriteError> {
-        let delta = Delta::decode(page)?;
-        let mut held = BTreeMap::new();
-        for run in &delta.runs {
-            if !held.contains_key(&run.root) {
-                held.insert(run.root.clone(), self.acknowledged(peer, &run.root)?);
-            }
-            let vv = held.get_mut(&run.root).expect("just put there");
-            vv.raise(run.origin, run.last_seq());
-        }
-        self.write(|replica, now_nanos| {
-            let merged = replica.stage_merge(&delta, now_nanos)?;
-            for (root, vv) in &held {
-                replica.remember(&key(peer, root), &vv.to_bytes());
-            }
-            Ok(merged)
-        })
-    }
 }
 
-fn pending(reader: &Reader) -> Result<BTreeMap<RootName, u64>, StoreError> {
-    let mut acknowledged: BTreeMap<RootName, VersionVector> = BTreeMap::new();
-    for (key, value) in reader.recall_all(ACKNOWLEDGED)? {
-        let root = root_of(&key)?;
-        let vv = read(&root, &value)?;
-        acknowledged.entry(root).or_default().join(&vv);
-    }
+/// Per root, how many of the events that a store originated no peer has yet acknowledged as
+/// durable. Roots with none are listed too.
+///
+/// # Errors
+/// [`StoreError`] if the store fails, or what it remembers makes no sense.
+pub fn pending(reader: &Reader) -> Result<BTreeMap<RootName, u64>, StoreError> {
     let own_ids = reader.own_ids();
-    let nothing = VersionVector::new();
+    let mut safe: BTreeMap<Place, u64> = BTreeMap::new();
+    for Acknowledged { place, seq } in recall(reader, HELD)? {
+        if own_ids.contains(&place.1) {
+            let safe = safe.entry(place).or_default();
+            *safe = seq.max(*safe);
+        }
+    }
     let count = |root: RootName| {
         let held = reader.version_vector(&root);
-        let safe = acknowledged.get(&root).unwrap_or(&nothing);
-        let lacking = own_ids.iter().map(|id| held.get(id).saturating_sub(safe.get(id))).sum();
+        let lacking = own_ids.iter().map(|&id| {
+            let safe = safe.get(&(root.clone(), id)).copied().unwrap_or(0);
+            held.get(&id).saturating_sub(safe)
+        });
+        let lacking = lacking.sum();
         (root, lacking)
     };
     Ok(reader.roots().into_iter().map(count).collect())
 }
 
-fn key(peer: ReplicaId, root: &RootName) -> Vec<u8> {
-    [ACKNOWLEDGED, peer.as_bytes(), root.as_str().as_bytes()].concat()
+/// The last of an origin's events that somebody else may have: a peer has acknowledged it, or it
+/// left in a file. 0 if there is none.
+pub(crate) fn last_seen(reader: &Reader, place: &Place) -> Result<u64, StoreError> {
+    let held = recall(reader, HELD)?.into_iter().filter(|word| word.place == *place);
+    let held = held.map(|word| word.seq).max().unwrap_or(0);
+    let exported = match reader.recall(&exported_key(&place.0, place.1))? {
+        Some(value) => read(&value)?,
+        None => 0,
+    };
+    Ok(held.max(exported))
 }
 
-fn root_of(key: &[u8]) -> Result<RootName, StoreError> {
-    key.get(ACKNOWLEDGED.len() + PEER_BYTES..)
-        .and_then(|name| RootName::new(std::str::from_utf8(name).ok()?).ok())
-        .ok_or_else(|| StoreError::corrupt("a peer's acknowledgement is of no root"))
+/// What is to be remembered for the events of an own id up to a seq to have left in a file. They
+/// are pending all the same: a file is nobody's word.
+pub(crate) fn exported_entry(root: &RootName, origin: ReplicaId, seq: u64) -> Remembered {
+    (exported_key(root, origin), seq.to_be_bytes().to_vec())
 }
 
-fn read(root: &RootName, bytes: &[u8]) -> Result<VersionVector, StoreError> {
-    VersionVector::from_bytes(bytes).map_err(|error| {
-        StoreError::corrupt(format!("a peer's acknowledgement of {root}: {error}"))
-    })
+fn exported_key(root: &RootName, origin: ReplicaId) -> Vec<u8> {
+    [EXPORTED, root.as_str().as_bytes(), &[0], origin.as_bytes().as_slice()].concat()
+}
+
+/// What a peer has acknowledged of one origin.
+pub(crate) fn acknowledged_seq(
+    reader: &Reader,
+    peer: ReplicaId,
+    (root, origin): (&RootName, ReplicaId),
+) -> Result<u64, StoreError> {
+    match reader.recall(&key(peer, root, origin))? {
+        Some(value) => read(&value),
+        None => Ok(0),
+    }
+}
+
+/// Everything that a peer has acknowledged.
+pub(crate) fn acknowledged(
+    reader: &Reader,
+    peer: ReplicaId,
+) -> Result<BTreeMap<Place, u64>, StoreError> {
+    let held = recall(reader, &peer_prefix(peer))?;
+    Ok(held.into_iter().map(|word| (word.place, word.seq)).collect())
+}
+
+/// What is to be remembered for a peer to have acknowledged an origin's events up to a seq.
+pub(crate) fn entry(
+    peer: ReplicaId,
+    (root, origin): (&RootName, ReplicaId),
+    seq: u64,
+) -> Remembered {
+    (key(peer, root, origin), seq.to_be_bytes().to_vec())
+}
+
+/// A peer's word on one origin.
+struct Acknowledged {
+    place: Place,
+    seq: u64,
+}
+
+fn recall(reader: &Reader, prefix: &[u8]) -> Result<Vec<Acknowledged>, StoreError> {
+    let read_entry = |(key, value): Remembered| {
+        let place = place_of(&key).ok_or_else(|| {
+            StoreError::corrupt("a peer's acknowledgement is of no root or no origin")
+        })?;
+        Ok(Acknowledged { place, seq: read(&value)? })
+    };
+    reader.recall_all(prefix)?.into_iter().map(read_entry).collect()
+}
+
+fn key(peer: ReplicaId, root: &RootName, origin: ReplicaId) -> Vec<u8> {
+    [&root_prefix(peer, root), origin.as_bytes().as_slice()].concat()
+}
+
+fn root_prefix(peer: ReplicaId, root: &RootName) -> Vec<u8> {
+    [&peer_prefix(peer), root.as_str().as_bytes(), &[0]].concat()
+}
+
+fn peer_prefix(peer: ReplicaId) -> Vec<u8> {
+    [HELD, peer.as_bytes()].concat()
+}
+
+fn place_of(key: &[u8]) -> Option<Place> {
+    let (_peer, rest) = key.strip_prefix(HELD)?.split_first_chunk::<ID_BYTES>()?;
+    let (name, origin) = rest.split_last_chunk::<ID_BYTES>()?;
+    let name = std::str::from_utf8(name.strip_suffix(&[0])?).ok()?;
+    Some((RootName::new(name).ok()?, ReplicaId::from_bytes(*origin)))
+}
+
+fn read(value: &[u8]) -> Result<u64, StoreError> {
+    let bytes = value.try_into();
+    let bytes = bytes
+        .map_err(|_wrong_length| StoreError::corrupt("a peer's acknowledgement is not a number"))?;
+    Ok(u64::from_be_bytes(bytes))
 }
 
 #[cfg(test)]

@@ -3,29 +3,38 @@
 use std::io::{self, Read, Write};
 
 use laterbase_core::delta::Delta;
+use laterbase_core::fork::HeldBack;
 use laterbase_core::id::RootName;
 use laterbase_core::limits::BATCH_EVENTS_MAX;
-use laterbase_core::reader::{ReadError, Reader};
-use laterbase_core::replica::{Merged, WriteError};
+use laterbase_core::reader::ReadError;
+use laterbase_core::replica::{Merged, MergedPage, WriteError};
 use laterbase_core::version_vector::VersionVector;
 
 use crate::delta_file::{DeltaFileCounts, DeltaFileError, DeltaFileReader, DeltaFileWriter};
 use crate::device::Device;
+use crate::local::Local as _;
+use crate::peers;
 
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Writes all events of some roots as a delta file and gives `output` back, flushed.
+///
+/// The device remembers, before the first byte is written, which events of its own have left: as
+/// others may have them, they never get new ids by themselves if their history turns out to be in
+/// doubt.
 ///
 /// `on_page` hears how many events have been written.
 ///
 /// # Errors
 /// [`TransferError`]; what was written is then no whole delta file.
 pub fn export<W: Write>(
-    reader: &Reader,
+    device: &Device,
     roots: &[RootName],
     output: W,
     on_page: &mut dyn FnMut(u64),
 ) -> Result<(W, DeltaFileCounts), TransferError> {
+    let reader = device.reader();
+    remember_exported(device, roots)?;
     let mut file = DeltaFileWriter::new(output)?;
     let mut events = 0;
     for root in roots {
@@ -44,18 +53,39 @@ pub fn export<W: Write>(
     Ok(file.finish()?)
 }
 
-/// Takes in a delta file, page by page: each page durably and as a whole. Events that are held
-/// already change nothing, so a file can be taken in again.
+fn remember_exported(device: &Device, roots: &[RootName]) -> Result<(), WriteError> {
+    let own_ids = device.reader().own_ids();
+    let mut entries = Vec::new();
+    for root in roots {
+        let held = device.reader().version_vector(root);
+        let own = own_ids.iter().map(|id| (*id, held.get(id))).filter(|(_, seq)| *seq > 0);
+        entries.extend(own.map(|(id, seq)| peers::exported_entry(root, id, seq)));
+    }
+    if entries.is_empty() { Ok(()) } else { device.remember(entries) }
+}
+
+/// What came of a delta file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Its events.
+    pub merged: Merged,
+    /// Origins of which there are two histories. Their events were left in the file from there
+    /// on.
+    pub held_back: Vec<HeldBack>,
+}
+
+/// Takes in a delta file, page by page, each of them durably. Events that are held already change
+/// nothing, so a file can be taken in again.
 ///
-/// `merged` says what has been stored so far, also when an error ends the work; `on_page` hears of
-/// it after each page.
+/// `imported` says what has been stored so far, also when an error ends the work; `on_page` hears
+/// of it after each page.
 ///
 /// # Errors
 /// [`TransferError`]; pages before the one at fault are stored.
 pub fn import(
     device: &Device,
     input: impl Read,
-    merged: &mut Merged,
+    imported: &mut Imported,
     on_page: &mut dyn FnMut(Merged),
 ) -> Result<DeltaFileCounts, TransferError> {
     let mut file = DeltaFileReader::new(input)?;
@@ -66,11 +96,27 @@ pub fn import(
         };
         let damaged = |source| DeltaFileError::Page { page: page_number, source };
         let event_count = Delta::decode(page).map_err(damaged)?.event_count();
-        let taken = device.merge(page)?;
+        let taken = merge(device, page)?;
         file.count_events(event_count);
-        merged.stored += taken.stored;
-        merged.known += taken.known;
-        on_page(*merged);
+        imported.merged.stored += taken.merged.stored;
+        imported.merged.known += taken.merged.known;
+        for held in taken.held_back {
+            let is_same =
+                |other: &HeldBack| (&other.root, other.origin) == (&held.root, held.origin);
+            if !imported.held_back.iter().any(is_same) {
+                imported.held_back.push(held);
+            }
+        }
+        on_page(imported.merged);
+    }
+}
+
+/// A page as a whole; or, where there is a fork, the rest of it.
+fn merge(device: &Device, page: &[u8]) -> Result<MergedPage, WriteError> {
+    match device.merge(page) {
+        Ok(merged) => Ok(MergedPage { merged, held_back: Vec::new() }),
+        Err(WriteError::Fork { .. }) => device.merge_what_fits(page),
+        Err(error) => Err(error),
     }
 }
 

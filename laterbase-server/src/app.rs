@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use laterbase_core::fold::Folds;
 use laterbase_core::id::RootName;
@@ -25,6 +26,8 @@ pub(crate) struct App {
     pub(crate) writer: Writer,
     /// The last visible arrival position.
     pub(crate) head: watch::Receiver<u64>,
+    /// How long a live answer is silent at most.
+    pub(crate) heartbeat_period: Duration,
     stopping: watch::Sender<bool>,
     sync_roots: SyncRoots,
     reads: Arc<Semaphore>,
@@ -47,12 +50,14 @@ impl App {
         head: watch::Receiver<u64>,
         sync_roots: SyncRoots,
         body_bytes_max: usize,
+        heartbeat_period: Duration,
     ) -> Self {
         let pieces = (body_bytes_max / BODY_PIECE_BYTES).min(Semaphore::MAX_PERMITS);
         Self {
             reader,
             writer,
             head,
+            heartbeat_period,
             stopping: watch::Sender::new(false),
             sync_roots,
             reads: Arc::new(Semaphore::new(READS_MAX)),
@@ -123,6 +128,14 @@ impl App {
         match self.sync_roots {
             SyncRoots::Any => RootName::new(name).map_err(|_no_name| Problem::unknown_root(name)),
             SyncRoots::Known => self.public_root(name),
+        }
+    }
+
+    /// Whether a root takes part in sync.
+    pub(crate) fn syncs(&self, root: &RootName) -> bool {
+        match self.sync_roots {
+            SyncRoots::Any => true,
+            SyncRoots::Known => self.folds().knows(root),
         }
     }
 

@@ -9,9 +9,11 @@ use axum::http::header::CONTENT_LENGTH;
 use bytes::Bytes;
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use laterbase_core::limits::BATCH_BYTES_MAX;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::app::App;
+use crate::encoding::{self, Encoding};
 use crate::problem::{Kind, Problem, Result};
 
 /// How long a body may pause.
@@ -22,32 +24,74 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 const DISCARD_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const DISCARD_TIME_MAX: Duration = Duration::from_secs(2);
 
+/// A body that is worth reading, and that there is room for.
+#[derive(Debug)]
+pub(crate) struct AdmittedBody {
+    encoding: Encoding,
+    expected_bytes: usize,
+    bytes_max: usize,
+    room: OwnedSemaphorePermit,
+}
+
+/// A body that was read. The room that was set aside for it is held for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Content {
+    /// The body, decompressed.
+    pub bytes: Bytes,
+    _room: OwnedSemaphorePermit,
+}
+
+impl AdmittedBody {
+    /// Sets room aside for a body of at most `bytes_max`, compressed or not.
+    ///
+    /// # Errors
+    /// 413 if it claims too much, 415 if it is in an unknown encoding, 503 if there is no room;
+    /// nothing of it needs to be read.
+    pub(crate) fn check(app: &App, headers: &HeaderMap, bytes_max: usize) -> Result<Self> {
+        let encoding = Encoding::of(headers)?;
+        let expected_bytes = expected_bytes(headers, bytes_max)?;
+        Ok(Self { encoding, expected_bytes, bytes_max, room: app.admit(expected_bytes)? })
+    }
+
+    /// Reads the body whole.
+    pub(crate) async fn read(self, app: &App, body: &mut Body) -> Result<Content> {
+        let bytes = read(body, self.expected_bytes, self.bytes_max).await?;
+        if self.encoding == Encoding::Identity {
+            return Ok(Content { bytes, _room: self.room });
+        }
+        let bytes_max = self.bytes_max;
+        // Few are decompressed at once, so those that find no room take little of it meanwhile.
+        let plain = app.take_in(move || encoding::decompress(&bytes, bytes_max)).await?;
+        // What came in is gone, and makes room for what came of it.
+        drop(self.room);
+        let room = app.admit(plain.len())?;
+        Ok(Content { bytes: plain.into(), _room: room })
+    }
+}
+
 /// Bytes that a body may turn out to have: what it claims, or the most there may be.
-///
-/// # Errors
-/// 413 if it claims too much; nothing of it needs to be read.
-pub(crate) fn expected_bytes(headers: &HeaderMap) -> Result<usize> {
-    let Some(length) = headers.get(CONTENT_LENGTH) else { return Ok(BATCH_BYTES_MAX) };
+fn expected_bytes(headers: &HeaderMap, bytes_max: usize) -> Result<usize> {
+    let Some(length) = headers.get(CONTENT_LENGTH) else { return Ok(bytes_max) };
     let length: usize = length
         .to_str()
         .ok()
         .and_then(|text| text.parse().ok())
         .ok_or_else(|| Problem::new(Kind::MalformedRequest).detail("a bad Content-Length"))?;
-    if length > BATCH_BYTES_MAX { Err(Problem::too_large()) } else { Ok(length) }
+    if length > bytes_max { Err(Problem::too_large()) } else { Ok(length) }
 }
 
 /// Reads a body whole. `expected` is its length, or more.
-pub(crate) async fn read(body: &mut Body, expected: usize) -> Result<Bytes> {
+async fn read(body: &mut Body, expected: usize, bytes_max: usize) -> Result<Bytes> {
     let Some(first) = next(body).await? else { return Ok(Bytes::new()) };
-    if body.is_end_stream() && first.len() <= BATCH_BYTES_MAX {
+    if body.is_end_stream() && first.len() <= bytes_max {
         return Ok(first);
     }
     // A body of unknown length starts small and grows as it comes in.
     let room = if body.size_hint().exact().is_some() { expected } else { first.len() * 4 };
-    let mut whole = Vec::with_capacity(room.min(BATCH_BYTES_MAX));
+    let mut whole = Vec::with_capacity(room.min(bytes_max));
     let mut piece = Some(first);
     while let Some(bytes) = piece {
-        if whole.len() + bytes.len() > BATCH_BYTES_MAX {
+        if whole.len() + bytes.len() > bytes_max {
             return Err(Problem::too_large());
         }
         whole.extend_from_slice(&bytes);

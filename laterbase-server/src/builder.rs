@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use laterbase_core::fold::{Aggregate, Fold, Folds, FoldsError};
 use laterbase_core::replica::{OpenError, Replica, ReplicaOptions};
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::app::App;
 use crate::engine::{Engine, OpenStore};
+use crate::pulse::HEARTBEAT_PERIOD_DEFAULT;
 use crate::server::Server;
 use crate::writer::{Writer, WriterBounds};
 
@@ -44,6 +46,7 @@ pub struct Builder {
     sync_roots: SyncRoots,
     queue_length_max: usize,
     body_bytes_max: usize,
+    heartbeat_period: Duration,
     clock: WallClock,
 }
 
@@ -68,6 +71,7 @@ impl Default for Builder {
             sync_roots: SyncRoots::default(),
             queue_length_max: QUEUE_LENGTH_MAX_DEFAULT,
             body_bytes_max: BODY_BYTES_MAX_DEFAULT,
+            heartbeat_period: HEARTBEAT_PERIOD_DEFAULT,
             clock: Arc::new(wall_clock_nanos),
         }
     }
@@ -141,6 +145,12 @@ impl Builder {
         self
     }
 
+    /// How long a live answer is silent at most: 15 s by default.
+    pub const fn heartbeat_period(mut self, period: Duration) -> Self {
+        self.heartbeat_period = period;
+        self
+    }
+
     /// The clock to go by, if not the system's.
     pub fn clock(mut self, clock: WallClock) -> Self {
         self.clock = clock;
@@ -167,7 +177,9 @@ impl Builder {
         let reader = replica.reader();
         let (head_sender, head) = watch::channel(reader.head());
         let writer = Writer::start(replica, self.clock, bounds, head_sender)?;
-        Ok(Server::new(App::new(reader, writer, head, self.sync_roots, self.body_bytes_max)))
+        let (sync_roots, period) = (self.sync_roots, self.heartbeat_period);
+        let app = App::new(reader, writer, head, sync_roots, self.body_bytes_max, period);
+        Ok(Server::new(app))
     }
 }
 

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Parser;
+#[cfg(feature = "peers")]
+use laterbase_client::client::ServerUrl;
 use laterbase_core::fold::{Fold, Latest, MergePatch};
 use laterbase_core::replica::ReplicaOptions;
 use laterbase_core::store::Durability;
@@ -62,6 +64,10 @@ struct Settings {
     #[arg(long, env = "LATERBASE_SYNC_ROOTS", value_name = "WHICH")]
     sync_roots: Option<String>,
 
+    /// Another server to keep in sync with; give one side of a pair the other
+    #[arg(long, env = "LATERBASE_PEER", value_name = "URL", value_delimiter = ',')]
+    peer: Vec<String>,
+
     /// Most requests that wait for the writer before others are turned away [default: 1024]
     #[arg(long, env = "LATERBASE_QUEUE_LENGTH", value_name = "REQUESTS")]
     queue_length: Option<usize>,
@@ -86,6 +92,24 @@ impl Config {
             format!("{text:?} is no address to listen on, such as {LISTEN_DEFAULT}")
         })?;
         found.next().with_context(|| format!("{text:?} leads to no address"))
+    }
+
+    /// The servers to keep in sync with.
+    #[cfg(feature = "peers")]
+    pub(crate) fn peers(&self) -> anyhow::Result<Vec<ServerUrl>> {
+        let urls = self.settings.peer.iter().map(|url| {
+            url.parse::<ServerUrl>().with_context(|| format!("{url:?} is no server's URL"))
+        });
+        urls.collect()
+    }
+
+    /// Without the feature there are none.
+    #[cfg(not(feature = "peers"))]
+    pub(crate) fn peers(&self) -> anyhow::Result<Vec<std::convert::Infallible>> {
+        if !self.settings.peer.is_empty() {
+            bail!("this program was built without peers; build it with that feature");
+        }
+        Ok(Vec::new())
     }
 
     /// The server, still to be built.
@@ -119,6 +143,7 @@ impl Settings {
             store: self.store.or(file.store),
             durability: self.durability.or(file.durability),
             sync_roots: self.sync_roots.or(file.sync_roots),
+            peer: if self.peer.is_empty() { file.peer } else { self.peer },
             queue_length: self.queue_length.or(file.queue_length),
         }
     }

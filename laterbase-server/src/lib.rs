@@ -45,11 +45,16 @@ mod app;
 mod body;
 mod builder;
 mod conditions;
+mod encoding;
 mod engine;
 mod live;
+mod locks;
 mod maintenance;
 mod parameters;
+#[cfg(feature = "peers")]
+mod peering;
 mod problem;
+mod pulse;
 mod queue;
 mod routes;
 mod server;
@@ -59,6 +64,8 @@ mod writer;
 
 pub use builder::{BuildError, Builder, SyncRoots, WallClock};
 pub use engine::{Engine, UnknownEngine};
+#[cfg(feature = "peers")]
+pub use peering::PeerOptions;
 pub use server::{ServeError, Server, ServerHandle};
 
 /// Compiles the example of the readme.

@@ -15,15 +15,10 @@
 //! there. Where a root has so many origins that the id would outweigh the event, only the last
 //! event of a page carries one: a reader cut off before it gets that page again.
 
-use std::convert::Infallible;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::HeaderValue;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
 use laterbase_core::id::RootName;
@@ -31,16 +26,10 @@ use laterbase_core::json::write_event;
 use laterbase_core::limits::PAGE_EVENTS_DEFAULT;
 use laterbase_core::reader::Reader;
 use laterbase_core::version_vector::VersionVector;
-use serde_json::json;
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
 
 use crate::app::App;
-use crate::problem::{Problem, Result};
-use crate::wire::EVENT_STREAM;
-
-/// How long a reader hears nothing at most.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+use crate::problem::Result;
+use crate::pulse::{self, End, Pulse, Wake};
 
 /// Bytes of a page after which it is sent. A larger event is a page of its own.
 const PAGE_BYTES_MAX: usize = 1024 * 1024;
@@ -50,25 +39,12 @@ const ID_ORIGINS_MAX: usize = 16;
 
 /// Starts a live feed of what a caller that holds `vv` lacks.
 pub(crate) fn respond(app: Arc<App>, root: RootName, vv: VersionVector, limit: usize) -> Response {
-    let feed = Feed {
-        head: app.head.clone(),
-        stopping: app.stopping(),
-        app,
-        root,
-        vv,
-        limit: limit.min(PAGE_EVENTS_DEFAULT),
-        phase: Phase::Greeting,
-        heartbeat: Instant::now() + HEARTBEAT,
-    };
-    let pieces = stream::unfold(feed, async |mut feed| {
+    let limit = limit.min(PAGE_EVENTS_DEFAULT);
+    let feed = Feed { pulse: Pulse::new(&app), app, root, vv, limit, is_ended: false };
+    pulse::respond(stream::unfold(feed, async |mut feed| {
         let piece = feed.next().await?;
-        Some((Ok::<Bytes, Infallible>(piece), feed))
-    });
-    let mut response = Body::from_stream(pieces).into_response();
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+        Some((piece, feed))
+    }))
 }
 
 /// One reader's live feed.
@@ -79,63 +55,33 @@ struct Feed {
     root: RootName,
     vv: VersionVector,
     limit: usize,
-    head: watch::Receiver<u64>,
-    stopping: watch::Receiver<bool>,
-    phase: Phase,
-    /// When the reader is told that there is nothing to tell.
-    heartbeat: Instant,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Greeting,
-    Running,
-    Ended,
-}
-
-/// What a feed waited for.
-enum Wake {
-    Arrivals,
-    Heartbeat,
-    Stop,
-    WriterGone,
+    pulse: Pulse,
+    is_ended: bool,
 }
 
 impl Feed {
     /// The next piece to send; `None` once the end has been said.
     async fn next(&mut self) -> Option<Bytes> {
-        match self.phase {
-            Phase::Ended => return None,
-            // Sent at once, so that the reader's side sees that the stream is there.
-            Phase::Greeting => {
-                self.phase = Phase::Running;
-                return Some(Bytes::from_static(b": live\n\n"));
-            }
-            Phase::Running => {}
+        if self.is_ended {
+            return None;
         }
         loop {
-            if *self.stopping.borrow() {
-                return Some(self.end(&json!({ "reason": "shutting-down" })));
-            }
             // Marked as seen before the read, so that no arrival falls between the two.
-            self.head.mark_unchanged();
-            match self.page().await {
-                Ok(page) if page.is_empty() => {}
-                Ok(page) => {
-                    self.heartbeat = Instant::now() + HEARTBEAT;
-                    return Some(page.into());
+            self.pulse.mark_seen();
+            if !self.pulse.is_stopping() {
+                match self.page().await {
+                    Ok(page) if page.is_empty() => {}
+                    Ok(page) => {
+                        self.pulse.put_off();
+                        return Some(page.into());
+                    }
+                    Err(problem) => return Some(self.end(End::failed(&problem))),
                 }
-                Err(problem) => return Some(self.fail(&problem)),
             }
-            match self.wait().await {
-                Wake::Arrivals | Wake::Stop => {}
-                Wake::Heartbeat => {
-                    self.heartbeat = Instant::now() + HEARTBEAT;
-                    return Some(Bytes::from_static(b": heartbeat\n\n"));
-                }
-                // Nothing more will arrive.
-                Wake::WriterGone if self.app.is_stopping() => {}
-                Wake::WriterGone => return Some(self.end(&json!({ "reason": "failed" }))),
+            match self.pulse.wait().await {
+                Wake::Arrivals => {}
+                Wake::Heartbeat => return Some(Bytes::from_static(pulse::HEARTBEAT)),
+                Wake::End(end) => return Some(self.end(end)),
             }
         }
     }
@@ -151,24 +97,9 @@ impl Feed {
         Ok(page)
     }
 
-    async fn wait(&mut self) -> Wake {
-        tokio::select! {
-            changed = self.head.changed() => match changed {
-                Ok(()) => Wake::Arrivals,
-                Err(_closed) => Wake::WriterGone,
-            },
-            _ = self.stopping.wait_for(|stopping| *stopping) => Wake::Stop,
-            () = sleep_until(self.heartbeat) => Wake::Heartbeat,
-        }
-    }
-
-    fn fail(&mut self, problem: &Problem) -> Bytes {
-        self.end(&json!({ "reason": "failed", "correlation_id": problem.correlation_id() }))
-    }
-
-    fn end(&mut self, data: &serde_json::Value) -> Bytes {
-        self.phase = Phase::Ended;
-        format!("event: end\ndata: {data}\n\n").into()
+    fn end(&mut self, end: End) -> Bytes {
+        self.is_ended = true;
+        end.into_bytes()
     }
 }
 

@@ -18,6 +18,9 @@ use serde::de::DeserializeOwned;
 
 use crate::problem::{Kind, Problem, Result};
 
+/// What a reader of an event stream sends when it comes back, by the rules of the HTML standard.
+pub(crate) const LAST_EVENT_ID: &str = "last-event-id";
+
 /// Path segments, percent-decoded.
 pub(crate) struct Segments<T>(pub T);
 
@@ -32,8 +35,9 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segment
     }
 }
 
-/// The query's parameters, each given once.
-pub(crate) struct Parameters(BTreeMap<String, String>);
+/// The query's parameters, in the order in which each was given. [`Self::only`] must be asked
+/// before any is believed.
+pub(crate) struct Parameters(BTreeMap<String, Vec<String>>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     type Rejection = Problem;
@@ -43,12 +47,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
         let UrlQuery(pairs) = query.map_err(|rejection| {
             Problem::new(Kind::MalformedParameter).detail(rejection.body_text())
         })?;
-        let mut parameters = BTreeMap::new();
+        let mut parameters = BTreeMap::<String, Vec<String>>::new();
         for (name, value) in pairs {
-            if parameters.contains_key(&name) {
-                return Err(Problem::parameter(&name, "given twice"));
-            }
-            parameters.insert(name, value);
+            parameters.entry(name).or_default().push(value);
         }
         Ok(Self(parameters))
     }
@@ -58,12 +59,26 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
 const QUERY_NAMES: [&str; 4] = ["fold", "occurred_until", "recorded_until", "known_at"];
 
 impl Parameters {
-    /// Takes no other parameters than these. A misspelt one would quietly change the answer.
+    /// Takes no other parameters than these, each once. A misspelt one would quietly change the
+    /// answer.
     pub(crate) fn only(&self, names: &[&str]) -> Result<()> {
-        match self.0.keys().find(|name| !names.contains(&name.as_str())) {
-            Some(name) => Err(Problem::parameter(name, "the route has no such parameter")),
-            None => Ok(()),
+        self.only_and_repeated(names, &[])
+    }
+
+    /// As [`Self::only`], and some that may be given more than once.
+    pub(crate) fn only_and_repeated(&self, names: &[&str], repeated: &[&str]) -> Result<()> {
+        for (name, values) in &self.0 {
+            if repeated.contains(&name.as_str()) {
+                continue;
+            }
+            if values.len() > 1 {
+                return Err(Problem::parameter(name, "given twice"));
+            }
+            if !names.contains(&name.as_str()) {
+                return Err(Problem::parameter(name, "the route has no such parameter"));
+            }
         }
+        Ok(())
     }
 
     /// As [`Self::only`], and those of [`Self::query`].
@@ -71,19 +86,29 @@ impl Parameters {
         self.only(&[&QUERY_NAMES[..], names].concat())
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.all(name).first().map(String::as_str)
     }
 
-    /// Most entries on a page.
+    /// All values of a parameter that may be given more than once.
+    pub(crate) fn all(&self, name: &str) -> &[String] {
+        self.0.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Most events on a page.
     pub(crate) fn limit(&self) -> Result<usize> {
-        let Some(text) = self.get("limit") else { return Ok(PAGE_EVENTS_DEFAULT) };
+        self.limit_of(PAGE_EVENTS_DEFAULT, BATCH_EVENTS_MAX)
+    }
+
+    /// Most entries on a page, and what that is if the caller does not say.
+    pub(crate) fn limit_of(&self, default: usize, max: usize) -> Result<usize> {
+        let Some(text) = self.get("limit") else { return Ok(default) };
         match usize::from_str(text) {
-            Ok(limit) if (1..=BATCH_EVENTS_MAX).contains(&limit) => Ok(limit),
-            _ => Err(Problem::parameter(
-                "limit",
-                format!("must be a whole number from 1 to {BATCH_EVENTS_MAX}"),
-            )),
+            Ok(limit) if (1..=max).contains(&limit) => Ok(limit),
+            _ => {
+                let detail = format!("must be a whole number from 1 to {max}");
+                Err(Problem::parameter("limit", detail))
+            }
         }
     }
 
@@ -204,7 +229,7 @@ fn quality(accept: &str, media_type: &str) -> u32 {
 }
 
 /// Reads `0.5` as 500. What is not of the form counts as dislike.
-fn thousandths(text: &str) -> u32 {
+pub(crate) fn thousandths(text: &str) -> u32 {
     match text.split_at_checked(1) {
         Some(("1", _)) => 1_000,
         Some(("0", rest)) => {

@@ -28,6 +28,7 @@ pub(crate) enum Kind {
     MalformedParameter,
     MalformedEvent,
     MalformedDelta,
+    MalformedWants,
     UnknownRoute,
     UnknownRoot,
     UnknownAggregate,
@@ -38,6 +39,7 @@ pub(crate) enum Kind {
     PreconditionFailed,
     Hole,
     Fork,
+    CursorGone,
     TooLarge,
     UnsupportedMediaType,
     InvalidEvent,
@@ -66,6 +68,9 @@ impl Kind {
                 (S::BAD_REQUEST, "malformed-event", "An event is not of the form")
             }
             Self::MalformedDelta => (S::BAD_REQUEST, "malformed-delta", "The delta is damaged"),
+            Self::MalformedWants => {
+                (S::BAD_REQUEST, "malformed-wants", "The request list is damaged")
+            }
             Self::UnknownRoute => (S::NOT_FOUND, "unknown-route", "There is no such route"),
             Self::UnknownRoot => (S::NOT_FOUND, "unknown-root", "There is no such root"),
             Self::UnknownAggregate => {
@@ -90,11 +95,14 @@ impl Kind {
             ),
             Self::Hole => (S::CONFLICT, "hole", "The delta leaves a hole"),
             Self::Fork => (S::CONFLICT, "fork", "Two histories claim the same ids"),
+            Self::CursorGone => {
+                (S::GONE, "cursor-gone", "The cursor is of another log: ask for the heads")
+            }
             Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "too-large", "The request is too large"),
             Self::UnsupportedMediaType => (
                 S::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported-media-type",
-                "The route takes no such media type",
+                "The route takes no such media type or encoding",
             ),
             Self::InvalidEvent => {
                 (S::UNPROCESSABLE_ENTITY, "invalid-event", "A field of an event is out of bounds")
@@ -107,10 +115,22 @@ impl Kind {
             Self::RefusedEvent => {
                 (S::UNPROCESSABLE_ENTITY, "refused-event", "The root does not take the event")
             }
+            Self::FoldFailed
+            | Self::Internal
+            | Self::Busy
+            | Self::ShuttingDown
+            | Self::ReadOnly
+            | Self::StoreFull => self.server_parts(),
+        }
+    }
+
+    /// The same of what is not the caller's fault.
+    const fn server_parts(self) -> (StatusCode, &'static str, &'static str) {
+        use StatusCode as S;
+        match self {
             Self::FoldFailed => {
                 (S::INTERNAL_SERVER_ERROR, "fold-failed", "The aggregate cannot be folded")
             }
-            Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "The server could not do it"),
             Self::Busy => (S::SERVICE_UNAVAILABLE, "busy", "Too many writes are waiting"),
             Self::ShuttingDown => {
                 (S::SERVICE_UNAVAILABLE, "shutting-down", "The server is shutting down")
@@ -119,6 +139,7 @@ impl Kind {
                 (S::SERVICE_UNAVAILABLE, "read-only", "The store takes no writes at present")
             }
             Self::StoreFull => (S::INSUFFICIENT_STORAGE, "store-full", "The store is full"),
+            _ => (S::INTERNAL_SERVER_ERROR, "internal", "The server could not do it"),
         }
     }
 
@@ -168,9 +189,12 @@ struct Extensions {
     root: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<String>,
-    /// The first seq in doubt.
+    /// The first seq missing or in doubt.
     #[serde(skip_serializing_if = "Option::is_none")]
     seq: Option<u64>,
+    /// The last seq that the receiver of a delta holds; 0 for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<u64>,
     /// The event that a fold failed on.
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<String>,
@@ -249,6 +273,19 @@ impl Problem {
         Self::new(Kind::UnknownRoot).detail(format!("this server has no root {name:?}"))
     }
 
+    /// Names the root that the problem is about.
+    pub(crate) fn root(mut self, root: &RootName) -> Self {
+        self.document.extensions.root = Some(root.to_string());
+        self
+    }
+
+    /// Leaves the version vector out. A caller that goes by heads has no use for it, and it is as
+    /// long as there are origins.
+    pub(crate) fn without_vv(mut self) -> Self {
+        self.document.extensions.vv = None;
+        self
+    }
+
     pub(crate) fn too_large() -> Self {
         Self::new(Kind::TooLarge).detail(format!(
             "a request has at most {BATCH_BYTES_MAX} bytes and {BATCH_EVENTS_MAX} events"
@@ -292,6 +329,7 @@ impl Problem {
                 let mut problem = Self::new(Kind::Hole).detail(error.to_string());
                 problem.name(root, origin.to_string(), held_seq + 1);
                 problem.document.extensions.vv = Some(held.to_string());
+                problem.document.extensions.held = Some(*held_seq);
                 problem
             }
             WriteError::Fork { root, origin, seq } => {
@@ -343,6 +381,7 @@ impl From<JsonError> for Problem {
     }
 }
 
+/// Of a delta; other documents have problems of their own.
 impl From<CodecError> for Problem {
     fn from(error: CodecError) -> Self {
         Self::new(Kind::MalformedDelta).detail(error.to_string())

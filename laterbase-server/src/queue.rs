@@ -1,7 +1,9 @@
 //! The bounded queue before the one writer, which hands it out in groups.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+
+use crate::locks::{Condvar, Mutex, MutexGuard};
 
 /// Something that waits to be written.
 pub(crate) trait Weigh {
@@ -105,6 +107,12 @@ impl<T: Weigh> Queue<T> {
     pub(crate) fn close(&self) {
         self.lock().is_closed = true;
         self.filled.notify_all();
+    }
+
+    /// Takes nothing more in, and drops what waits: nobody will come for it.
+    pub(crate) fn abandon(&self) {
+        self.close();
+        while self.take_group(GroupBounds::DEFAULT).is_some() {}
     }
 
     pub(crate) fn is_closed(&self) -> bool {

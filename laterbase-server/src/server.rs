@@ -1,17 +1,23 @@
 //! A server: routes around a replica, and the life of both.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::serve::ListenerExt;
+use axum::serve::{Listener, ListenerExt};
 use laterbase_core::reader::Reader;
 use laterbase_core::store::StoreError;
 use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
 
+#[cfg(feature = "peers")]
+use laterbase_client::{client::Client, transport::Transport};
+
 use crate::app::App;
 use crate::builder::Builder;
+#[cfg(feature = "peers")]
+use crate::peering::{self, PeerOptions};
 use crate::{routes, shutdown};
 
 /// A replica that is open, with its writer running.
@@ -48,6 +54,19 @@ impl Server {
         ServerHandle { app: Arc::clone(&self.app) }
     }
 
+    /// Keeps the server in sync with another one, as its client, until it stops. Where peers say
+    /// which roots they take, and what is new, is up to each of them; give one side of a pair the
+    /// other.
+    ///
+    /// A peer that cannot be reached is tried again, for ever, with growing rests.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, or in one of a single thread: waiting for the disk blocks.
+    #[cfg(feature = "peers")]
+    pub fn sync_with<T: Transport + 'static>(&self, peer: Client<T>, options: PeerOptions) {
+        tokio::spawn(peering::keep_in_sync(Arc::clone(&self.app), peer, options));
+    }
+
     /// Serves on a listener until [`ServerHandle::stop`] is called, then closes the replica.
     ///
     /// No new connection or write is taken then; requests under way get ten seconds to end.
@@ -59,7 +78,21 @@ impl Server {
             // Small answers are not to wait for more. Without it, they are only slower.
             let _ = stream.set_nodelay(true);
         });
-        let serving = axum::serve(listener, self.router())
+        let router = self.router();
+        self.serve_on(listener, router).await
+    }
+
+    /// The same on a listener of any kind, with a router that has [`Server::router`] in it and
+    /// whatever stands around that.
+    ///
+    /// # Errors
+    /// [`ServeError`]; what was acknowledged is stored.
+    pub async fn serve_on<L>(self, listener: L, router: Router) -> Result<(), ServeError>
+    where
+        L: Listener,
+        L::Addr: fmt::Debug,
+    {
+        let serving = axum::serve(listener, router)
             .with_graceful_shutdown(shutdown::requested(self.app.stopping()));
         let served = tokio::select! {
             served = serving => served,

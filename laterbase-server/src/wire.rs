@@ -19,6 +19,8 @@ use crate::problem::{Kind, Problem, Result};
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const LINES: &str = "application/x-ndjson";
 pub(crate) const DELTA: &str = "application/vnd.laterbase.delta";
+pub(crate) const HEADS: &str = "application/vnd.laterbase.heads";
+pub(crate) const WANTS: &str = "application/vnd.laterbase.wants";
 pub(crate) const EVENT_STREAM: &str = "text/event-stream";
 
 /// What the caller holds once it has taken the page in.
@@ -27,6 +29,12 @@ pub(crate) const VV_HEADER: HeaderName = HeaderName::from_static("laterbase-vv")
 pub(crate) const MORE_HEADER: HeaderName = HeaderName::from_static("laterbase-more");
 /// What to ask for the next page with.
 pub(crate) const NEXT_HEADER: HeaderName = HeaderName::from_static("laterbase-next");
+/// Where the caller is in this server's arrival log once it has taken the page in.
+pub(crate) const CURSOR_HEADER: HeaderName = HeaderName::from_static("laterbase-cursor");
+/// Who answers.
+pub(crate) const REPLICA_HEADER: HeaderName = HeaderName::from_static("laterbase-replica");
+/// How many events of the origins that the caller leaves out are held in the roots it takes.
+pub(crate) const LEFT_OUT_HEADER: HeaderName = HeaderName::from_static("laterbase-left-out");
 /// How far an aggregate's state reaches on each time axis.
 pub(crate) const COVERED_HEADER: HeaderName = HeaderName::from_static("laterbase-covered");
 /// How many events an aggregate's state is folded from.
@@ -49,9 +57,7 @@ pub(crate) enum Form {
 impl Form {
     /// The form that a request's `Content-Type` says. Nothing said means JSON.
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self> {
-        let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(Self::Document) };
-        let text = value.to_str().unwrap_or_default();
-        let media_type = text.split(';').next().unwrap_or_default().trim();
+        let Some(media_type) = media_type(headers) else { return Ok(Self::Document) };
         [(JSON, Self::Document), (LINES, Self::Lines), (DELTA, Self::Delta)]
             .into_iter()
             .find(|(name, _)| media_type.eq_ignore_ascii_case(name))
@@ -60,6 +66,26 @@ impl Form {
                 let detail = format!("the route takes {JSON}, {LINES} and {DELTA}");
                 Problem::new(Kind::UnsupportedMediaType).detail(detail)
             })
+    }
+}
+
+/// The media type that a request's `Content-Type` says, without its parameters.
+fn media_type(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(CONTENT_TYPE)?.to_str().unwrap_or_default();
+    Some(text.split(';').next().unwrap_or_default().trim())
+}
+
+/// Takes a body in one media type only.
+///
+/// # Errors
+/// 415 unless the request says so.
+pub(crate) fn require_media_type(headers: &HeaderMap, name: &str) -> Result<()> {
+    match media_type(headers) {
+        Some(found) if found.eq_ignore_ascii_case(name) => Ok(()),
+        _ => {
+            let detail = format!("the route takes {name}");
+            Err(Problem::new(Kind::UnsupportedMediaType).detail(detail))
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use bytes::Bytes;
 use laterbase_core::PreparedBatch;
 use laterbase_core::codec::CodecError;
+use laterbase_core::cursor::Cursor;
 use laterbase_core::delta::Delta;
 use laterbase_core::reader::Reader;
 use laterbase_core::replica::{Appended, Merged, Replica, WriteError};
@@ -36,8 +37,41 @@ impl DecodedDelta {
 }
 
 enum Job {
-    Append { batch: PreparedBatch, reply: Reply<Appended> },
-    Merge { delta: DecodedDelta, reply: Reply<Merged> },
+    Append {
+        batch: PreparedBatch,
+        reply: Reply<Appended>,
+    },
+    Merge {
+        delta: DecodedDelta,
+        reply: Reply<Landed>,
+    },
+    #[cfg_attr(not(feature = "peers"), expect(dead_code, reason = "only peers have tasks"))]
+    Task(Box<dyn Task>),
+}
+
+/// Anything else that is staged on the writer's thread and durable with its group.
+pub(crate) trait Task: Send {
+    /// How long what it writes is, about.
+    fn size_bytes(&self) -> usize;
+
+    /// Stages it. Called again, with nothing else staged, after [`Uncommitted`].
+    fn stage(&mut self, replica: &mut Replica, now_nanos: i64) -> Result<(), Uncommitted>;
+
+    /// Hears what became of the commit.
+    fn answer(self: Box<Self>, failed: Option<&Arc<WriteError>>);
+}
+
+/// What a merge did, and where in the arrival log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Landed {
+    /// Events that were new.
+    pub stored: u64,
+    /// Events that were there already.
+    pub known: u64,
+    /// Before the new events.
+    pub before: Cursor,
+    /// Behind the new events. Nothing else lies between the two.
+    pub after: Cursor,
 }
 
 type Reply<T> = oneshot::Sender<Result<T, Arc<WriteError>>>;
@@ -47,6 +81,8 @@ impl Weigh for Job {
         match self {
             Self::Append { batch, .. } => batch.len(),
             Self::Merge { delta, .. } => delta.borrow_dependent().event_count(),
+            // Events of about the usual length.
+            Self::Task(task) => 1 + task.size_bytes() / 256,
         }
     }
 
@@ -54,6 +90,7 @@ impl Weigh for Job {
         match self {
             Self::Append { batch, .. } => batch.size_bytes(),
             Self::Merge { delta, .. } => delta.borrow_owner().len(),
+            Self::Task(task) => task.size_bytes(),
         }
     }
 }
@@ -127,10 +164,16 @@ impl Writer {
     }
 
     /// Merges a delta. Returns once it is durable, or nothing of it is stored.
-    pub(crate) async fn merge(&self, delta: DecodedDelta) -> Result<Merged, Problem> {
+    pub(crate) async fn merge(&self, delta: DecodedDelta) -> Result<Landed, Problem> {
         let (reply, answer) = oneshot::channel();
         self.submit(Job::Merge { delta, reply })?;
         settle(answer).await
+    }
+
+    /// Has the writer thread run something, which is told itself how it ended.
+    #[cfg(feature = "peers")]
+    pub(crate) fn run(&self, task: Box<dyn Task>) -> Result<(), Problem> {
+        self.submit(Job::Task(task))
     }
 
     fn submit(&self, job: Job) -> Result<(), Problem> {
@@ -193,11 +236,14 @@ struct Turn {
 /// What became of a request when it was staged. It waits for the commit to be told.
 enum Outcome {
     Append(Result<Appended, WriteError>),
-    Merge(Result<Merged, WriteError>),
+    Merge(Result<Landed, WriteError>),
+    /// The task keeps it to itself.
+    Task,
 }
 
 /// A request depends on events that are staged and not committed.
-struct Uncommitted;
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Uncommitted;
 
 impl Turn {
     fn run(mut self) -> Result<(), StoreError> {
@@ -205,10 +251,10 @@ impl Turn {
         let _door = Door(Arc::clone(&self.shared));
         while let Some(group) = self.shared.queue.take_group(GroupBounds::DEFAULT) {
             let mut staged = Vec::new();
-            for job in group {
-                let next = self.stage(&job).unwrap_or_else(|Uncommitted| {
+            for mut job in group {
+                let next = self.stage(&mut job).unwrap_or_else(|Uncommitted| {
                     self.commit(std::mem::take(&mut staged));
-                    self.stage(&job).unwrap_or(Outcome::Append(Err(WriteError::Uncommitted)))
+                    self.stage(&mut job).unwrap_or(Outcome::Append(Err(WriteError::Uncommitted)))
                 });
                 staged.push((job, next));
             }
@@ -222,7 +268,7 @@ impl Turn {
     }
 
     /// Stages a request, unless what it depends on is staged itself.
-    fn stage(&mut self, job: &Job) -> Result<Outcome, Uncommitted> {
+    fn stage(&mut self, job: &mut Job) -> Result<Outcome, Uncommitted> {
         let now = (self.clock)();
         Ok(match job {
             Job::Append { batch, .. } => match self.replica.stage_append(batch, now) {
@@ -230,9 +276,28 @@ impl Turn {
                 staged => Outcome::Append(staged),
             },
             Job::Merge { delta, .. } => {
-                Outcome::Merge(self.replica.stage_merge(delta.borrow_dependent(), now))
+                let before = self.replica.cursor();
+                match self.replica.stage_merge(delta.borrow_dependent(), now) {
+                    Err(WriteError::Uncommitted) => return Err(Uncommitted),
+                    merged => Outcome::Merge(merged.map(|merged| self.landed(&merged, before))),
+                }
+            }
+            Job::Task(task) => {
+                task.stage(&mut self.replica, now)?;
+                Outcome::Task
             }
         })
+    }
+
+    /// Where the events of a merge that was just staged land.
+    fn landed(&self, merged: &Merged, before: Cursor) -> Landed {
+        let after = self.replica.cursor();
+        let Merged { stored, known } = *merged;
+        // A merge may come with events of our own making. Whoever stepped over them would never
+        // get them, so there is nothing to step over then.
+        let is_alone =
+            before.is_of_the_log_of(&after) && before.position() + stored == after.position();
+        Landed { stored, known, before: if is_alone { before } else { after }, after }
     }
 
     /// Commits what is staged, and tells everybody what became of it.
@@ -263,9 +328,9 @@ impl Job {
         match (self, outcome) {
             (Self::Append { reply, .. }, Outcome::Append(staged)) => send(reply, staged, failed),
             (Self::Merge { reply, .. }, Outcome::Merge(staged)) => send(reply, staged, failed),
+            (Self::Task(task), _) => task.answer(failed),
             // The reply is dropped, which its request is told of as a fault of the server's.
-            (Self::Append { .. }, Outcome::Merge(_)) | (Self::Merge { .. }, Outcome::Append(_)) => {
-            }
+            (Self::Append { .. } | Self::Merge { .. }, _) => {}
         }
     }
 }
@@ -283,7 +348,6 @@ struct Door(Arc<Shared>);
 
 impl Drop for Door {
     fn drop(&mut self) {
-        self.0.queue.close();
-        while self.0.queue.take_group(GroupBounds::DEFAULT).is_some() {}
+        self.0.queue.abandon();
     }
 }

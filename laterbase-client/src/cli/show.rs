@@ -59,7 +59,8 @@ struct CoveredSummary {
 
 pub(crate) fn run(common: &Common, args: &ShowArgs, output: &mut Output) -> anyhow::Result<()> {
     let ShowArgs { root, fold, times, id } = args;
-    let options = DeviceOptions { folds: folds(root)?, ..DeviceOptions::default() };
+    let folds = folds(root)?;
+    let options = || DeviceOptions { folds: folds.clone(), ..DeviceOptions::default() };
     let read = common.with_existing_device_of(options, |device| {
         check_root(device, root)?;
         match device.reader().aggregate(root, id, &times.query(Some(fold.clone())))? {

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use laterbase_client::device::Device;
+use laterbase_core::fork::Fork;
 use laterbase_core::reader::Status;
 use serde::Serialize;
 
 use super::Common;
+use super::held_back::HeldBackSummary;
 use super::output::Output;
 
 /// As a server says it at `GET /`, and what is pending.
@@ -18,6 +20,26 @@ struct StatusSummary {
     roots: BTreeMap<String, RootSummary>,
     clock_suspect: u64,
     future: u64,
+    forks: Vec<ForkSummary>,
+    held_back: Vec<HeldBackSummary>,
+}
+
+#[derive(Serialize)]
+struct ForkSummary {
+    root: String,
+    origin: String,
+    seq: u64,
+    located: bool,
+    ours: u64,
+    theirs: u64,
+}
+
+impl From<Fork> for ForkSummary {
+    fn from(fork: Fork) -> Self {
+        let Fork { root, origin, seq, is_located, ours, theirs } = fork;
+        let (root, origin) = (root.to_string(), origin.to_string());
+        Self { root, origin, seq, located: is_located, ours, theirs }
+    }
 }
 
 #[derive(Serialize)]
@@ -47,12 +69,19 @@ fn summarize(device: &Device) -> anyhow::Result<StatusSummary> {
         };
         (root.name.to_string(), summary)
     });
+    let (forks, damaged) = (device.reader().forks(), device.reader().damaged());
+    let forked = forks.iter().map(|it| HeldBackSummary::new(&it.root, it.origin, it.seq, "fork"));
+    let damaged = damaged.iter();
+    let damaged = damaged.map(|it| HeldBackSummary::new(&it.root, it.origin, it.seq, "damaged"));
+    let held_back = forked.chain(damaged).collect();
     Ok(StatusSummary {
         replica: replica.to_string(),
         engine,
         roots: roots.collect(),
         clock_suspect: counters.clock_suspect,
         future: counters.future,
+        forks: forks.into_iter().map(ForkSummary::from).collect(),
+        held_back,
     })
 }
 
@@ -76,6 +105,13 @@ impl fmt::Display for StatusSummary {
             let RootSummary { events, aggregates, pending, digest, .. } = root;
             let short = digest.get(..16).unwrap_or(digest);
             write!(f, "\n{name:width$}  {events:>10}  {aggregates:>10}  {pending:>10}  {short}…")?;
+        }
+        for ForkSummary { root, origin, seq, ours, theirs, .. } in &self.forks {
+            write!(f, "\n{root} has two histories of {origin} from {seq} on: ")?;
+            write!(f, "{ours} events here, {theirs} in quarantine. `laterbase resolve` decides")?;
+        }
+        for held in self.held_back.iter().filter(|held| held.is_damaged()) {
+            write!(f, "\n{held}; `laterbase verify` tells more")?;
         }
         Ok(())
     }

@@ -1,18 +1,23 @@
 //! `laterbase sync`: pushes, then pulls, until caught up.
 
-use std::time::Duration;
+mod watching;
+
+use std::fmt;
+use std::str::FromStr;
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
-use laterbase_client::client::{Client, ServerUrl};
+use laterbase_client::client::{Client, Compression, ServerUrl};
 use laterbase_client::device::Device;
-use laterbase_client::sync::{SyncError, SyncOptions, SyncReport, sync};
+use laterbase_client::sync::{SyncError, SyncOptions, SyncProgress, SyncReport, sync};
 use laterbase_client::transport::HttpTransport;
-use laterbase_core::id::RootName;
+use laterbase_core::selection::{RootSelection, SelectionError};
 use serde::Serialize;
+use tokio::runtime::Runtime;
 
 use super::Common;
+use super::held_back::{self, HeldBackSummary};
 use super::output::{Output, complain};
 use super::progress::{Unit, bar};
 
@@ -21,16 +26,52 @@ pub(crate) struct SyncArgs {
     /// The server's URL, such as http://127.0.0.1:4920.
     #[arg(long, value_name = "URL")]
     server: ServerUrl,
-    /// A root to sync; all that either side has if none is named.
+    /// A root to sync: shipment, shipment@depot-7, or shipment@* for every partition of shipment.
+    /// All that either side has if none is named.
     #[arg(long = "root", value_name = "R")]
-    roots: Vec<RootName>,
-    /// Go on syncing until interrupted.
+    roots: Vec<RootEntry>,
+    /// Whether what goes over the link is compressed: auto does until the link has shown that it
+    /// carries more than 8 MB a second.
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    compression: CompressionArg,
+    /// Stay in sync until interrupted. The store is closed while there is nothing to do, so that
+    /// other commands can use it.
     #[arg(long)]
     watch: bool,
-    /// How long --watch rests between two syncs.
-    #[arg(long, value_name = "SECONDS", default_value_t = 5, requires = "watch",
+    /// How often --watch looks for events that were recorded here meanwhile.
+    #[arg(long, value_name = "SECONDS", default_value_t = 2, requires = "watch",
         value_parser = clap::value_parser!(u64).range(1..))]
     interval: u64,
+}
+
+/// An entry of a selection of roots.
+#[derive(Clone, Debug)]
+struct RootEntry(String);
+
+impl FromStr for RootEntry {
+    type Err = SelectionError;
+
+    fn from_str(text: &str) -> Result<Self, SelectionError> {
+        RootSelection::from_entries([text]).map(|_fits| Self(text.to_owned()))
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum CompressionArg {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+impl From<CompressionArg> for Compression {
+    fn from(argument: CompressionArg) -> Self {
+        match argument {
+            CompressionArg::Auto => Self::Auto,
+            CompressionArg::Always => Self::Always,
+            CompressionArg::Never => Self::Never,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -40,6 +81,8 @@ struct Summary {
     requests: u64,
     bytes_sent: u64,
     bytes_received: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    held_back: Vec<HeldBackSummary>,
 }
 
 pub(crate) fn run(common: &Common, args: SyncArgs, output: &mut Output) -> anyhow::Result<()> {
@@ -48,70 +91,30 @@ pub(crate) fn run(common: &Common, args: SyncArgs, output: &mut Output) -> anyho
         .build()
         .context("cannot start the network")?;
     let client = Client::new(args.server, HttpTransport::new()?);
-    let roots = (!args.roots.is_empty()).then(|| args.roots.into_iter().collect());
+    let client = client.with_compression(args.compression.into());
+    let roots = RootSelection::from_entries(args.roots.iter().map(|entry| entry.0.as_str()))?;
     let options = SyncOptions { roots, ..SyncOptions::default() };
-    let syncing = Syncing { client, options };
-    common.with_device(|device| {
-        if args.watch {
-            let interval = Duration::from_secs(args.interval);
-            runtime.block_on(syncing.watch(device, interval, output))
-        } else {
-            let report = runtime.block_on(syncing.once(device))?;
-            warn_of_skipped(&report);
-            summarize(&report, output)
-        }
-    })
-}
-
-/// One server, synced with as often as it takes.
-struct Syncing {
-    client: Client<HttpTransport>,
-    options: SyncOptions,
-}
-
-impl Syncing {
-    async fn once(&self, device: &Device) -> Result<SyncReport, SyncError> {
-        let bar = bar(Some(0), Unit::Events);
-        let report = sync(device, &self.client, &self.options, &mut progress(&bar)).await;
-        bar.finish_and_clear();
-        report
+    if args.watch {
+        return watching::run(common, &runtime, &client, options, args.interval, output);
     }
-
-    /// Syncs until interrupted. A sync that fails is no reason to end: the next may not.
-    async fn watch(
-        &self,
-        device: &Device,
-        interval: Duration,
-        output: &mut Output,
-    ) -> anyhow::Result<()> {
-        let mut total = SyncReport::default();
-        let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
-        loop {
-            let step = async {
-                match self.once(device).await {
-                    Ok(report) => {
-                        total.add(&report);
-                        if report.pushed + report.pulled > 0 && !output.is_json() {
-                            summarize(&report, output)?;
-                            output.flush()?;
-                        }
-                    }
-                    Err(error) => complain(format_args!("{:#}", anyhow::Error::new(error))),
-                }
-                tokio::time::sleep(interval).await;
-                anyhow::Ok(())
-            };
-            tokio::select! {
-                done = step => done?,
-                _signal = &mut interrupted => break,
-            }
-        }
-        warn_of_skipped(&total);
-        if output.is_json() { summarize(&total, output) } else { Ok(()) }
-    }
+    let report = common.with_device(|device| Ok(once(&runtime, device, &client, &options)?))?;
+    warn(&report);
+    summarize(&report, output)
 }
 
-fn progress(bar: &ProgressBar) -> impl FnMut(laterbase_client::sync::SyncProgress) + Send {
+fn once(
+    runtime: &Runtime,
+    device: &Device,
+    client: &Client<HttpTransport>,
+    options: &SyncOptions,
+) -> Result<SyncReport, SyncError> {
+    let bar = bar(Some(0), Unit::Events);
+    let report = runtime.block_on(sync(device, client, options, &mut progress(&bar)));
+    bar.finish_and_clear();
+    report
+}
+
+fn progress(bar: &ProgressBar) -> impl FnMut(SyncProgress) + Send {
     |progress| {
         bar.set_length(progress.to_push + progress.to_pull);
         bar.set_position(progress.pushed + progress.pulled);
@@ -119,19 +122,35 @@ fn progress(bar: &ProgressBar) -> impl FnMut(laterbase_client::sync::SyncProgres
     }
 }
 
-fn warn_of_skipped(report: &SyncReport) {
+/// Says what was left out.
+fn warn(report: &SyncReport) {
     for root in &report.skipped {
         complain(format_args!("the server does not take {root}, so it was left out"));
+    }
+    for held in &report.held_back {
+        complain(format_args!("held back: {held}"));
+    }
+}
+
+/// What a sync did, in a sentence.
+struct Sentence<'r>(&'r SyncReport);
+
+impl fmt::Display for Sentence<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SyncReport { pushed, pulled, requests, bytes_sent, bytes_received, .. } = self.0;
+        write!(
+            f,
+            "pushed {pushed} and pulled {pulled} events in {requests} requests \
+             ({bytes_sent} bytes sent, {bytes_received} received)"
+        )
     }
 }
 
 fn summarize(report: &SyncReport, output: &mut Output) -> anyhow::Result<()> {
     let &SyncReport { pushed, pulled, requests, bytes_sent, bytes_received, .. } = report;
+    let held_back = held_back::summaries(&report.held_back);
     output.summary(
-        &Summary { pushed, pulled, requests, bytes_sent, bytes_received },
-        format_args!(
-            "pushed {pushed} and pulled {pulled} events in {requests} requests \
-             ({bytes_sent} bytes sent, {bytes_received} received)"
-        ),
+        &Summary { pushed, pulled, requests, bytes_sent, bytes_received, held_back },
+        Sentence(report),
     )
 }

@@ -8,23 +8,30 @@ use anyhow::Context as _;
 use clap::Args;
 use laterbase_client::delta_file::DeltaFileCounts;
 use laterbase_client::device::Device;
-use laterbase_client::transfer::{self, TransferError};
+use laterbase_client::transfer::{self, Imported, TransferError};
 use laterbase_core::id::RootName;
 use laterbase_core::replica::Merged;
 use serde::Serialize;
 
-use super::output::Output;
+use super::held_back::{self, HeldBackSummary};
+use super::output::{Output, complain};
 use super::progress::{Unit, bar};
-use super::{Common, check_root};
+use super::{Common, check_root, salvage};
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
     /// A root to export; all of them if none is named.
     #[arg(long = "root", value_name = "R")]
-    roots: Vec<RootName>,
+    pub(crate) roots: Vec<RootName>,
+    /// Take what is intact out of a damaged store.
+    ///
+    /// Of every origin, the events up to its first damaged one. What is left out is listed, and
+    /// the exit status is 1 if there is any.
+    #[arg(long)]
+    salvage: bool,
     /// The delta file to write. One that is there is replaced once the new one is whole.
     #[arg(value_name = "FILE")]
-    file: PathBuf,
+    pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -46,6 +53,8 @@ struct ImportSummary {
     imported: u64,
     known: u64,
     pages: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    held_back: Vec<HeldBackSummary>,
 }
 
 pub(crate) fn export(
@@ -53,6 +62,9 @@ pub(crate) fn export(
     args: &ExportArgs,
     output: &mut Output,
 ) -> anyhow::Result<()> {
+    if args.salvage {
+        return salvage::run(common, args, output);
+    }
     let (counts, bytes) = common.with_existing_device(|device| {
         let roots = roots(device, &args.roots)?;
         write_file(device, &roots, &args.file)
@@ -77,18 +89,39 @@ fn roots(device: &Device, named: &[RootName]) -> anyhow::Result<Vec<RootName>> {
     Ok(roots)
 }
 
-/// Writes under another name first, so that a file of the right name is a whole one.
 fn write_file(
     device: &Device,
     roots: &[RootName],
     file: &Path,
 ) -> anyhow::Result<(DeltaFileCounts, u64)> {
+    let mut counts = DeltaFileCounts::default();
+    let bytes = write_whole(file, |output| {
+        let held = |root| device.reader().version_vector(root).event_count();
+        let length = roots.iter().map(held).sum();
+        let bar = bar(Some(length), Unit::Events);
+        let on_page = &mut |events| bar.set_position(events);
+        let exported = transfer::export(device, roots, output, on_page);
+        bar.finish_and_clear();
+        let output;
+        (output, counts) = exported?;
+        Ok(output)
+    })?;
+    Ok((counts, bytes))
+}
+
+/// Writes a file under another name first, so that a file of the right name is a whole one. Gives
+/// its length in bytes.
+pub(crate) fn write_whole(
+    file: &Path,
+    write: impl FnOnce(BufWriter<File>) -> anyhow::Result<BufWriter<File>>,
+) -> anyhow::Result<u64> {
     let mut partial = file.as_os_str().to_owned();
     partial.push(".partial");
     let partial = PathBuf::from(partial);
-    let written = write_partial(device, roots, &partial).and_then(|written| {
-        fs::rename(&partial, file).with_context(|| format!("cannot write {}", file.display()))?;
-        Ok(written)
+    let context = || format!("cannot write {}", file.display());
+    let written = write_partial(&partial, write).with_context(context).and_then(|bytes| {
+        fs::rename(&partial, file).with_context(context)?;
+        Ok(bytes)
     });
     if written.is_err() {
         // It may not even be there; what matters is the first error.
@@ -98,21 +131,13 @@ fn write_file(
 }
 
 fn write_partial(
-    device: &Device,
-    roots: &[RootName],
     file: &Path,
-) -> anyhow::Result<(DeltaFileCounts, u64)> {
-    let reader = device.reader();
-    let length = roots.iter().map(|root| reader.version_vector(root).event_count()).sum();
-    let bar = bar(Some(length), Unit::Events);
-    let context = || format!("cannot write {}", file.display());
-    let output = BufWriter::new(File::create(file).with_context(context)?);
-    let exported = transfer::export(reader, roots, output, &mut |events| bar.set_position(events));
-    bar.finish_and_clear();
-    let (mut output, counts) = exported.with_context(context)?;
-    output.flush().with_context(context)?;
-    output.get_ref().sync_all().with_context(context)?;
-    Ok((counts, output.get_ref().metadata().with_context(context)?.len()))
+    write: impl FnOnce(BufWriter<File>) -> anyhow::Result<BufWriter<File>>,
+) -> anyhow::Result<u64> {
+    let mut output = write(BufWriter::new(File::create(file)?))?;
+    output.flush()?;
+    output.get_ref().sync_all()?;
+    Ok(output.get_ref().metadata()?.len())
 }
 
 pub(crate) fn import(
@@ -122,16 +147,20 @@ pub(crate) fn import(
 ) -> anyhow::Result<()> {
     let name = args.file.display();
     let input = File::open(&args.file).with_context(|| format!("cannot open {name}"))?;
-    let mut merged = Merged::default();
+    let mut imported = Imported::default();
     let counts = common.with_device(|device| {
-        read_file(device, input, &mut merged).map_err(|error| {
-            let stored = merged.stored;
+        read_file(device, input, &mut imported).map_err(|error| {
+            let stored = imported.merged.stored;
             anyhow::Error::new(error).context(format!("{name}: {stored} new events were stored"))
         })
     })?;
-    let Merged { stored, known } = merged;
+    for held in &imported.held_back {
+        complain(format_args!("held back: {held}"));
+    }
+    let Merged { stored, known } = imported.merged;
+    let held_back = held_back::summaries(&imported.held_back);
     output.summary(
-        &ImportSummary { imported: stored, known, pages: counts.pages },
+        &ImportSummary { imported: stored, known, pages: counts.pages, held_back },
         format_args!("imported {stored} new events from {name}, {known} were known"),
     )
 }
@@ -139,12 +168,12 @@ pub(crate) fn import(
 fn read_file(
     device: &Device,
     input: File,
-    merged: &mut Merged,
+    imported: &mut Imported,
 ) -> Result<DeltaFileCounts, TransferError> {
     let length = input.metadata().ok().filter(|meta| meta.is_file()).map(|meta| meta.len());
     let bar = bar(length, Unit::Bytes);
     let input = bar.wrap_read(BufReader::new(input));
-    let read = transfer::import(device, input, merged, &mut |_merged| {});
+    let read = transfer::import(device, input, imported, &mut |_merged| {});
     bar.finish_and_clear();
     read
 }

@@ -1,44 +1,113 @@
-//! `laterbase verify`: checks everything that can be checked on disk.
+//! `laterbase verify`: checks everything that can be checked on disk, and mends what can be mended.
 
-use anyhow::Context as _;
-use laterbase_core::verify::{VerifyReport, verify};
-use laterbase_store_lmdb::{LmdbOptions, LmdbStore};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use laterbase_core::store::Store;
+use laterbase_core::verify::{VerifyReport, rebuild_derived, verify};
+use laterbase_store_lmdb::{LmdbOptions, LmdbStore, check_files, discard_derived};
 use serde::Serialize;
 
 use super::Common;
 use super::output::{FaultsFound, Output};
 use super::progress::{Unit, bar};
 
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Build the derived tables anew from the log.
+    ///
+    /// Nothing else is changed: what the log itself has lost comes back from a peer. See also
+    /// `export --salvage`.
+    #[arg(long)]
+    repair: bool,
+}
+
 #[derive(Serialize)]
 struct Summary {
     events: u64,
     fault_count: u64,
     faults: Vec<String>,
+    repaired: bool,
 }
 
-pub(crate) fn run(common: &Common, output: &mut Output) -> anyhow::Result<()> {
+pub(crate) fn run(common: &Common, args: &VerifyArgs, output: &mut Output) -> anyhow::Result<()> {
     common.check_existing()?;
-    let store =
-        LmdbStore::open(&common.store, LmdbOptions::default()).context("cannot open the store")?;
+    let mut report = check(common)?;
+    let mut repaired = false;
+    if args.repair {
+        repaired = repair(common, &report)?;
+        if repaired {
+            report = check(common)?;
+        }
+    }
+    let is_sound = report.is_sound();
+    let mut text = describe(&report);
+    if repaired {
+        text.push_str("\nthe derived tables were built anew");
+    } else if args.repair {
+        text.push_str("\nnot repaired: the log itself is damaged; see export --salvage");
+    }
+    let VerifyReport { events, fault_count, .. } = report;
+    let faults = report.faults.iter().map(ToString::to_string).collect();
+    output.summary(&Summary { events, fault_count, faults, repaired }, text)?;
+    if is_sound { Ok(()) } else { Err(FaultsFound.into()) }
+}
+
+/// Checks the files first: to read damaged ones through the engine could end the process.
+fn check(common: &Common) -> anyhow::Result<VerifyReport> {
+    let mut report = check_files(&common.store).context("cannot look at the store's files")?;
+    if !report.is_sound() {
+        return Ok(report);
+    }
+    let store = open(common)?;
     let bar = bar(Some(0), Unit::Events);
-    let report = verify(&store, &mut |done, all| {
+    let found = verify(&*store, &mut |done, all| {
         bar.set_length(all);
         bar.set_position(done);
     });
     bar.finish_and_clear();
-    let report = report?;
-    let is_sound = report.is_sound();
-    let text = describe(&report);
-    let VerifyReport { events, fault_count, faults } = report;
-    output.summary(&Summary { events, fault_count, faults }, text)?;
-    if is_sound { Ok(()) } else { Err(FaultsFound.into()) }
+    report = found?;
+    Ok(report)
+}
+
+/// Says whether the derived tables were built anew: only if the log that they are built from is
+/// sound.
+fn repair(common: &Common, report: &VerifyReport) -> anyhow::Result<bool> {
+    if !report.is_truth_sound() {
+        return Ok(false);
+    }
+    if !report.is_sound() && check_files(&common.store)?.derived_fault_count > 0 {
+        // Files that cannot be opened cannot be emptied either.
+        discard_derived(&common.store).context("cannot remove the derived tables")?;
+        let report = check(common)?;
+        if !report.is_truth_sound() {
+            return Ok(false);
+        }
+    }
+    let store: Arc<dyn Store> = open(common)?;
+    let bar = bar(Some(0), Unit::Events);
+    let rebuilt = rebuild_derived(store, &mut |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    rebuilt.context("cannot build the derived tables")?;
+    Ok(true)
+}
+
+fn open(common: &Common) -> anyhow::Result<Arc<LmdbStore>> {
+    if !common.store.is_dir() {
+        bail!("there is no store at {}", common.store.display());
+    }
+    let store = LmdbStore::open(&common.store, LmdbOptions::default());
+    Ok(Arc::new(store.context("cannot open the store")?))
 }
 
 fn describe(report: &VerifyReport) -> String {
     let mut text = format!("{} events, {} faults", report.events, report.fault_count);
     for fault in &report.faults {
-        text.push('\n');
-        text.push_str(fault);
+        text.push_str(&format!("\n{fault}"));
     }
     let unlisted = report.fault_count.saturating_sub(report.faults.len() as u64);
     if unlisted > 0 {

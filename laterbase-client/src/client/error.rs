@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
+use laterbase_core::id::{ReplicaId, RootName};
 use laterbase_core::version_vector::VersionVector;
 use serde::Deserialize;
 
@@ -57,7 +58,7 @@ impl ClientError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Transport(_) | Self::Protocol { .. } => true,
-            Self::Problem(problem) => matches!(problem.status.as_u16(), 429 | 502 | 503 | 504),
+            Self::Problem(problem) => matches!(problem.status.as_u16(), 408 | 429 | 502..=504),
             Self::Address { .. } | Self::Encode { .. } => false,
         }
     }
@@ -85,6 +86,14 @@ pub struct Problem {
     pub field: Option<String>,
     /// What the server holds, if a delta did not fit onto it.
     pub vv: Option<VersionVector>,
+    /// Which root it is about.
+    pub root: Option<RootName>,
+    /// Whose events it is about.
+    pub origin: Option<ReplicaId>,
+    /// From which event of the origin on.
+    pub seq: Option<u64>,
+    /// The last event of the origin that the server holds.
+    pub held: Option<u64>,
     /// How long to wait before the next try.
     pub retry_after: Option<Duration>,
 }
@@ -98,9 +107,18 @@ struct ProblemDocument {
     index: Option<u64>,
     field: Option<String>,
     vv: Option<String>,
+    root: Option<String>,
+    origin: Option<String>,
+    seq: Option<u64>,
+    held: Option<u64>,
 }
 
 impl Problem {
+    /// Whether it is of a kind, which is the last part of its type.
+    pub fn is(&self, kind: &str) -> bool {
+        self.kind.rsplit([':', '/']).next() == Some(kind)
+    }
+
     /// Reads a problem document; what is no document still gives status and title.
     pub(super) fn read(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Self {
         let document: ProblemDocument = serde_json::from_slice(body).unwrap_or_default();
@@ -113,6 +131,10 @@ impl Problem {
             index: document.index,
             field: document.field,
             vv: document.vv.and_then(|text| text.parse().ok()),
+            root: document.root.and_then(|text| text.parse().ok()),
+            origin: document.origin.and_then(|text| text.parse().ok()),
+            seq: document.seq,
+            held: document.held,
             retry_after,
         }
     }

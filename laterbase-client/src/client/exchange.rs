@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{
-    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, RETRY_AFTER, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap,
+    LOCATION, RETRY_AFTER, USER_AGENT,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use super::encoding::{LinkEncoding, ZSTD, decompress};
 use super::error::{ClientError, Problem};
 use super::server_url::ServerUrl;
 use super::traffic::{Traffic, TrafficCounter, request_head_bytes, response_head_bytes};
@@ -26,6 +28,9 @@ const SLOWEST_LINK_BYTES: u64 = 1_000;
 
 /// Most bytes of a response's body: a page of 16 MiB of data, as JSON text.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The media type of streams of events, which are read as they come.
+pub(super) const EVENT_STREAM_MEDIA_TYPE: &str = "text/event-stream";
 
 /// What is asked of a server.
 pub(super) struct Call<'a> {
@@ -51,12 +56,22 @@ impl<'a> Call<'a> {
     }
 
     #[must_use]
+    pub(super) const fn query(mut self, query: &'a [(&'a str, String)]) -> Self {
+        self.query = query;
+        self
+    }
+
+    #[must_use]
     pub(super) const fn accept(mut self, media_type: &'static str) -> Self {
         self.accept = media_type;
         self
     }
 
-    fn into_request(self, server: &ServerUrl) -> Result<Request<Bytes>, ClientError> {
+    fn to_request(
+        &self,
+        server: &ServerUrl,
+        encoding: &LinkEncoding,
+    ) -> Result<Request<Bytes>, ClientError> {
         let target = server.resource(self.segments, self.query)?;
         let host = HeaderValue::from_str(server.host())
             .map_err(|error| ClientError::Address { detail: error.to_string() })?;
@@ -64,14 +79,21 @@ impl<'a> Call<'a> {
         headers.insert(HOST, host);
         headers.insert(USER_AGENT, AGENT);
         headers.insert(ACCEPT, HeaderValue::from_static(self.accept));
+        if encoding.accepts() && self.accept != EVENT_STREAM_MEDIA_TYPE {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(ZSTD));
+        }
         let mut body = Bytes::new();
-        if let Some((media_type, bytes)) = self.body {
+        if let Some((media_type, bytes)) = &self.body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-            headers.insert(CONTENT_LENGTH, bytes.len().into());
-            body = bytes;
+            let packed = encoding.compress(bytes);
+            if packed.is_some() {
+                headers.insert(CONTENT_ENCODING, HeaderValue::from_static(ZSTD));
+            }
+            body = packed.unwrap_or_else(|| bytes.clone());
+            headers.insert(CONTENT_LENGTH, body.len().into());
         }
         let mut request = Request::new(body);
-        *request.method_mut() = self.method;
+        *request.method_mut() = self.method.clone();
         *request.uri_mut() = target;
         *request.headers_mut() = headers;
         Ok(request)
@@ -81,6 +103,7 @@ impl<'a> Call<'a> {
 /// A successful response.
 #[derive(Debug)]
 pub(super) struct Reply {
+    pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
 }
@@ -91,11 +114,16 @@ pub(super) struct Exchange<T> {
     server: ServerUrl,
     transport: T,
     traffic: TrafficCounter,
+    encoding: LinkEncoding,
 }
 
 impl<T: Transport> Exchange<T> {
-    pub(super) fn new(server: ServerUrl, transport: T) -> Self {
-        Self { server, transport, traffic: TrafficCounter::default() }
+    pub(super) fn new(server: ServerUrl, transport: T, encoding: LinkEncoding) -> Self {
+        Self { server, transport, traffic: TrafficCounter::default(), encoding }
+    }
+
+    pub(super) fn set_encoding(&mut self, encoding: LinkEncoding) {
+        self.encoding = encoding;
     }
 
     pub(super) const fn server(&self) -> &ServerUrl {
@@ -108,15 +136,48 @@ impl<T: Transport> Exchange<T> {
 
     /// Makes a call; a response of another status than 2xx is an error.
     pub(super) async fn call(&self, call: Call<'_>) -> Result<Reply, ClientError> {
-        let response = self.send(call.into_request(&self.server)?).await?;
-        let status = response.status();
-        self.traffic.add_received(response_head_bytes(status, response.headers()));
-        let (head, body) = response.into_parts();
-        let body = self.read_body(body).await?;
-        if status.is_success() {
-            return Ok(Reply { headers: head.headers, body });
+        let request = call.to_request(&self.server, &self.encoding)?;
+        let is_packed = request.headers().contains_key(CONTENT_ENCODING);
+        match self.exchange(request).await {
+            Err(ClientError::Problem(problem))
+                if is_packed && problem.status == StatusCode::UNSUPPORTED_MEDIA_TYPE =>
+            {
+                self.encoding.refused();
+                self.exchange(call.to_request(&self.server, &self.encoding)?).await
+            }
+            outcome => outcome,
         }
-        Err(refusal(status, &head.headers, &body))
+    }
+
+    async fn exchange(&self, request: Request<Bytes>) -> Result<Reply, ClientError> {
+        let (start, sent) = (Instant::now(), request.body().len());
+        let (head, body) = self.send(request).await?.into_parts();
+        let body = self.read_body(body).await?;
+        self.encoding.measured(sent + body.len(), start.elapsed());
+        let body = unpack(&head.headers, body)?;
+        if head.status.is_success() {
+            return Ok(Reply { status: head.status, headers: head.headers, body });
+        }
+        Err(refusal(head.status, &head.headers, &body))
+    }
+
+    /// Makes a call whose answer is read piece by piece, and may never end.
+    pub(super) async fn open(
+        &self,
+        call: Call<'_>,
+    ) -> Result<(HeaderMap, ResponseBody), ClientError> {
+        let response = self.send(call.to_request(&self.server, &self.encoding)?).await?;
+        let (head, body) = response.into_parts();
+        if head.status.is_success() {
+            return Ok((head.headers, body));
+        }
+        let body = self.read_body(body).await?;
+        Err(refusal(head.status, &head.headers, &unpack(&head.headers, body)?))
+    }
+
+    /// Counts bytes of an answer that is read piece by piece.
+    pub(super) fn add_received(&self, bytes: usize) {
+        self.traffic.add_received(bytes);
     }
 
     async fn send(&self, request: Request<Bytes>) -> Result<Response<ResponseBody>, ClientError> {
@@ -130,7 +191,9 @@ impl<T: Transport> Exchange<T> {
         if !matches!(result, Err(TransportError::Connect { .. })) {
             self.traffic.add_request(head_bytes + body_bytes);
         }
-        Ok(result?)
+        let response = result?;
+        self.traffic.add_received(response_head_bytes(response.status(), response.headers()));
+        Ok(response)
     }
 
     async fn read_body(&self, mut body: ResponseBody) -> Result<Bytes, ClientError> {
@@ -153,9 +216,20 @@ impl<T: Transport> Exchange<T> {
     }
 }
 
+fn unpack(headers: &HeaderMap, body: Bytes) -> Result<Bytes, ClientError> {
+    match headers.get(CONTENT_ENCODING) {
+        None => Ok(body),
+        Some(encoding) if encoding == ZSTD => decompress(&body, BODY_BYTES_MAX),
+        Some(encoding) => {
+            let detail = format!("it is encoded as {encoding:?}, which was not asked for");
+            Err(ClientError::protocol(detail))
+        }
+    }
+}
+
 fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ClientError {
     if status.is_redirection() {
-        let place = headers.get(http::header::LOCATION).and_then(|place| place.to_str().ok());
+        let place = headers.get(LOCATION).and_then(|place| place.to_str().ok());
         let place = place.unwrap_or("another place");
         let detail = format!("the server sends its callers on to {place}; use that URL instead");
         return ClientError::Address { detail };

@@ -7,6 +7,7 @@ use laterbase_core::memory_store::MemoryStore;
 
 use super::*;
 use crate::device::DeviceOptions;
+use crate::local::Local;
 
 fn root() -> RootName {
     RootName::new("pallet").unwrap()
@@ -24,12 +25,8 @@ fn record(device: &Device, count: usize) {
     device.record(&batch).unwrap();
 }
 
-fn say(device: &Device, peer: ReplicaId, vv: VersionVector) {
-    device.acknowledge(peer, &BTreeMap::from([(root(), vv)])).unwrap();
-}
-
-fn own(device: &Device, seq: u64) -> VersionVector {
-    VersionVector::from_iter([(device.id(), seq)])
+fn say(device: &Device, peer: ReplicaId, seq: u64) {
+    device.remember(vec![entry(peer, (&root(), device.id()), seq)]).unwrap();
 }
 
 #[track_caller]
@@ -43,13 +40,13 @@ fn own_events_are_pending_until_some_peer_holds_them() {
         (device(), ReplicaId::from_bytes([1; 16]), ReplicaId::from_bytes([2; 16]));
     record(&device, 5);
     check_pending(&device, 5);
-    say(&device, depot, own(&device, 3));
+    say(&device, depot, 3);
     check_pending(&device, 2);
-    say(&device, port, own(&device, 1));
+    say(&device, port, 1);
     check_pending(&device, 2);
     record(&device, 1);
     check_pending(&device, 3);
-    say(&device, port, own(&device, 6));
+    say(&device, port, 6);
     check_pending(&device, 0);
 }
 
@@ -57,8 +54,8 @@ fn own_events_are_pending_until_some_peer_holds_them() {
 fn a_peer_that_lost_what_it_had_acknowledged_is_believed() {
     let (device, depot) = (device(), ReplicaId::from_bytes([1; 16]));
     record(&device, 5);
-    say(&device, depot, own(&device, 5));
-    say(&device, depot, own(&device, 2));
+    say(&device, depot, 5);
+    say(&device, depot, 2);
     check_pending(&device, 3);
 }
 
@@ -67,27 +64,25 @@ fn events_of_others_are_never_pending() {
     let (device, other) = (device(), device());
     record(&other, 4);
     let page = other.reader().delta(&root(), &VersionVector::new(), 10, 1 << 20).unwrap();
-    let merged = device.merge_from(other.id(), &page.bytes).unwrap();
-    assert_eq!(merged.stored, 4);
+    assert_eq!(device.merge(&page.bytes).unwrap().stored, 4);
     check_pending(&device, 0);
 }
 
 #[test]
-fn a_page_tells_what_its_sender_holds() {
-    let (device, other) = (device(), device());
-    record(&device, 4);
-    let page = device.reader().delta(&root(), &VersionVector::new(), 3, 1 << 20).unwrap();
-    device.merge_from(other.id(), &page.bytes).unwrap();
-    check_pending(&device, 1);
-    assert_eq!(device.acknowledged(other.id(), &root()).unwrap(), own(&device, 3));
-}
-
-#[test]
-fn a_refused_page_is_not_remembered() {
-    let (device, other) = (device(), device());
-    record(&other, 4);
-    let vv = VersionVector::from_iter([(other.id(), 2)]);
-    let page = other.reader().delta(&root(), &vv, 10, 1 << 20).unwrap();
-    assert!(matches!(device.merge_from(other.id(), &page.bytes), Err(WriteError::Hole { .. })));
-    assert!(device.acknowledged(other.id(), &root()).unwrap().is_empty());
+fn each_origin_of_each_root_is_acknowledged_by_itself() {
+    let (device, depot) = (device(), ReplicaId::from_bytes([1; 16]));
+    let (pallets, all) = (root(), RootName::new("pallet@east").unwrap());
+    let origins = [ReplicaId::from_bytes([0; 16]), ReplicaId::from_bytes([255; 16])];
+    for (seq, root) in (1..).zip([&pallets, &all]) {
+        for origin in origins {
+            device.remember(vec![entry(depot, (root, origin), seq)]).unwrap();
+        }
+    }
+    let of_pallets = device.acknowledged(depot, &pallets).unwrap();
+    assert_eq!(of_pallets, origins.into_iter().map(|origin| (origin, 1)).collect());
+    assert_eq!(acknowledged(device.reader(), depot).unwrap().len(), 4);
+    assert_eq!(acknowledged_seq(device.reader(), depot, (&all, origins[1])).unwrap(), 2);
+    let somebody = ReplicaId::from_bytes([2; 16]);
+    assert!(acknowledged(device.reader(), somebody).unwrap().is_empty());
+    assert_eq!(last_seen(device.reader(), &(all, origins[0])).unwrap(), 2);
 }

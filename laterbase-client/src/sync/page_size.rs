@@ -4,6 +4,8 @@ use laterbase_core::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, PAGE_EVENTS_DEFA
 
 const EVENTS_MIN: usize = 16;
 const BYTES_PER_EVENT: usize = 1024;
+/// About 100 KB.
+const HEADS_MAX_DEFAULT: usize = 4_000;
 const BYTES_MIN: usize = 64 * 1024;
 
 /// How large pages are.
@@ -13,11 +15,17 @@ pub struct PageOptions {
     pub events_start: usize,
     /// Most events on a page, at most 10,000.
     pub events_max: usize,
+    /// Most heads on a page, at most 50,000, where both sides say what they hold.
+    pub heads_max: usize,
 }
 
 impl Default for PageOptions {
     fn default() -> Self {
-        Self { events_start: PAGE_EVENTS_DEFAULT, events_max: BATCH_EVENTS_MAX }
+        Self {
+            events_start: PAGE_EVENTS_DEFAULT,
+            events_max: BATCH_EVENTS_MAX,
+            heads_max: HEADS_MAX_DEFAULT,
+        }
     }
 }
 

@@ -1,47 +1,107 @@
-//! Fetching what the device lacks.
+//! Taking in what arrived at the server.
 
-use laterbase_core::id::RootName;
-use laterbase_core::replica::WriteError;
-use laterbase_core::version_vector::VersionVector;
+use std::collections::BTreeSet;
 
-use super::{Session, SyncError, blocking};
-use crate::client::ClientError;
+use laterbase_core::fork::{Doubt, HeldBack};
+use laterbase_core::id::{ReplicaId, RootName};
+
+use super::SyncError;
+use super::server_state::{Phase, ServerState};
+use super::session::{Session, Turn};
+use crate::client::{Arrivals, ArrivalsQuery, ClientError};
+use crate::local::{Local, Staged};
+use crate::peers::Place;
 use crate::transport::Transport;
 
-impl<T: Transport> Session<'_, T> {
-    /// Pulls pages of a root until the device holds everything in `theirs`. Each page is durable
-    /// before the next one is asked for.
-    pub(super) async fn pull_root(
-        &mut self,
-        root: &RootName,
-        theirs: &VersionVector,
-    ) -> Result<(), SyncError> {
+impl<L: Local, T: Transport> Session<'_, L, T> {
+    /// Pulls pages from where the server's log was left off until there are no more.
+    pub(super) async fn pull(&mut self) -> Result<Turn, SyncError> {
         loop {
-            let ours = self.device.reader().version_vector(root);
-            if ours.covers(theirs) {
-                return Ok(());
+            if self.is_out_of_time() {
+                return Ok(Turn::Paused);
             }
-            let page = match self.client.pull_delta(root, &ours, self.page_size.events()).await {
-                Ok(page) => page,
+            let own = self.reader().replica_id();
+            let query = ArrivalsQuery {
+                cursor: &self.state.cursor,
+                selection: &self.options.roots,
+                limit: self.page_size.events(),
+                // Only then is there something of our own behind the cursor, as far as we know.
+                not: self.state.mark.as_ref().map(|_mark| own),
+                seen: self.state.mark.as_deref(),
+            };
+            let arrivals = match self.client.arrivals(&query).await {
+                Ok(arrivals) => arrivals,
+                Err(error) if is_gone(&error) => return Ok(Turn::Handshake),
                 Err(error) => {
                     self.page_failed(error).await?;
                     continue;
                 }
             };
-            match blocking(|| self.device.merge_from(self.peer, &page)) {
-                Ok(merged) => self.progress.pulled += merged.stored,
-                Err(WriteError::Malformed(error)) => {
-                    // It may have been damaged on the way; the next try asks for it again.
-                    self.page_failed(ClientError::protocol(error.to_string())).await?;
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
+            if arrivals.replica != self.peer() || self.was_set_back(&arrivals, own) {
+                return Ok(Turn::Handshake);
             }
-            if self.device.reader().version_vector(root) == ours {
-                let detail = "the server has more than we do, and sends nothing of it";
-                return Err(SyncError::Stuck { root: root.clone(), detail });
+            if let Some(turn) = self.take_in(arrivals).await? {
+                return Ok(turn);
             }
-            self.page_succeeded();
         }
     }
+
+    /// Whether the server holds more of our own history than we do.
+    fn was_set_back(&self, arrivals: &Arrivals, own: ReplicaId) -> bool {
+        let takes = |root: &RootName| self.options.roots.takes(root);
+        arrivals.left_out.is_some_and(|count| count > self.reader().held_count(&takes, &[own]))
+    }
+
+    /// Takes in what the server said; `None` if there is more to ask.
+    async fn take_in(&mut self, arrivals: Arrivals) -> Result<Option<Turn>, SyncError> {
+        let Arrivals { cursor, page, more, .. } = arrivals;
+        let before = self.state.cursor.clone();
+        let to = cursor.unwrap_or_else(|| before.clone());
+        let Some(page) = page else {
+            let mut state = self.state.clone();
+            state.advance(&to, true);
+            if state.is_news_after(&self.state) {
+                self.commit(Vec::new(), state)?;
+            }
+            return Ok(Some(Turn::Done));
+        };
+        let (end, forks) = (to.clone(), self.excluded.places.clone());
+        let step = move |state: &mut ServerState, staged: &Staged<'_>| {
+            state.advance(&end, !more);
+            if has_hole(staged, &forks) {
+                state.phase = Phase::Learning { after: None };
+            }
+        };
+        let Some(outcome) = self.merge(page, step).await? else { return Ok(None) };
+        if self.is_rewritten() || self.state.phase != Phase::Settled {
+            return Ok(Some(Turn::Handshake));
+        }
+        if outcome.merged.stored == 0 && to == before {
+            let detail = "it says that there is more, and sends nothing new";
+            self.page_failed(ClientError::protocol(detail)).await?;
+            return Ok(None);
+        }
+        self.page_succeeded();
+        Ok((!more).then_some(Turn::Done))
+    }
+}
+
+/// Whether the server's log is not the one that the cursor is of.
+fn is_gone(error: &ClientError) -> bool {
+    error
+        .problem()
+        .is_some_and(|problem| problem.is("cursor-gone") || problem.is("malformed-parameter"))
+}
+
+/// Whether events before those of a run are missing, and not held back for a fork: asking for them
+/// by name may bring them.
+fn has_hole(staged: &Staged<'_>, forks: &BTreeSet<Place>) -> bool {
+    let held_back = &staged.merged.held_back;
+    let in_doubt = |held: &HeldBack| matches!(held.reason, Doubt::Fork { .. });
+    held_back.iter().filter(|held| matches!(held.reason, Doubt::Hole { .. })).any(|held| {
+        let place = (held.root.clone(), held.origin);
+        let mut others = held_back.iter().filter(|other| in_doubt(other));
+        !forks.contains(&place)
+            && !others.any(|other| (&other.root, other.origin) == (&place.0, place.1))
+    })
 }

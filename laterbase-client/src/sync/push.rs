@@ -1,80 +1,202 @@
 //! Sending what the server lacks.
 
-use std::collections::BTreeMap;
-
 use http::StatusCode;
-use laterbase_core::id::RootName;
-use laterbase_core::version_vector::VersionVector;
+use laterbase_core::delta::Delta;
+use laterbase_core::reader::WantedPage;
+use laterbase_core::wants::{Want, Wants};
 
-use super::{Session, SyncError, blocking, count_lacking};
-use crate::client::{ClientError, Problem};
+use super::lacking::Lacking;
+use super::session::{Session, Turn};
+use super::{SyncError, blocking};
+use crate::client::{ClientError, Problem, Pushed};
+use crate::local::Local;
+use crate::peers;
 use crate::transport::Transport;
 
 /// How often a server may change its mind about what it holds, without a page in between.
 const HOLES_MAX: u32 = 3;
 
-impl<T: Transport> Session<'_, T> {
-    /// Pushes pages of a root until the server lacks nothing. `theirs` is what the server holds,
-    /// and is kept up to date.
-    pub(super) async fn push_root(
-        &mut self,
-        root: &RootName,
-        theirs: &mut VersionVector,
-    ) -> Result<(), SyncError> {
-        let mut holes = 0;
+impl<L: Local, T: Transport> Session<'_, L, T> {
+    /// Pushes pages until the server lacks nothing of what was held at the start.
+    pub(super) async fn push(&mut self) -> Result<Turn, SyncError> {
+        let head = self.reader().head();
+        if head == self.state.level {
+            return Ok(Turn::Done);
+        }
+        let mut after = None;
         loop {
+            let lacking = self.lacking(after.as_ref())?;
+            self.progress.to_push = self.progress.pushed + lacking.event_count;
+            if !lacking.stretches.is_empty() {
+                self.tell_progress();
+            }
+            let level = lacking.next.is_none().then_some(head);
+            let turn = self.push_stretches(lacking.stretches, level).await?;
+            if turn != Turn::Done {
+                return Ok(turn);
+            }
+            after = lacking.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        if self.excluded.is_empty() {
+            self.state.level = self.state.level.max(head);
+        }
+        Ok(Turn::Done)
+    }
+
+    pub(super) fn lacking(&self, after: Option<&peers::Place>) -> Result<Lacking, SyncError> {
+        let (reader, peer) = (self.reader(), self.peer());
+        let (selection, excluded) = (&self.options.roots, &self.excluded);
+        Ok(blocking(|| Lacking::find(reader, peer, selection, excluded, after))?)
+    }
+
+    /// Pushes stretches of events, page by page. `level` is the local log's position that the
+    /// server is level with once it has them all.
+    async fn push_stretches(
+        &mut self,
+        stretches: Vec<Want>,
+        level: Option<u64>,
+    ) -> Result<Turn, SyncError> {
+        let mut wants = Wants { entries: stretches };
+        let mut holes = 0;
+        while !wants.entries.is_empty() {
+            if self.is_out_of_time() {
+                return Ok(Turn::Paused);
+            }
             let (events, bytes) = (self.page_size.events(), self.page_size.bytes());
-            let page = blocking(|| self.device.reader().delta(root, theirs, events, bytes))?;
+            let page = blocking(|| self.reader().wanted_delta(&wants, events, bytes))?;
             if page.events == 0 {
-                return Ok(());
+                // Damaged here: `verify` tells more.
+                self.excluded.places.extend(wants.entries.into_iter().map(|w| (w.root, w.origin)));
+                return Ok(Turn::Done);
             }
-            let held = match self.client.push_delta(root, page.bytes.into()).await {
-                Ok(held) => held,
-                Err(ClientError::Problem(problem)) if is_not_taken(&problem) => {
-                    self.skipped.push(root.clone());
-                    return Ok(());
+            let delivered = self.delivered(&wants, &page)?;
+            match self.client.push(page.bytes.into()).await {
+                Ok(answer)
+                    if answer.stored.checked_add(answer.known) != Some(page.events as u64) =>
+                {
+                    let detail = "the server took another number of events than were sent";
+                    self.page_failed(ClientError::protocol(detail)).await?;
                 }
-                Err(ClientError::Problem(problem)) if problem.status == StatusCode::CONFLICT => {
-                    holes += 1;
-                    *theirs = their_word(problem, holes)?;
-                    continue;
+                Ok(answer) => {
+                    if answer.replica.is_some_and(|replica| replica != self.peer()) {
+                        // It has given up its id, maybe because of this page.
+                        self.progress.pushed += answer.stored;
+                        return Ok(Turn::Handshake);
+                    }
+                    remove(&mut wants.entries, &delivered);
+                    let level = level.filter(|_| wants.entries.is_empty());
+                    self.page_is_held(&answer, &delivered, level)?;
+                    holes = 0;
                 }
-                Err(error) => {
-                    self.page_failed(error).await?;
-                    continue;
+                Err(ClientError::Problem(problem)) if problem.root.is_some() => {
+                    holes += u32::from(problem.is("hole"));
+                    if holes > HOLES_MAX {
+                        return Ok(Turn::Handshake);
+                    }
+                    self.refused(problem, &mut wants.entries)?;
                 }
+                Err(error) => self.page_failed(error).await?,
+            }
+        }
+        Ok(Turn::Done)
+    }
+
+    /// What is on a page that answers a request list of our own.
+    fn delivered(&self, wants: &Wants, page: &WantedPage) -> Result<Vec<Want>, SyncError> {
+        if !self.reader().damaged().is_empty() {
+            // Something was left out; only the page itself tells what.
+            let delta =
+                Delta::decode(&page.bytes).map_err(laterbase_core::replica::WriteError::from)?;
+            let stretch = |run: &laterbase_core::delta::Run<'_>| Want {
+                root: run.root.clone(),
+                origin: run.origin,
+                after: run.first_seq - 1,
+                until: run.last_seq(),
             };
-            if !held.covers(&delivered(&page.vv, theirs)) {
-                let detail = "the server took a page and does not hold what was on it";
-                return Err(SyncError::Stuck { root: root.clone(), detail });
+            return Ok(delta.runs.iter().map(stretch).collect());
+        }
+        let mut left = page.events as u64;
+        let mut delivered = Vec::new();
+        for want in &wants.entries {
+            let count = left.min(want.until - want.after);
+            if count == 0 {
+                break;
             }
-            self.progress.pushed += count_lacking(&page.vv, theirs);
-            let acknowledged = BTreeMap::from([(root.clone(), held.clone())]);
-            blocking(|| self.device.acknowledge(self.peer, &acknowledged))?;
-            (*theirs, holes) = (held, 0);
-            self.page_succeeded();
+            left -= count;
+            delivered.push(Want { until: want.after + count, ..want.clone() });
+        }
+        Ok(delivered)
+    }
+
+    /// Remembers that the server holds a page, in one commit with where that landed.
+    fn page_is_held(
+        &mut self,
+        answer: &Pushed,
+        delivered: &[Want],
+        level: Option<u64>,
+    ) -> Result<(), SyncError> {
+        let peer = self.peer();
+        let entry = |want: &Want| peers::entry(peer, (&want.root, want.origin), want.until);
+        let entries = delivered.iter().map(entry).collect();
+        let mut state = self.state.clone();
+        state.pushed(answer);
+        if let Some(level) = level.filter(|_| self.excluded.is_empty()) {
+            state.level = level;
+        }
+        self.commit(entries, state)?;
+        self.progress.pushed += answer.stored;
+        self.page_succeeded();
+        Ok(())
+    }
+
+    /// Takes in why the server did not take a page, and changes accordingly what is to be pushed.
+    fn refused(&mut self, problem: Box<Problem>, wants: &mut Vec<Want>) -> Result<(), SyncError> {
+        let (Some(root), origin) = (problem.root.clone(), problem.origin) else {
+            return Err(ClientError::Problem(problem).into());
+        };
+        let is_not_taken = matches!(problem.status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN);
+        if is_not_taken && wants.iter().any(|want| want.root == root) {
+            wants.retain(|want| want.root != root);
+            self.excluded.roots.insert(root);
+            return Ok(());
+        }
+        let at_fault = |want: &Want| want.root == root && Some(want.origin) == origin;
+        let Some(index) = wants.iter().position(at_fault) else {
+            return Err(ClientError::Problem(problem).into());
+        };
+        let held = problem.held.filter(|held| *held < wants[index].after);
+        match (problem.is("hole"), held) {
+            (true, Some(held)) => {
+                let want = &mut wants[index];
+                want.after = held;
+                let entry = peers::entry(self.peer(), (&want.root, want.origin), held);
+                self.commit(vec![entry], self.state.clone())
+            }
+            _ if problem.is("fork") => {
+                let Want { root, origin, until, .. } = wants.remove(index);
+                let place = (root, origin);
+                self.doubts.insert(place.clone(), problem.seq.unwrap_or(until));
+                self.excluded.places.insert(place);
+                Ok(())
+            }
+            _ => Err(ClientError::Problem(problem).into()),
         }
     }
 }
 
-/// Whether the server lists the roots that it takes, and this is none of them.
-fn is_not_taken(problem: &Problem) -> bool {
-    problem.status == StatusCode::NOT_FOUND
-}
-
-/// What the server says it holds, when a page did not fit onto that. Any other conflict is a fork,
-/// which only an operator can decide.
-fn their_word(mut problem: Box<Problem>, holes: u32) -> Result<VersionVector, SyncError> {
-    match problem.vv.take() {
-        Some(vv) if holes <= HOLES_MAX => Ok(vv),
-        vv => {
-            problem.vv = vv;
-            Err(ClientError::Problem(problem).into())
+/// Takes what was delivered off what is to be pushed.
+fn remove(wants: &mut Vec<Want>, delivered: &[Want]) {
+    let mut delivered = delivered.iter().peekable();
+    wants.retain_mut(|want| {
+        if let Some(done) = delivered.peek()
+            && (&done.root, done.origin) == (&want.root, want.origin)
+        {
+            want.after = done.until;
+            delivered.next();
         }
-    }
-}
-
-/// The part of `after` that is more than `before`.
-fn delivered(after: &VersionVector, before: &VersionVector) -> VersionVector {
-    after.iter().filter(|(origin, seq)| *seq > before.get(origin)).collect()
+        want.after < want.until
+    });
 }

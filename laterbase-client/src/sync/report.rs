@@ -1,5 +1,6 @@
 //! What a sync did, and how it is getting on.
 
+use laterbase_core::fork::HeldBack;
 use laterbase_core::id::RootName;
 
 /// What a sync did.
@@ -7,7 +8,7 @@ use laterbase_core::id::RootName;
 pub struct SyncReport {
     /// Events that the server lacked and has durably stored now.
     pub pushed: u64,
-    /// Events that the device lacked and has durably stored now.
+    /// Events that this side lacked and has durably stored now.
     pub pulled: u64,
     /// HTTP requests made, failed ones included.
     pub requests: u64,
@@ -15,21 +16,30 @@ pub struct SyncReport {
     pub bytes_sent: u64,
     /// Bytes of response heads and bodies as sent.
     pub bytes_received: u64,
-    /// Roots that the device has and the server does not take.
+    /// Roots that this side has and the server does not take.
     pub skipped: Vec<RootName>,
+    /// Origins in doubt: events of theirs were left where they are, on either side.
+    pub held_back: Vec<HeldBack>,
+    /// Whether there is more to do, as the sync was to end early ([`super::SyncOptions::pause`]).
+    pub more: bool,
+    /// Where this side stands in the server's arrival log, for [`super::Watch`].
+    pub cursor: Option<String>,
 }
 
 impl SyncReport {
-    /// Adds what another sync did.
-    pub fn add(&mut self, other: &Self) {
-        self.pushed += other.pushed;
-        self.pulled += other.pulled;
-        self.requests += other.requests;
-        self.bytes_sent += other.bytes_sent;
-        self.bytes_received += other.bytes_received;
-        self.skipped.extend(other.skipped.iter().cloned());
+    /// Adds what a later sync did.
+    pub fn add(&mut self, later: &Self) {
+        self.pushed += later.pushed;
+        self.pulled += later.pulled;
+        self.requests += later.requests;
+        self.bytes_sent += later.bytes_sent;
+        self.bytes_received += later.bytes_received;
+        self.skipped.extend(later.skipped.iter().cloned());
         self.skipped.sort_unstable();
         self.skipped.dedup();
+        self.held_back.clone_from(&later.held_back);
+        self.more = later.more;
+        self.cursor.clone_from(&later.cursor);
     }
 }
 
@@ -38,10 +48,10 @@ impl SyncReport {
 pub struct SyncProgress {
     /// Pushed so far.
     pub pushed: u64,
-    /// To be pushed in all, as far as was known at the start.
+    /// To be pushed in all, as far as is known.
     pub to_push: u64,
     /// Pulled so far.
     pub pulled: u64,
-    /// To be pulled in all, as far as was known at the start.
+    /// To be pulled in all, as far as is known.
     pub to_pull: u64,
 }

@@ -28,17 +28,17 @@ fn filled() -> Device {
 fn file(device: &Device) -> Vec<u8> {
     let roots = device.reader().roots();
     let mut heard = 0;
-    let (bytes, counts) =
-        export(device.reader(), &roots, Vec::new(), &mut |events| heard = events).unwrap();
+    let (bytes, counts) = export(device, &roots, Vec::new(), &mut |events| heard = events).unwrap();
     assert_eq!((counts.events, heard), (600, 600));
     assert!(counts.pages > 2, "several pages a root");
     bytes
 }
 
 fn take(device: &Device, bytes: &[u8]) -> (Result<DeltaFileCounts, TransferError>, Merged) {
-    let mut merged = Merged::default();
-    let done = import(device, bytes, &mut merged, &mut |_merged| {});
-    (done, merged)
+    let mut imported = Imported::default();
+    let done = import(device, bytes, &mut imported, &mut |_merged| {});
+    assert_eq!(imported.held_back, []);
+    (done, imported.merged)
 }
 
 #[test]

@@ -79,7 +79,7 @@ async fn only_the_named_roots_are_synced() {
     let (server, device) = (server(), device());
     sample::record(&device, &sample::lines(5, 200));
     let mut options = impatient(1);
-    options.roots = Some(["order".parse().unwrap()].into());
+    options.roots = "order".parse().unwrap();
     let report = sync(&device, &client(&server), &options, &mut |_progress| {}).await.unwrap();
     let held = holdings(server.reader());
     assert_eq!(held.keys().collect::<Vec<_>>(), ["order"]);

@@ -9,13 +9,15 @@ use laterbase_server::Server;
 use crate::cutting_transport::CuttingTransport;
 use crate::damaged_link::DamagedLink;
 use crate::depot::{
-    Listening, client_over, contents, device, holdings, impatient, said_in, server,
+    Listening, client, client_over, contents, device, holdings, impatient, said_in, server,
 };
 use crate::dice::{announce, seeds};
+use crate::node::tiny_pages;
+use crate::one_cut::OneCut;
 use crate::sample;
 
 fn small_pages(failures_max: u32) -> SyncOptions {
-    let pages = PageOptions { events_start: 50, events_max: 200 };
+    let pages = PageOptions { events_start: 50, events_max: 200, ..PageOptions::default() };
     SyncOptions { pages, ..impatient(failures_max) }
 }
 
@@ -41,9 +43,13 @@ fn check_agreement(server: &Server, devices: &[Device], lines: &[String]) {
 }
 
 /// Runs syncs that give up at once, until one gets through.
-async fn sync_until_done<T: Transport>(device: &Device, client: &Client<T>) -> u32 {
+async fn sync_until_done<T: Transport>(
+    device: &Device,
+    client: &Client<T>,
+    options: &SyncOptions,
+) -> u32 {
     let mut given_up = 0;
-    while let Err(error) = sync(device, client, &small_pages(1), &mut |_progress| {}).await {
+    while let Err(error) = sync(device, client, options, &mut |_progress| {}).await {
         let before = format!("{error}");
         assert!(given_up < 10_000, "no headway: {before}");
         given_up += 1;
@@ -75,12 +81,63 @@ async fn a_sync_that_gave_up_goes_on_where_it_was() {
         let client = client_over(&transport);
         let mut given_up = 0;
         for device in [&devices[0], &devices[1], &devices[0]] {
-            given_up += sync_until_done(device, &client).await;
+            given_up += sync_until_done(device, &client, &small_pages(1)).await;
         }
         let cuts = transport.cuts();
         let kinds = [cuts.before, cuts.in_request, cuts.reply_lost, cuts.in_response];
         assert!(given_up > 5 && kinds.iter().all(|&count| count > 0), "{given_up} {cuts:?}");
         check_agreement(&server, &devices, &lines);
+    }
+}
+
+/// Two devices with a few events each, one of which has been synced.
+async fn pair() -> (Server, [Device; 2], Vec<String>) {
+    let (server, devices, lines) = (server(), [device(), device()], sample::lines(3, 110));
+    sample::record(&devices[0], &lines[..60]);
+    sample::record(&devices[1], &lines[60..]);
+    sync(&devices[0], &client(&server), &tiny_pages(), &mut |_| {}).await.unwrap();
+    (server, devices, lines)
+}
+
+#[tokio::test]
+async fn a_cut_at_any_byte_costs_one_page_at_most() {
+    let (server, devices, _lines) = pair().await;
+    let whole = OneCut::after_bytes(server.router(), usize::MAX);
+    let client = client_over(&whole);
+    sync(&devices[1], &client, &tiny_pages(), &mut |_| {}).await.unwrap();
+    // Pages have up to 11 events of up to 400 bytes and a few runs.
+    let (payload, page_bytes) = (whole.carried(), 11 * 400 + 700);
+    for at in (0..payload).step_by(131).chain(payload - 40..payload) {
+        let (server, devices, lines) = pair().await;
+        let cut = OneCut::after_bytes(server.router(), at);
+        let client = client_over(&cut);
+        let given_up = sync_until_done(&devices[1], &client, &tiny_pages()).await;
+        let carried = cut.carried();
+        // Ids are random, and some of them compress better.
+        assert!(given_up == 1 || carried <= at && at + 100 > payload, "{at} of {payload}");
+        assert!(carried <= payload + page_bytes, "{carried} instead of {payload}, cut at {at}");
+        sync(&devices[0], &crate::depot::client(&server), &tiny_pages(), &mut |_| {})
+            .await
+            .unwrap();
+        check_agreement(&server, &devices, &lines);
+    }
+}
+
+#[tokio::test]
+async fn a_cut_between_any_two_requests_costs_nothing() {
+    for requests in 0.. {
+        let (server, devices, lines) = pair().await;
+        let cut = OneCut::after_requests(server.router(), requests);
+        let client = client_over(&cut);
+        let given_up = sync_until_done(&devices[1], &client, &tiny_pages()).await;
+        sync(&devices[0], &crate::depot::client(&server), &tiny_pages(), &mut |_| {})
+            .await
+            .unwrap();
+        check_agreement(&server, &devices, &lines);
+        if given_up == 0 {
+            assert!(requests > 10, "{requests}");
+            break;
+        }
     }
 }
 
@@ -96,7 +153,7 @@ async fn a_socket_that_breaks_at_any_byte_loses_nothing() {
         for device in [&devices[0], &devices[1], &devices[0]] {
             let url = format!("http://{}", link.address);
             let client = Client::new(url.parse().unwrap(), HttpTransport::new().unwrap());
-            sync_until_done(device, &client).await;
+            sync_until_done(device, &client, &small_pages(1)).await;
         }
         assert!(link.cut_count() > 5, "{}", link.cut_count());
         assert_eq!(contents(&reader), said_in(&lines));

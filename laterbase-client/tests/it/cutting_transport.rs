@@ -5,13 +5,13 @@ use std::sync::Mutex;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
-use futures_util::stream;
 use http::{Request, Response};
-use http_body_util::{BodyExt, StreamBody};
+use http_body_util::BodyExt;
 use laterbase_client::transport::{ResponseBody, Transport, TransportError};
 use tower::ServiceExt;
 
 use crate::dice::Dice;
+use crate::one_cut::{broken, cut_short, whole};
 
 /// How often each kind of cut has happened.
 #[derive(Clone, Copy, Debug, Default)]
@@ -101,18 +101,4 @@ impl Transport for CuttingTransport {
             _ => Ok(response.map(whole)),
         }
     }
-}
-
-/// A body that breaks off behind these bytes.
-fn cut_short(bytes: Bytes) -> ResponseBody {
-    let frames = [Ok(http_body::Frame::data(bytes)), Err(broken())];
-    StreamBody::new(stream::iter(frames)).boxed_unsync()
-}
-
-fn whole(bytes: Bytes) -> ResponseBody {
-    http_body_util::Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
-}
-
-fn broken() -> TransportError {
-    TransportError::Broken { source: "cut".into() }
 }

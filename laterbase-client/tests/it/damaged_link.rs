@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use crate::dice::Dice;
 
 /// Most bytes that a connection carries, both ways together.
-const BYTES_MAX: usize = 120_000;
+const BYTES_MAX: usize = 15_000;
 
 /// Relays until it is dropped.
 pub(crate) struct DamagedLink {

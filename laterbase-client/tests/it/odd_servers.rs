@@ -12,6 +12,7 @@ use laterbase_client::device::{Device, DeviceOptions};
 use laterbase_client::sync::{SyncError, sync};
 use laterbase_client::transport::{ResponseBody, ServiceTransport, Transport, TransportError};
 use laterbase_core::fold::MergePatch;
+use laterbase_core::id::ReplicaId;
 use laterbase_core::memory_store::MemoryStore;
 use laterbase_core::store::Store;
 use laterbase_server::{Server, SyncRoots};
@@ -19,22 +20,27 @@ use laterbase_server::{Server, SyncRoots};
 use crate::depot::{client, client_over, device, holdings, impatient, server};
 use crate::sample;
 
-/// Sends the question what a server holds to one transport, and everything else to another.
-struct Split<A, B> {
-    status: A,
+/// Sends the question what a server holds to one transport and everything else to another, which
+/// pretends to be the first.
+struct Boast<A, B> {
+    heads: A,
     rest: B,
+    replica: ReplicaId,
 }
 
-impl<A: Transport, B: Transport> Transport for Split<A, B> {
+impl<A: Transport, B: Transport> Transport for Boast<A, B> {
     async fn send(
         &self,
         request: Request<Bytes>,
     ) -> Result<Response<ResponseBody>, TransportError> {
-        if request.uri().path() == "/" {
-            self.status.send(request).await
+        let mut response = if request.uri().path() == "/sync/heads" {
+            self.heads.send(request).await?
         } else {
-            self.rest.send(request).await
-        }
+            self.rest.send(request).await?
+        };
+        let replica = self.replica.to_string().parse().unwrap();
+        response.headers_mut().insert("laterbase-replica", replica);
+        Ok(response)
     }
 }
 
@@ -84,25 +90,28 @@ async fn a_server_that_stays_busy_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_server_that_was_set_back_meanwhile_gets_everything_again() {
+async fn another_server_at_the_same_address_gets_everything_again() {
     let (before, after, device) = (server(), server(), device());
     let lines = sample::lines(3, 400);
     sample::record(&device, &lines[..300]);
     sync(&device, &client(&before), &impatient(1), &mut |_progress| {}).await.unwrap();
     sample::record(&device, &lines[300..]);
-    let client = client_over(Split { status: transport(&before), rest: transport(&after) });
-    sync(&device, &client, &impatient(1), &mut |_progress| {}).await.unwrap();
+    sync(&device, &client(&after), &impatient(1), &mut |_progress| {}).await.unwrap();
     assert_eq!(holdings(after.reader()), holdings(device.reader()));
 }
 
 #[tokio::test]
 async fn a_server_that_keeps_back_what_it_says_it_has_ends_the_sync() {
-    let (boasting, empty, source) = (server(), server(), device());
+    let (boasting, empty, source, device) = (server(), server(), device(), device());
     sample::record(&source, &sample::lines(4, 20));
     sync(&source, &client(&boasting), &impatient(1), &mut |_progress| {}).await.unwrap();
-    let client = client_over(Split { status: transport(&boasting), rest: transport(&empty) });
-    let error = sync(&device(), &client, &impatient(1), &mut |_progress| {}).await.unwrap_err();
+    let replica = boasting.reader().replica_id();
+    let (heads, rest) = (transport(&boasting), transport(&empty));
+    let client = client_over(Boast { heads, rest, replica });
+    let error = sync(&device, &client, &impatient(1), &mut |_progress| {}).await.unwrap_err();
     assert!(matches!(error, SyncError::Stuck { .. }), "{error}");
+    assert!(client.traffic().requests < 30, "{:?}", client.traffic());
+    assert!(holdings(device.reader()).is_empty());
 }
 
 #[tokio::test]

@@ -14,14 +14,11 @@ use laterbase_core::version_vector::VersionVector;
 
 use crate::app::App;
 use crate::live;
-use crate::parameters::{Parameters, Segments, choose, parse_vv};
+use crate::parameters::{LAST_EVENT_ID, Parameters, Segments, choose, parse_vv};
 use crate::problem::Result;
 use crate::wire::{self, DELTA, EVENT_STREAM, JSON, JsonList, LINES};
 
 const FORMS: [&str; 4] = [JSON, LINES, DELTA, EVENT_STREAM];
-
-/// What a reader of an event stream sends when it comes back, by the rules of the HTML standard.
-const LAST_EVENT_ID: &str = "last-event-id";
 
 pub(super) async fn read(
     State(app): State<Arc<App>>,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use laterbase_core::reader::Status;
+use laterbase_core::fork::Fork;
+use laterbase_core::id::{ReplicaId, RootName};
+use laterbase_core::reader::{Damaged, Reader, Status};
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
@@ -14,11 +16,52 @@ use crate::wire::{self, JSON};
 
 /// `GET /`
 pub(super) async fn replica(State(app): State<Arc<App>>) -> Result<Response> {
-    let status = app.read(|reader| Ok(reader.status()?)).await?;
-    Ok(wire::respond(StatusCode::OK, JSON, document(&status).to_string().into_bytes()))
+    let document = app.read(|reader| Ok(document(&reader.status()?, &doubts(reader)))).await?;
+    Ok(wire::respond(StatusCode::OK, JSON, document.to_string().into_bytes()))
 }
 
-fn document(status: &Status) -> Value {
+/// Origins of which further events are held back.
+struct Doubts {
+    forks: Vec<Fork>,
+    damaged: Vec<Damaged>,
+}
+
+fn doubts(reader: &Reader) -> Doubts {
+    Doubts { forks: reader.forks(), damaged: reader.damaged() }
+}
+
+impl Doubts {
+    fn forks(&self) -> Value {
+        let fork = |fork: &Fork| {
+            json!({
+                "root": fork.root.to_string(),
+                "origin": fork.origin.to_string(),
+                "seq": fork.seq,
+                "located": fork.is_located,
+                "ours": fork.ours,
+                "theirs": fork.theirs,
+            })
+        };
+        self.forks.iter().map(fork).collect()
+    }
+
+    fn held_back(&self) -> Value {
+        let origin = |root: &RootName, origin: ReplicaId, seq: u64, reason: &str| {
+            json!({
+                "root": root.to_string(),
+                "origin": origin.to_string(),
+                "seq": seq,
+                "reason": reason,
+            })
+        };
+        let forks = self.forks.iter().map(|it| origin(&it.root, it.origin, it.seq, "fork"));
+        let damaged = self.damaged.iter();
+        let damaged = damaged.map(|it| origin(&it.root, it.origin, it.seq, "damaged"));
+        forks.chain(damaged).collect()
+    }
+}
+
+fn document(status: &Status, doubts: &Doubts) -> Value {
     let roots: Map<String, Value> = status
         .roots
         .iter()
@@ -38,6 +81,8 @@ fn document(status: &Status) -> Value {
         "roots": roots,
         "clock_suspect": status.counters.clock_suspect,
         "future": status.counters.future,
+        "forks": doubts.forks(),
+        "held_back": doubts.held_back(),
     })
 }
 

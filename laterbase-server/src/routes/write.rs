@@ -8,17 +8,17 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use laterbase_core::id::RootName;
-use laterbase_core::replica::{Appended, Merged};
+use laterbase_core::limits::BATCH_BYTES_MAX;
+use laterbase_core::replica::Appended;
 use serde_json::json;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::app::App;
-use crate::body;
+use crate::body::{self, AdmittedBody};
 use crate::conditions::Conditions;
 use crate::parameters::Segments;
 use crate::problem::{Kind, Problem, Result};
 use crate::wire::{self, Form, JSON, JsonList};
-use crate::writer::DecodedDelta;
+use crate::writer::{DecodedDelta, Landed};
 
 /// Bodies from this size on are read into events away from the threads that serve connections:
 /// about a third of a millisecond's work.
@@ -45,9 +45,7 @@ struct Admitted {
     root: RootName,
     form: Form,
     conditions: Conditions,
-    expected_bytes: usize,
-    /// Room for the body, held until the answer is there.
-    _room: OwnedSemaphorePermit,
+    body: AdmittedBody,
 }
 
 impl Admitted {
@@ -65,13 +63,13 @@ impl Admitted {
                 Conditions::default()
             }
         };
-        let expected_bytes = body::expected_bytes(headers)?;
-        let room = app.admit(expected_bytes)?;
-        Ok(Self { root, form, conditions, expected_bytes, _room: room })
+        let body = AdmittedBody::check(app, headers, BATCH_BYTES_MAX)?;
+        Ok(Self { root, form, conditions, body })
     }
 
     async fn write(self, app: &Arc<App>, body: &mut Body) -> Result<Response> {
-        let bytes = body::read(body, self.expected_bytes).await?;
+        let content = self.body.read(app, body).await?;
+        let bytes = content.bytes.clone();
         match self.form {
             Form::Delta => merge(app, self.root, bytes).await,
             Form::Document => append(app, self.root, bytes, false, self.conditions).await,
@@ -120,7 +118,7 @@ async fn merge(app: &Arc<App>, root: RootName, bytes: Bytes) -> Result<Response>
     };
     let delta = app.take_in(decode).await?;
     stop_check(app)?;
-    let Merged { stored, known } = app.writer.merge(delta).await?;
+    let Landed { stored, known, .. } = app.writer.merge(delta).await?;
     let vv = app.reader().version_vector(&root).to_string();
     let document = json!({ "vv": vv, "stored": stored, "known": known });
     Ok(wire::respond(StatusCode::OK, JSON, document.to_string().into_bytes()))
@@ -137,6 +135,6 @@ fn decode(root: &RootName, bytes: Bytes) -> Result<DecodedDelta> {
 }
 
 /// The server may have begun to stop while the body came in.
-fn stop_check(app: &App) -> Result<()> {
+pub(super) fn stop_check(app: &App) -> Result<()> {
     if app.is_stopping() { Err(Problem::new(Kind::ShuttingDown)) } else { Ok(()) }
 }

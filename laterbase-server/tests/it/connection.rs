@@ -14,6 +14,9 @@ use tokio::net::TcpStream;
 pub const JSON: (&str, &str) = ("content-type", "application/json");
 pub const LINES: (&str, &str) = ("content-type", "application/x-ndjson");
 pub const DELTA: (&str, &str) = ("content-type", "application/vnd.laterbase.delta");
+pub const WANTS: (&str, &str) = ("content-type", "application/vnd.laterbase.wants");
+pub const ZSTD: (&str, &str) = ("content-encoding", "zstd");
+pub const ACCEPT_ZSTD: (&str, &str) = ("accept-encoding", "zstd");
 pub const ACCEPT_LINES: (&str, &str) = ("accept", "application/x-ndjson");
 pub const ACCEPT_DELTA: (&str, &str) = ("accept", "application/vnd.laterbase.delta");
 pub const ACCEPT_LIVE: (&str, &str) = ("accept", "text/event-stream");
@@ -106,6 +109,21 @@ impl Reply {
 
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// The cursor that came with the answer.
+    pub fn cursor(&self) -> String {
+        self.header("laterbase-cursor").expect("a cursor comes along").to_owned()
+    }
+
+    /// Checks that it is a problem document of a kind, and gives it.
+    #[track_caller]
+    pub fn problem(&self, status: u16, kind: &str) -> Value {
+        assert_eq!(self.status, status, "{}", self.text());
+        assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        let problem = self.json();
+        assert_eq!(problem["type"], format!("urn:laterbase:problem:{kind}"));
+        problem
     }
 
     #[track_caller]

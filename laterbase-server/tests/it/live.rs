@@ -1,90 +1,24 @@
 //! `GET /e/{root}` as a live feed.
 
-use std::time::Duration;
-
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use serde_json::Value;
-use tokio::time::timeout;
 
-use crate::connection::ACCEPT_LIVE;
+use crate::event_stream::EventStream;
 use crate::running::{Running, in_memory, order};
 
-/// A reader of an event stream. It gives up, and fails the test, if nothing comes.
-struct Reader {
-    body: Incoming,
-    text: String,
-}
-
-/// One block of the stream, between blank lines.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Block {
-    id: Option<String>,
-    event: Option<String>,
-    data: Option<String>,
-    comment: Option<String>,
-}
+/// A reader of the orders' feed.
+struct Reader(EventStream);
 
 impl Reader {
     async fn open(server: &Running, query: &str, last_id: Option<&str>) -> Self {
-        let mut connection = server.connect().await;
-        let mut headers = vec![ACCEPT_LIVE];
-        headers.extend(last_id.map(|id| ("last-event-id", id)));
-        let target = format!("/e/order{query}");
-        let response = connection.start("GET", &target, &headers, "").await.unwrap();
-        assert_eq!(response.status(), 200);
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        let mut reader = Self { body: response.into_body(), text: String::new() };
-        assert_eq!(reader.next().await.unwrap().comment.as_deref(), Some("live"));
-        // The connection goes on for as long as its body is read.
-        tokio::spawn(async move {
-            let _connection = connection;
-            std::future::pending::<()>().await;
-        });
-        reader
-    }
-
-    /// The next block; `None` at the end of the stream.
-    async fn next(&mut self) -> Option<Block> {
-        loop {
-            if let Some((block, rest)) = self.text.split_once("\n\n") {
-                let block = parse(block);
-                self.text = rest.to_owned();
-                return Some(block);
-            }
-            let frame = timeout(Duration::from_secs(30), self.body.frame());
-            match frame.await.expect("the stream goes on") {
-                Some(frame) => {
-                    let data = frame.unwrap().into_data().unwrap();
-                    self.text.push_str(std::str::from_utf8(&data).unwrap());
-                }
-                None => return None,
-            }
-        }
+        Self(EventStream::open(server, &format!("/e/order{query}"), last_id).await)
     }
 
     /// The number of the next order event, and the id that came with it.
     async fn next_order(&mut self) -> (u64, String) {
-        let block = self.next().await.unwrap();
+        let block = self.0.next().await.unwrap();
         let event: Value = serde_json::from_str(&block.data.unwrap()).unwrap();
         (event["data"]["n"].as_u64().unwrap(), block.id.unwrap())
     }
-}
-
-fn parse(text: &str) -> Block {
-    let mut block = Block::default();
-    for line in text.lines() {
-        let (name, value) = line.split_once(": ").unwrap();
-        let field = match name {
-            "id" => &mut block.id,
-            "event" => &mut block.event,
-            "data" => &mut block.data,
-            "" => &mut block.comment,
-            other => panic!("a line {other}"),
-        };
-        assert_eq!(field.replace(value.to_owned()), None, "{text}");
-    }
-    block
 }
 
 async fn write(server: &Running, numbers: std::ops::Range<usize>) {
@@ -153,10 +87,10 @@ async fn a_stopping_server_says_so_and_ends_the_stream() {
     let server = Running::start(in_memory()).await;
     let mut reader = Reader::open(&server, "", None).await;
     server.handle.stop();
-    let end = reader.next().await.unwrap();
+    let end = reader.0.next().await.unwrap();
     assert_eq!(end.event.as_deref(), Some("end"));
     assert_eq!(end.data.as_deref(), Some(r#"{"reason":"shutting-down"}"#));
-    assert_eq!(reader.next().await, None);
+    assert_eq!(reader.0.next().await, None);
     server.stop().await;
 }
 
@@ -166,8 +100,8 @@ async fn a_reader_who_hears_nothing_is_told_that_the_stream_is_there() {
     let server = Running::start(in_memory()).await;
     let mut reader = Reader::open(&server, "", None).await;
     tokio::time::pause();
-    assert_eq!(reader.next().await.unwrap().comment.as_deref(), Some("heartbeat"));
-    assert_eq!(reader.next().await.unwrap().comment.as_deref(), Some("heartbeat"));
+    assert_eq!(reader.0.next().await.unwrap().comment.as_deref(), Some("heartbeat"));
+    assert_eq!(reader.0.next().await.unwrap().comment.as_deref(), Some("heartbeat"));
     tokio::time::resume();
     drop(reader);
     server.stop().await;

@@ -16,7 +16,8 @@ fn pages_grow_to_the_bound_and_shrink_to_a_few_events() {
 
 #[test]
 fn a_page_is_never_over_its_bound() {
-    let mut size = PageSize::new(PageOptions { events_start: 0, events_max: 3 });
+    let mut size =
+        PageSize::new(PageOptions { events_start: 0, events_max: 3, ..PageOptions::default() });
     assert_eq!(size.events(), 1);
     size.shrink();
     assert_eq!(size.events(), 3);

@@ -1,0 +1,295 @@
+//! Finding out where two replicas stand with each other: both say what they hold.
+//!
+//! What the server holds comes in pages, each of which is settled and remembered before the next
+//! one is asked for: any number of origins fits into bounded memory, and a cut costs one page.
+
+use std::collections::BTreeMap;
+
+use laterbase_core::fork::{Doubt, HeldBack};
+use laterbase_core::heads::{HeadEntry, HeadsPage};
+use laterbase_core::limits::{HEADS_ENTRIES_MAX, WANTS_ENTRIES_MAX};
+use laterbase_core::store::StoreError;
+use laterbase_core::wants::{Want, Wants};
+
+use super::server_state::{After, Phase};
+use super::session::{Session, Turn};
+use super::{SyncError, blocking};
+use crate::client::{ClientError, Heads};
+use crate::local::Local;
+use crate::peers::{self, Place};
+use crate::transport::Transport;
+
+/// Heads that are listened to in one sync. They are settled page by page, so this bounds time and
+/// not memory.
+const HEADS_HEARD_MAX: usize = 20_000_000;
+
+impl<L: Local, T: Transport> Session<'_, L, T> {
+    /// Learns what the server holds, pushes what it lacks, and fetches what it has more.
+    pub(super) async fn handshake(&mut self) -> Result<Turn, SyncError> {
+        let mut only_page = None;
+        while let Phase::Learning { after } = self.state.phase.clone() {
+            let Some(heads) = self.heads(after.as_ref()).await? else {
+                return Ok(Turn::Handshake);
+            };
+            self.learn(after.as_ref().and_then(After::place).as_ref(), &heads)?;
+            let is_only = after.is_none() && heads.next.is_none();
+            only_page = is_only.then_some(heads);
+        }
+        self.announce(only_page.as_ref())?;
+        let turn = self.push().await?;
+        if turn != Turn::Done {
+            return Ok(turn);
+        }
+        while let Phase::Fetching { after } = self.state.phase.clone() {
+            if self.is_out_of_time() {
+                return Ok(Turn::Paused);
+            }
+            let heads = match only_page.take() {
+                Some(heads) => heads,
+                None => match self.heads(after.as_ref()).await? {
+                    Some(heads) => heads,
+                    None => return Ok(Turn::Handshake),
+                },
+            };
+            let start = after.as_ref().and_then(After::place);
+            let turn = self.fetch(start.as_ref(), &heads.page).await?;
+            if turn != Turn::Done {
+                return Ok(turn);
+            }
+            let mut state = self.state.clone();
+            state.phase = match next_of(&heads) {
+                Some(after) => Phase::Fetching { after: Some(after) },
+                None => Phase::Settled,
+            };
+            self.commit(Vec::new(), state)?;
+        }
+        // Whatever was not pushed because the server had more of it is looked at again.
+        self.exclude_forks();
+        Ok(Turn::Done)
+    }
+
+    /// Asks for a page of what the server holds; nothing if it is another server than at the
+    /// first page.
+    async fn heads(&mut self, after: Option<&After>) -> Result<Option<Heads>, SyncError> {
+        let (selection, limit) = (&self.options.roots, self.options.pages.heads_max);
+        let limit = limit.clamp(1, HEADS_ENTRIES_MAX);
+        loop {
+            let text = after.map(|after| after.text.as_str());
+            let heads = self.client.heads(selection, text, limit).await;
+            match heads.and_then(|heads| self.check_progress(after, heads)) {
+                Ok(heads) if heads.replica == self.reader().replica_id() => {
+                    return Err(SyncError::SameReplica { replica: heads.replica });
+                }
+                Ok(heads) if self.state.replica().is_none() => {
+                    self.state.met(heads.replica, heads.cursor.clone());
+                    return Ok(Some(heads));
+                }
+                Ok(heads) => return Ok((heads.replica == self.peer()).then_some(heads)),
+                Err(error) => self.page_failed(error).await?,
+            }
+        }
+    }
+
+    /// Refuses heads that do not go on from where the last page ended, and more of them than there
+    /// can be in earnest.
+    fn check_progress(
+        &mut self,
+        after: Option<&After>,
+        heads: Heads,
+    ) -> Result<Heads, ClientError> {
+        self.heads_heard += heads.page.entries.len();
+        let first = heads.page.entries.first().map(|first| (&first.root, first.origin));
+        let is_behind = after
+            .and_then(After::place)
+            .is_none_or(|(root, origin)| first.is_none_or(|first| first > (&root, origin)));
+        if is_behind && self.heads_heard <= HEADS_HEARD_MAX {
+            Ok(heads)
+        } else {
+            Err(ClientError::protocol("its heads do not come to an end"))
+        }
+    }
+
+    /// Remembers how much of what is held here the server holds too.
+    fn learn(&mut self, start: Option<&Place>, heads: &Heads) -> Result<(), SyncError> {
+        let theirs = by_place(&heads.page);
+        let (reader, peer) = (self.reader(), self.peer());
+        let acknowledged = blocking(|| peers::acknowledged(reader, peer))?;
+        let own_ids = reader.own_ids();
+        let mut entries = Vec::new();
+        for ours in self.held_between(start, heads.page.next.as_ref()) {
+            let place = (ours.root.clone(), ours.origin);
+            let known = acknowledged.get(&place).copied().unwrap_or(0);
+            let held = match self.common(&ours, theirs.get(&place).copied())? {
+                Common::All if own_ids.contains(&ours.origin) => {
+                    // Whether the two agree shows when the rest comes. Until then nothing of it
+                    // counts as safe that did not count before.
+                    self.excluded.places.insert(place.clone());
+                    known.min(ours.seq)
+                }
+                Common::All => ours.seq,
+                Common::Until(seq) => seq,
+                Common::DiffersAt(seq) => {
+                    self.excluded.places.insert(place.clone());
+                    self.doubts.insert(place.clone(), seq);
+                    known.min(self.located_before(&place).unwrap_or(0))
+                }
+            };
+            if held != known {
+                entries.push(peers::entry(peer, (&place.0, place.1), held));
+            }
+        }
+        let mut state = self.state.clone();
+        state.phase = match next_of(heads) {
+            Some(after) => Phase::Learning { after: Some(after) },
+            None => Phase::Fetching { after: None },
+        };
+        self.commit(entries, state)
+    }
+
+    /// How much of what is held here of an origin is the same at the server.
+    fn common(&self, ours: &HeadEntry, theirs: Option<&HeadEntry>) -> Result<Common, StoreError> {
+        let Some(theirs) = theirs else { return Ok(Common::Until(0)) };
+        if theirs.seq > ours.seq {
+            return Ok(Common::All);
+        }
+        let check = if theirs.seq == ours.seq {
+            Some(ours.check)
+        } else {
+            let chain = blocking(|| self.reader().chain_at(&ours.root, ours.origin, theirs.seq))?;
+            chain.map(HeadEntry::check_of)
+        };
+        if check == Some(theirs.check) {
+            Ok(Common::Until(theirs.seq))
+        } else {
+            Ok(Common::DiffersAt(theirs.seq))
+        }
+    }
+
+    /// The last event before a fork, if it is known where that is.
+    fn located_before(&self, place: &Place) -> Option<u64> {
+        let forks = self.reader().forks().into_iter();
+        let mut located = forks.filter(|fork| fork.is_located);
+        located
+            .find(|fork| (&fork.root, fork.origin) == (&place.0, place.1))
+            .map(|fork| fork.seq - 1)
+    }
+
+    /// Says how much there is to do, as far as the server's heads tell.
+    fn announce(&mut self, only_page: Option<&Heads>) -> Result<(), SyncError> {
+        self.progress.to_push = self.progress.pushed + self.lacking(None)?.event_count;
+        if let Some(heads) = only_page {
+            let wants = self.wants(None, &heads.page);
+            let lacking: u64 = wants.iter().map(|want| want.until - want.after).sum();
+            self.progress.to_pull = self.progress.pulled + lacking;
+        }
+        self.tell_progress();
+        Ok(())
+    }
+
+    /// Fetches what the server has more of than we do, as its page of heads says.
+    async fn fetch(&mut self, start: Option<&Place>, page: &HeadsPage) -> Result<Turn, SyncError> {
+        loop {
+            let mut entries = self.wants(start, page);
+            entries.truncate(WANTS_ENTRIES_MAX);
+            if entries.is_empty() {
+                return Ok(Turn::Done);
+            }
+            if self.is_out_of_time() {
+                return Ok(Turn::Paused);
+            }
+            let wants = Wants { entries };
+            let wanted = match self.client.wanted(&wants, self.page_size.events()).await {
+                Ok(wanted) => wanted,
+                Err(error) => {
+                    self.page_failed(error).await?;
+                    continue;
+                }
+            };
+            if wanted.replica != self.peer() {
+                return Ok(Turn::Handshake);
+            }
+            let Some(outcome) = self.merge(wanted.page, |_, _| {}).await? else { continue };
+            if self.is_rewritten() {
+                return Ok(Turn::Handshake);
+            }
+            self.page_succeeded();
+            if wanted.more && outcome.merged.stored > 0 {
+                continue;
+            }
+            // What did not come now is not to be had, or not to be taken.
+            let count = if wanted.more { 1 } else { wants.entries.len() };
+            self.give_up(wants.entries.into_iter().take(count));
+        }
+    }
+
+    /// Asks for those events no more in this sync that did not come.
+    fn give_up(&mut self, wants: impl Iterator<Item = Want>) {
+        for want in wants {
+            let held_seq = self.reader().version_vector(&want.root).get(&want.origin);
+            if held_seq < want.until {
+                let (root, origin, seq) = (want.root, want.origin, held_seq + 1);
+                let reason = Doubt::Hole { held_seq };
+                let place = (root.clone(), origin);
+                let held_back = HeldBack { root, origin, seq, reason };
+                self.held_back.entry(place).or_insert(held_back);
+            }
+        }
+    }
+
+    /// What the server has more of than we do, in the roots that are taken, beside what is held
+    /// back.
+    fn wants(&self, start: Option<&Place>, page: &HeadsPage) -> Vec<Want> {
+        let ours = self.held_between(start, page.next.as_ref());
+        let ours: BTreeMap<Place, u64> =
+            ours.into_iter().map(|head| ((head.root, head.origin), head.seq)).collect();
+        let lacking = |theirs: &HeadEntry| {
+            let place = (theirs.root.clone(), theirs.origin);
+            let after = ours.get(&place).copied().unwrap_or(0);
+            let is_wanted = after < theirs.seq
+                && self.options.roots.takes(&theirs.root)
+                && !self.held_back.contains_key(&place);
+            let (root, origin) = place;
+            is_wanted.then_some(Want { root, origin, after, until: theirs.seq })
+        };
+        page.entries.iter().filter_map(lacking).collect()
+    }
+
+    /// What is held here of the roots that are taken, behind one head and up to another.
+    fn held_between(&self, start: Option<&Place>, end: Option<&Place>) -> Vec<HeadEntry> {
+        let mut held = Vec::new();
+        let mut after = start.cloned();
+        loop {
+            let selection = &self.options.roots;
+            let page = self.reader().heads_page(selection, after.as_ref(), HEADS_ENTRIES_MAX);
+            let is_within = |head: &HeadEntry| {
+                end.is_none_or(|end| (&head.root, head.origin) <= (&end.0, end.1))
+            };
+            let is_past = page.entries.last().is_some_and(|last| !is_within(last));
+            held.extend(page.entries.into_iter().filter(|head| is_within(head)));
+            after = page.next;
+            if is_past || after.is_none() {
+                return held;
+            }
+        }
+    }
+}
+
+/// How much of what is held of an origin is the same on both sides.
+enum Common {
+    /// The server holds more; all is the same unless there is a fork.
+    All,
+    /// The events up to this one.
+    Until(u64),
+    /// There is a fork at this event or before it.
+    DiffersAt(u64),
+}
+
+fn by_place(page: &HeadsPage) -> BTreeMap<Place, &HeadEntry> {
+    page.entries.iter().map(|head| ((head.root.clone(), head.origin), head)).collect()
+}
+
+/// Where the next page starts.
+fn next_of(heads: &Heads) -> Option<After> {
+    let (text, place) = heads.next.clone().zip(heads.page.next.as_ref())?;
+    Some(After::new(text, place))
+}

@@ -1,0 +1,91 @@
+//! What a server lacks of a store, as far as is known.
+
+use std::collections::BTreeSet;
+
+use laterbase_core::id::{ReplicaId, RootName};
+use laterbase_core::limits::BATCH_EVENTS_MAX;
+use laterbase_core::reader::Reader;
+use laterbase_core::selection::RootSelection;
+use laterbase_core::store::StoreError;
+use laterbase_core::wants::Want;
+
+use crate::peers::{Place, acknowledged};
+
+/// Heads that are looked at together.
+const HEADS_PER_STEP: usize = 10_000;
+
+/// Stretches of events that are pushed before the next ones are looked for.
+const STRETCHES_MAX: usize = BATCH_EVENTS_MAX;
+
+/// What is not pushed.
+#[derive(Debug, Default)]
+pub(super) struct Excluded {
+    /// Roots that the server does not take.
+    pub(super) roots: BTreeSet<RootName>,
+    /// Origins in doubt.
+    pub(super) places: BTreeSet<Place>,
+}
+
+impl Excluded {
+    pub(super) fn is_empty(&self) -> bool {
+        self.roots.is_empty() && self.places.is_empty()
+    }
+
+    pub(super) fn holds(&self, root: &RootName, origin: ReplicaId) -> bool {
+        self.roots.contains(root) || self.places.contains(&(root.clone(), origin))
+    }
+}
+
+/// Stretches of events that a server lacks.
+#[derive(Debug, Default)]
+pub(super) struct Lacking {
+    /// The next ones, in the order of root and origin.
+    pub(super) stretches: Vec<Want>,
+    /// How many events there are in them and in those that come after them.
+    pub(super) event_count: u64,
+    /// Behind which head to look for more; `None` if these are all.
+    pub(super) next: Option<Place>,
+}
+
+impl Lacking {
+    /// Looks at the heads behind `after`.
+    pub(super) fn find(
+        reader: &Reader,
+        peer: ReplicaId,
+        selection: &RootSelection,
+        excluded: &Excluded,
+        after: Option<&Place>,
+    ) -> Result<Self, StoreError> {
+        let acknowledged = acknowledged(reader, peer)?;
+        let mut lacking = Self::default();
+        let mut after = after.cloned();
+        loop {
+            let page = reader.heads_page(selection, after.as_ref(), HEADS_PER_STEP);
+            for head in page.entries {
+                let place = (head.root, head.origin);
+                let held = acknowledged.get(&place).copied().unwrap_or(0);
+                if held < head.seq && !excluded.holds(&place.0, place.1) {
+                    lacking.add(place, held, head.seq);
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(lacking);
+            }
+        }
+    }
+
+    fn add(&mut self, place: Place, after: u64, until: u64) {
+        self.event_count += until - after;
+        if self.stretches.len() < STRETCHES_MAX {
+            let (root, origin) = place;
+            self.stretches.push(Want { root, origin, after, until });
+        } else if self.next.is_none() {
+            let last = self.stretches.last().map(|last| (last.root.clone(), last.origin));
+            self.next = last;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,284 @@
+//! One sync with one server.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use laterbase_core::fork::{Doubt, HeldBack};
+use laterbase_core::id::ReplicaId;
+use laterbase_core::reader::{Reader, Remembered};
+use laterbase_core::replica::{MergedPage, WriteError};
+use tokio::time::Instant;
+
+use super::backoff::Backoff;
+use super::lacking::Excluded;
+use super::page_size::PageSize;
+use super::server_state::{Phase, ServerState};
+use super::{OnProgress, SyncError, SyncOptions, SyncProgress, SyncReport, blocking};
+use crate::client::{Client, ClientError, Traffic};
+use crate::local::{IncomingPage, Local, Staged};
+use crate::peers::{self, Place};
+use crate::transport::Transport;
+
+/// How often in one sync both sides say what they hold before it is given up.
+const HANDSHAKES_MAX: u32 = 4;
+
+/// What comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// This step is done.
+    Done,
+    /// It is unclear where the two sides stand with each other.
+    Handshake,
+    /// The sync has had its time.
+    Paused,
+}
+
+/// One sync with one server.
+pub(super) struct Session<'s, L, T> {
+    pub(super) local: &'s L,
+    pub(super) client: &'s Client<T>,
+    pub(super) options: &'s SyncOptions,
+    on_progress: &'s mut OnProgress<'s>,
+    /// As it is remembered, or will be with the next commit.
+    pub(super) state: ServerState,
+    backoff: Backoff,
+    pub(super) page_size: PageSize,
+    pub(super) progress: SyncProgress,
+    pub(super) excluded: Excluded,
+    /// Forks that were met and not looked into yet, each with a seq that is known to differ.
+    pub(super) doubts: BTreeMap<Place, u64>,
+    pub(super) held_back: BTreeMap<Place, HeldBack>,
+    /// Heads that the server has sent in this sync.
+    pub(super) heads_heard: usize,
+    deadline: Option<Instant>,
+    more: bool,
+    traffic_before: Traffic,
+}
+
+impl<'s, L: Local, T: Transport> Session<'s, L, T> {
+    pub(super) fn open(
+        local: &'s L,
+        client: &'s Client<T>,
+        options: &'s SyncOptions,
+        on_progress: &'s mut OnProgress<'_>,
+    ) -> Result<Self, SyncError> {
+        let reader = local.reader();
+        let state = blocking(|| ServerState::recall(reader, client.server()))?
+            .filter(|state| state.fits(reader, &options.roots) && !state.is_at_start())
+            .unwrap_or_else(|| ServerState::unknown(reader, &options.roots));
+        Ok(Self {
+            local,
+            client,
+            options,
+            on_progress,
+            state,
+            backoff: Backoff::new(options.backoff),
+            page_size: PageSize::new(options.pages),
+            progress: SyncProgress::default(),
+            excluded: Excluded::default(),
+            doubts: BTreeMap::new(),
+            held_back: BTreeMap::new(),
+            heads_heard: 0,
+            deadline: options.pause.map(|pause| Instant::now() + pause),
+            more: false,
+            traffic_before: client.traffic(),
+        })
+    }
+
+    pub(super) async fn run(&mut self) -> Result<(), SyncError> {
+        for _handshake in 0..=HANDSHAKES_MAX {
+            match self.round().await? {
+                Turn::Done => return Ok(()),
+                Turn::Handshake => {
+                    self.state = ServerState::unknown(self.reader(), &self.options.roots);
+                    // What did not come before may come now.
+                    self.held_back.clear();
+                }
+                Turn::Paused => {
+                    self.more = true;
+                    return Ok(());
+                }
+            }
+        }
+        Err(SyncError::Stuck { detail: "where the server stands keeps changing" })
+    }
+
+    async fn round(&mut self) -> Result<Turn, SyncError> {
+        self.exclude_forks();
+        let mut turn = match self.state.phase {
+            Phase::Settled => Turn::Done,
+            _ => self.handshake().await?,
+        };
+        if turn == Turn::Done {
+            turn = self.push().await?;
+        }
+        if turn == Turn::Done {
+            turn = self.pull().await?;
+        }
+        if turn == Turn::Done {
+            turn = self.look_into_doubts().await?;
+        }
+        Ok(turn)
+    }
+
+    /// Events of an origin in doubt are not pushed: the other side would refuse the page.
+    pub(super) fn exclude_forks(&mut self) {
+        let forks = self.reader().forks().into_iter().map(|fork| (fork.root, fork.origin));
+        self.excluded.places = forks.collect();
+    }
+
+    pub(super) fn reader(&self) -> &'s Reader {
+        self.local.reader()
+    }
+
+    /// Who the server is.
+    pub(super) fn peer(&self) -> ReplicaId {
+        self.state.replica().expect("the server has said so before anything else happens")
+    }
+
+    pub(super) fn is_out_of_time(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// Remembers something, and where the sync is now.
+    pub(super) fn commit(
+        &mut self,
+        mut entries: Vec<Remembered>,
+        state: ServerState,
+    ) -> Result<(), SyncError> {
+        entries.push(state.entry(self.client.server()));
+        blocking(|| self.local.remember(entries))?;
+        self.state = state;
+        Ok(())
+    }
+
+    /// Stores a page that the server sent, with what it tells of the server. `step` says where
+    /// the sync is then. Gives nothing if the page is damaged, and has waited then.
+    pub(super) async fn merge(
+        &mut self,
+        bytes: Bytes,
+        step: impl Fn(&mut ServerState, &Staged<'_>) + Send + 'static,
+    ) -> Result<Option<MergedPage>, SyncError> {
+        let (reader, peer) = (self.reader().clone(), self.peer());
+        let (server, state) = (self.client.server().clone(), self.state.clone());
+        let remembering = move |staged: Staged<'_>| {
+            let mut entries = acknowledged_by(&reader, peer, &staged)?;
+            let mut state = state.clone();
+            state.merged(staged.after_position, staged.merged.merged.stored);
+            step(&mut state, &staged);
+            entries.push(state.entry(&server));
+            Ok(entries)
+        };
+        let page = IncomingPage::new(bytes, self.options.roots.clone(), Box::new(remembering));
+        let outcome = match blocking(|| self.local.merge_page(page)) {
+            Ok(outcome) => outcome,
+            Err(WriteError::Malformed(error)) => {
+                // It may have been damaged on the way; the next try asks for it again.
+                self.page_failed(ClientError::protocol(error.to_string())).await?;
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(state) = blocking(|| ServerState::recall(self.reader(), self.client.server()))?
+        {
+            self.state = state;
+        }
+        self.progress.pulled += outcome.merged.stored;
+        self.progress.to_pull = self.progress.to_pull.max(self.progress.pulled);
+        self.note_held_back(&outcome.held_back);
+        Ok(Some(outcome))
+    }
+
+    fn note_held_back(&mut self, held_back: &[HeldBack]) {
+        for held in held_back {
+            let place = (held.root.clone(), held.origin);
+            if let Doubt::Fork { seq, .. } = held.reason {
+                self.doubts.insert(place.clone(), seq);
+            }
+            self.held_back.insert(place, held.clone());
+        }
+    }
+
+    /// Whether the local log was written anew, so that nothing that is remembered counts.
+    pub(super) fn is_rewritten(&self) -> bool {
+        !self.state.fits(self.reader(), &self.options.roots)
+    }
+
+    pub(super) fn tell_progress(&mut self) {
+        (self.on_progress)(self.progress);
+    }
+
+    pub(super) fn page_succeeded(&mut self) {
+        self.backoff.reset();
+        self.page_size.grow();
+        self.tell_progress();
+    }
+
+    pub(super) async fn page_failed(&mut self, error: ClientError) -> Result<(), SyncError> {
+        self.page_size.shrink();
+        self.wait(error).await
+    }
+
+    /// Waits after a failure that may pass; any other is the end of the sync.
+    async fn wait(&mut self, error: ClientError) -> Result<(), SyncError> {
+        if !error.is_transient() && !is_damaged_on_the_way(&error) {
+            return Err(error.into());
+        }
+        match self.backoff.next_delay(error.retry_after()) {
+            Some(delay) => tokio::time::sleep(delay).await,
+            None => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> SyncReport {
+        for fork in self.reader().forks() {
+            if self.options.roots.takes(&fork.root) {
+                let (root, origin, seq) = (fork.root, fork.origin, fork.seq);
+                let reason = Doubt::Fork { seq, is_located: fork.is_located };
+                let place = (root.clone(), origin);
+                self.held_back.insert(place, HeldBack { root, origin, seq, reason });
+            }
+        }
+        let traffic = self.client.traffic() - self.traffic_before;
+        SyncReport {
+            pushed: self.progress.pushed,
+            pulled: self.progress.pulled,
+            requests: traffic.requests,
+            bytes_sent: traffic.bytes_sent,
+            bytes_received: traffic.bytes_received,
+            skipped: self.excluded.roots.into_iter().collect(),
+            held_back: self.held_back.into_values().collect(),
+            more: self.more,
+            cursor: Some(self.state.cursor).filter(|cursor| !cursor.is_empty()),
+        }
+    }
+}
+
+/// What a page of a peer's proves that the peer holds, as far as that is news.
+fn acknowledged_by(
+    reader: &Reader,
+    peer: ReplicaId,
+    staged: &Staged<'_>,
+) -> Result<Vec<Remembered>, WriteError> {
+    let mut entries = Vec::new();
+    for run in &staged.delta.runs {
+        let is_held_back = staged.merged.held_back.iter().any(|held| {
+            (&held.root, held.origin, held.seq) == (&run.root, run.origin, run.first_seq)
+        });
+        let place = (&run.root, run.origin);
+        if !is_held_back && peers::acknowledged_seq(reader, peer, place)? < run.last_seq() {
+            entries.push(peers::entry(peer, place, run.last_seq()));
+        }
+    }
+    Ok(entries)
+}
+
+/// Whether the server could not read what was sent, though it was sent as it should be.
+fn is_damaged_on_the_way(error: &ClientError) -> bool {
+    error.problem().is_some_and(|problem| {
+        problem.is("malformed-delta")
+            || problem.is("malformed-request")
+            || problem.is("malformed-wants")
+    })
+}

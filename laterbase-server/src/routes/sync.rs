@@ -1,0 +1,62 @@
+//! `/sync`: how replicas exchange events of all roots with this server.
+
+use axum::response::Response;
+use laterbase_core::cursor::Cursor;
+use laterbase_core::id::{IdError, ReplicaId, RootName};
+use laterbase_core::reader::Reader;
+use laterbase_core::selection::RootSelection;
+
+use crate::app::App;
+use crate::parameters::Parameters;
+use crate::problem::{Problem, Result};
+use crate::wire::{self, CURSOR_HEADER, MORE_HEADER, REPLICA_HEADER};
+
+pub(super) mod arrivals;
+pub(super) mod heads;
+mod live;
+pub(super) mod push;
+pub(super) mod wants;
+
+/// Origins that a caller may leave out.
+const LEFT_OUT_MAX: usize = 16;
+
+/// The roots that a caller takes; all, if it does not say.
+fn selection(parameters: &Parameters) -> Result<RootSelection> {
+    let text = parameters.get("roots").unwrap_or_default();
+    text.parse().map_err(|error| Problem::parameter("roots", format!("{error}")))
+}
+
+/// The origins whose events a caller has, as it wrote them.
+fn left_out(parameters: &Parameters) -> Result<Vec<ReplicaId>> {
+    let texts = parameters.all("not");
+    if texts.len() > LEFT_OUT_MAX {
+        let detail = format!("given more than {LEFT_OUT_MAX} times");
+        return Err(Problem::parameter("not", detail));
+    }
+    let id = |text: &String| -> std::result::Result<ReplicaId, IdError> { text.parse() };
+    let ids: std::result::Result<_, _> = texts.iter().map(id).collect();
+    ids.map_err(|error| Problem::parameter("not", error.to_string()))
+}
+
+/// Reads a cursor that a caller sent back.
+fn parse_cursor(name: &str, text: &str) -> Result<Cursor> {
+    text.parse().map_err(|error| Problem::parameter(name, format!("no cursor: {error}")))
+}
+
+/// Which roots' events a request is about: those that the caller takes and the server gives.
+fn is_taken<'t>(app: &'t App, selection: &'t RootSelection) -> impl Fn(&RootName) -> bool + 't {
+    move |root| selection.takes(root) && app.syncs(root)
+}
+
+/// Says who answers. A caller that finds another replica behind an address begins anew.
+fn set_replica(response: &mut Response, reader: &Reader) {
+    wire::set(response, REPLICA_HEADER, &reader.replica_id().to_string());
+}
+
+fn set_cursor(response: &mut Response, cursor: &Cursor) {
+    wire::set(response, CURSOR_HEADER, &cursor.to_string());
+}
+
+fn set_more(response: &mut Response, more: bool) {
+    wire::set(response, MORE_HEADER, if more { "true" } else { "false" });
+}

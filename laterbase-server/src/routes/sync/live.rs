@@ -1,0 +1,125 @@
+//! `GET /sync` as an event stream: says that something arrived, and leaves the fetching to the
+//! plain request, so that there is one way for data.
+//!
+//! ```text
+//! event: arrived
+//! id: <cursor>        how far the log had come
+//! data: {}
+//! ```
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream;
+use laterbase_core::cursor::Cursor;
+use laterbase_core::limits::BATCH_BYTES_MAX;
+use laterbase_core::reader::{Reader, Taken};
+
+use super::arrivals::{Lacking, cursor_gone, fits};
+use super::{is_taken, set_replica};
+use crate::app::App;
+use crate::problem::Result;
+use crate::pulse::{self, End, Pulse, Wake};
+
+/// Starts to tell a caller of what arrives.
+///
+/// # Errors
+/// 410 if the caller's cursor is of another log.
+pub(super) async fn respond(app: Arc<App>, lacking: Lacking) -> Result<Response> {
+    let (cursor, seen) = (lacking.cursor, lacking.seen);
+    let fits =
+        app.read(move |reader| Ok(fits(reader, Some(cursor))? && fits(reader, seen)?)).await?;
+    if !fits {
+        return Err(cursor_gone());
+    }
+    let notices =
+        Notices { pulse: Pulse::new(&app), app: Arc::clone(&app), lacking, is_ended: false };
+    let mut response = pulse::respond(stream::unfold(notices, async |mut notices| {
+        let piece = notices.next().await?;
+        Some((piece, notices))
+    }));
+    set_replica(&mut response, app.reader());
+    Ok(response)
+}
+
+/// One caller's notices.
+///
+/// Invariant: of what lies before `lacking.cursor`, the caller has been told.
+struct Notices {
+    app: Arc<App>,
+    lacking: Lacking,
+    pulse: Pulse,
+    is_ended: bool,
+}
+
+impl Notices {
+    /// The next piece to send; `None` once the end has been said.
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.is_ended {
+            return None;
+        }
+        loop {
+            // Marked as seen before the read, so that no arrival falls between the two.
+            self.pulse.mark_seen();
+            if !self.pulse.is_stopping() {
+                match self.arrived().await {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        self.pulse.put_off();
+                        let id = self.lacking.cursor;
+                        return Some(format!("event: arrived\nid: {id}\ndata: {{}}\n\n").into());
+                    }
+                    Err(problem) => return Some(self.end(End::failed(&problem))),
+                }
+            }
+            match self.pulse.wait().await {
+                Wake::Arrivals => {}
+                Wake::Heartbeat => return Some(Bytes::from_static(pulse::HEARTBEAT)),
+                Wake::End(end) => return Some(self.end(end)),
+            }
+        }
+    }
+
+    /// Whether something arrived that the caller lacks. It has been told of it then.
+    async fn arrived(&mut self) -> Result<bool> {
+        if self.lacking.cursor == self.app.reader().cursor() {
+            return Ok(false);
+        }
+        let (app, lacking) = (Arc::clone(&self.app), self.lacking.clone());
+        let found = self.app.read(move |reader| look(&app, reader, lacking)).await?;
+        self.lacking.cursor = found.cursor;
+        Ok(found.is_lacking)
+    }
+
+    fn end(&mut self, end: End) -> Bytes {
+        self.is_ended = true;
+        end.into_bytes()
+    }
+}
+
+/// How far a look at the log went, and whether it met something that the caller lacks.
+struct Found {
+    cursor: Cursor,
+    is_lacking: bool,
+}
+
+fn look(app: &App, reader: &Reader, mut lacking: Lacking) -> Result<Found> {
+    let root = is_taken(app, &lacking.selection);
+    let (not_of, bytes_max) = (&lacking.not_of[..], BATCH_BYTES_MAX);
+    let taken = Taken { root: &root, not_of, limit: 1, bytes_max };
+    loop {
+        let end = reader.cursor();
+        let Some(page) = reader.arrivals_delta(&lacking.cursor, &taken)? else {
+            // The log was set anew under the caller's feet, of which it learns when it asks.
+            return Ok(Found { cursor: end, is_lacking: true });
+        };
+        if page.events > 0 {
+            return Ok(Found { cursor: end, is_lacking: true });
+        }
+        lacking.cursor = page.cursor;
+        if !page.more {
+            return Ok(Found { cursor: page.cursor, is_lacking: false });
+        }
+    }
+}
