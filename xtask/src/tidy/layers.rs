@@ -34,8 +34,8 @@ const LAYERS: [Layer; 9] = [
     },
     Layer {
         package: "laterbase-server",
-        uses: &[CORE, DIRECTORY, LMDB, ROCKS],
-        tests_use: &[TESTKIT, "laterbase-client"],
+        uses: &[CORE, DIRECTORY, LMDB, ROCKS, "laterbase-client"],
+        tests_use: &[TESTKIT],
     },
     Layer {
         package: BENCHES,
