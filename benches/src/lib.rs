@@ -2,6 +2,7 @@
 
 pub mod machine;
 pub mod raw;
+mod raw_copy;
 pub mod report;
 pub mod results;
 pub mod samples;

@@ -31,6 +31,21 @@ enum Task {
         /// Engines to leave out.
         #[arg(long)]
         without: Vec<String>,
+        /// The folder of real events to sync; they are left out if it does not hold them.
+        #[arg(long)]
+        samples: Option<PathBuf>,
+        /// The result file. What it holds of other runs stays.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// First syncs alone.
+    Sync {
+        /// Events that are synced.
+        #[arg(long, default_value_t = 1_000_000)]
+        events: u64,
+        /// The folder of real events to sync; they are left out if it does not hold them.
+        #[arg(long)]
+        samples: Option<PathBuf>,
         /// The result file. What it holds of other runs stays.
         #[arg(long)]
         out: PathBuf,
@@ -60,12 +75,14 @@ enum Task {
 
 fn main() -> Result<()> {
     match Arguments::parse().task {
-        Task::Measure { volumes, without, out } => {
+        Task::Measure { volumes, without, samples, out } => {
             for volume in volumes {
                 keep(measure(volume, &without)?, &out)?;
+                keep(first_sync(volume, samples.as_deref())?, &out)?;
             }
             Ok(())
         }
+        Task::Sync { events, samples, out } => keep(first_sync(events, samples.as_deref())?, &out),
         Task::Peers { what, out, command } => keep(peers(what, &command)?, &out),
         Task::Report { results, document } => {
             let mut all = Results::default();
@@ -95,6 +112,23 @@ fn peers(what: String, command: &[OsString]) -> Result<Results> {
     let mut results = Results::read(&file)?;
     let (load_after, seconds) = (machine::load(), start.elapsed().as_secs());
     results.runs.push(Run { what, machine, load_after, seconds });
+    Ok(results)
+}
+
+/// At most a million events: the time that it takes grows with the events and nothing else.
+fn first_sync(volume: u64, samples: Option<&Path>) -> Result<Results> {
+    let (mut results, start) = (Results::default(), Instant::now());
+    let machine = Machine::look(&env::temp_dir());
+    let volume = volume.min(1_000_000);
+    progress(&format!("first sync of {volume} events"));
+    suite::first_sync(volume, samples, &mut results)?;
+    results.set_ratios();
+    results.runs.push(Run {
+        what: format!("first sync of {volume} events"),
+        machine,
+        load_after: machine::load(),
+        seconds: start.elapsed().as_secs(),
+    });
     Ok(results)
 }
 

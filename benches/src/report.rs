@@ -40,14 +40,15 @@ pub fn write(results: &Results, document: &Path) -> Result<()> {
 
 type Draw<'d> = dyn FnMut(&str, &Plot) -> Result<String> + 'd;
 
-/// What stands in a generated part: `runs`, `environments`, `peers`, a table such as
-/// `append 10000`, or a plot such as `plot append 10000`.
+/// What stands in a generated part: `runs`, `environments`, `peers`, `replication made`, a table
+/// such as `append 10000`, or a plot such as `plot append 10000`.
 fn part_of(results: &Results, part: &str, draw: &mut Draw<'_>) -> Result<String> {
     let words: Vec<&str> = part.split(' ').collect();
     let volume = |text: &str| text.parse::<u64>().with_context(|| format!("no volume: {part}"));
     match words.as_slice() {
         ["runs"] => Ok(tables::runs(results)),
         ["peers"] => Ok(tables::peers(results)),
+        ["replication", data] => Ok(tables::replication(results, data)),
         ["environments"] => Ok(tables::environments(results)),
         ["plot", "peers"] => draw("peers", &peers(results)),
         ["plot", "fill"] => draw("fill", &fill(results)),

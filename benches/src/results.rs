@@ -41,6 +41,8 @@ pub enum Unit {
     Bytes,
     /// Events.
     Events,
+    /// How often something happened.
+    Times,
 }
 
 /// What is measured. Two cells that differ in the subject only may be compared.

@@ -21,9 +21,11 @@ mod append;
 mod deltas;
 mod environments;
 mod feed;
+mod first_sync;
 mod opening;
 
 pub use environments::environments;
+pub use first_sync::first_sync;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

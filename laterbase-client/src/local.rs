@@ -4,13 +4,13 @@
 //! remembered with it in one commit. A [`crate::device::Device`] has both. So has a server, whose
 //! writer is a queue: it hands the page over and calls [`IncomingPage::stage`] there.
 
-use bytes::Bytes;
 use laterbase_core::delta::Delta;
 use laterbase_core::fork::Keep;
 use laterbase_core::id::{ReplicaId, RootName};
 use laterbase_core::reader::{Reader, Remembered};
 use laterbase_core::replica::{MergedPage, Replica, Resolved, WriteError};
-use laterbase_core::selection::RootSelection;
+
+use crate::sync::page::Page;
 
 /// A store that a sync reads from and writes to.
 ///
@@ -65,27 +65,21 @@ pub type Remembering = Box<dyn Fn(Staged<'_>) -> Result<Vec<Remembered>, WriteEr
 
 /// A page of a peer's on its way into a store.
 pub struct IncomingPage {
-    bytes: Bytes,
-    selection: RootSelection,
+    page: Page,
     remembering: Remembering,
 }
 
 impl IncomingPage {
-    pub(crate) const fn new(
-        bytes: Bytes,
-        selection: RootSelection,
-        remembering: Remembering,
-    ) -> Self {
-        Self { bytes, selection, remembering }
+    pub(crate) const fn new(page: Page, remembering: Remembering) -> Self {
+        Self { page, remembering }
     }
 
     /// How long the page is.
-    pub const fn size_bytes(&self) -> usize {
-        self.bytes.len()
+    pub fn size_bytes(&self) -> usize {
+        self.page.size_bytes()
     }
 
-    /// Checks the page and stages it, with what is to be remembered. Events of roots that were
-    /// not asked for are left out.
+    /// Stages the page, which has been checked, with what is to be remembered.
     ///
     /// `after_position` is the position that the next event to be staged follows on, if nothing
     /// else is staged; `None` otherwise. It may be called again after
@@ -99,10 +93,9 @@ impl IncomingPage {
         now_nanos: i64,
         after_position: Option<u64>,
     ) -> Result<MergedPage, WriteError> {
-        let mut delta = Delta::decode(&self.bytes)?;
-        delta.runs.retain(|run| self.selection.takes(&run.root));
-        let merged = replica.stage_merge_page(&delta, now_nanos)?;
-        let staged = Staged { delta: &delta, merged: &merged, after_position };
+        let delta = self.page.delta();
+        let merged = replica.stage_merge_page(delta, now_nanos)?;
+        let staged = Staged { delta, merged: &merged, after_position };
         for (key, value) in (self.remembering)(staged)? {
             replica.remember(&key, &value);
         }
@@ -114,7 +107,6 @@ impl std::fmt::Debug for IncomingPage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("IncomingPage")
             .field("size_bytes", &self.size_bytes())
-            .field("selection", &self.selection)
             .finish_non_exhaustive()
     }
 }

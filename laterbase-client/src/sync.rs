@@ -10,10 +10,12 @@
 //! news is one request. Where they do not (a new server, one that was set back, another choice of
 //! roots), both say what they hold, and what differs goes over the link.
 
+mod ahead;
 mod backoff;
 mod doubt;
 mod handshake;
 mod lacking;
+pub(crate) mod page;
 mod page_size;
 mod pull;
 mod push;

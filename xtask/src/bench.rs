@@ -11,9 +11,13 @@ use anyhow::Result;
 use crate::{command, rocksdb, toolchain};
 
 mod peers;
+mod pouchdb;
 
 /// Set this to measure stores of ten million events as well, which takes half an hour more.
 const TEN_MILLION: &str = "LATERBASE_BENCH_10M";
+
+/// Real events, which are not the project's, are looked for here, from the workspace's folder.
+const SAMPLES: &str = "../shared/data";
 
 /// What is measured.
 #[derive(clap::Args)]
@@ -21,7 +25,8 @@ pub(crate) struct Options {
     /// Stores of 10,000 events only, in less than three minutes; else a million too.
     #[arg(long)]
     quick: bool,
-    /// Measures servers over the network instead: ours, UmaDB and PostgreSQL.
+    /// Measures over the network instead: servers (ours, UmaDB and PostgreSQL), and replication
+    /// (ours and PouchDB's).
     #[arg(long)]
     peers: bool,
     /// Writes tables and plots of docs/benchmarks.md anew, from all that the result file holds.
@@ -37,7 +42,7 @@ pub(crate) struct Options {
 
 /// Measures what was asked for and says where the figures are.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let bench = Bench::build()?;
+    let bench = Bench::build(options.peers)?;
     let out = match &options.out {
         Some(out) => std::path::absolute(out)?,
         None => bench.target.join("bench.json"),
@@ -47,6 +52,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     } else if !options.no_run {
         let mut measure = bench.program();
         measure.arg("measure").arg("--out").arg(&out);
+        measure.arg("--samples").arg(command::root().join(SAMPLES));
         for volume in volumes(options.quick) {
             measure.args(["--events", volume]);
         }
@@ -80,11 +86,15 @@ struct Bench {
 }
 
 impl Bench {
-    fn build() -> Result<Self> {
+    /// With the command that replicates, if asked for.
+    fn build(with_device: bool) -> Result<Self> {
         toolchain::require()?;
         let library = rocksdb::prepare(true)?;
         let mut build = command::cargo();
         build.args(["build", "--release", "--bin", "laterbase-bench", "--bin", "laterbase-server"]);
+        if with_device {
+            build.args(["--bin", "laterbase", "--package", "laterbase-client"]);
+        }
         // Features of the gate: nothing is built twice for the sake of a run.
         build.args(["--package", "laterbase-benches", "--package", "laterbase-server"]);
         build.arg("--all-features");

@@ -45,6 +45,10 @@ impl Laterbase {
         })
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }

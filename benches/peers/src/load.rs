@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use tokio::task::JoinSet;
 
 /// Bytes of an event's data.
-const PAYLOAD_BYTES: usize = 256;
+pub(crate) const PAYLOAD_BYTES: usize = 256;
 
 /// Aggregates, tags or streams that events are spread over.
 pub(crate) const AGGREGATES: u64 = 10_000;

@@ -36,7 +36,7 @@ pub(super) fn with_unit(value: u64, unit: Unit) -> String {
             scaled(value, &[(1e9, " s"), (1e6, " ms"), (1e3, " µs"), (1.0, " ns")])
         }
         Unit::Bytes => scaled(value, &[(1e9, " GB"), (1e6, " MB"), (1e3, " kB"), (1.0, " B")]),
-        Unit::Events => short(value),
+        Unit::Events | Unit::Times => short(value),
     }
 }
 

@@ -170,6 +170,33 @@ pub(super) fn peers(results: &Results) -> String {
     table.finish()
 }
 
+/// Replication of one kind of data: a row for each step and each who took it.
+pub(super) fn replication(results: &Results, data: &str) -> String {
+    let head = ["step", "events", "who", "time (quartiles)", "round trips", "connections", "bytes"];
+    let mut table = Table::new(&head);
+    let start = format!("replication {data} ");
+    for found in &results.measurements {
+        let Some(step) = found.cell.name.strip_prefix(&start) else { continue };
+        if found.cell.subject != "time" {
+            continue;
+        }
+        let other = |subject: &str| {
+            let other = results.find(&Cell { subject: subject.to_owned(), ..found.cell.clone() });
+            other.map_or(String::new(), |other| with_unit(other.quantiles.median, other.unit))
+        };
+        table.row([
+            step.to_owned(),
+            count(found.events / found.samples.max(1)),
+            found.cell.engine.clone(),
+            median(found),
+            other("round trips"),
+            other("connections"),
+            other("bytes"),
+        ]);
+    }
+    table.finish()
+}
+
 fn median(found: &Measurement) -> String {
     let quantiles = found.quantiles;
     let median = with_unit(quantiles.median, found.unit);

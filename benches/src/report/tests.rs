@@ -48,6 +48,24 @@ fn sample() -> Results {
 }
 
 #[test]
+fn a_step_of_replication_is_a_row_for_each_who_took_it() {
+    let mut results = Results::default();
+    for (subject, unit, value) in
+        [("time", Unit::Nanoseconds, 2_000_000), ("round trips", Unit::Times, 3)]
+    {
+        let mut samples = Samples::default();
+        samples.push(value);
+        let name = "replication made first push".to_owned();
+        let (engine, subject) = ("us".to_owned(), subject.to_owned());
+        let cell = Cell { name, engine, subject, volume: 10, size: 0, writers: 0 };
+        results.add(cell, unit, &samples, 10, None);
+    }
+    let table = tables::replication(&results, "made");
+    assert!(table.ends_with("| first push | 10 | us | 2.00 ms | 3 |  |  |\n"), "{table}");
+    assert_eq!(tables::replication(&results, "flights"), "Not measured.");
+}
+
+#[test]
 fn a_document_gets_its_tables_and_plots() {
     let folder = tempfile::tempdir().unwrap();
     let document = folder.path().join("benchmarks.md");

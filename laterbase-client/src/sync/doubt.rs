@@ -84,7 +84,8 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
             if wanted.replica != self.peer() {
                 return Ok(None);
             }
-            let Some(outcome) = self.merge(wanted.page, |_, _| {}).await? else { continue };
+            let Some(page) = self.check(wanted.page).await? else { continue };
+            let Some(outcome) = self.merge(page, |_, _| {}).await? else { continue };
             self.doubts.remove(&(root.clone(), *origin));
             if self.is_rewritten() {
                 return Ok(None);

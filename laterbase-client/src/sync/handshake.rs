@@ -5,16 +5,18 @@
 
 use std::collections::BTreeMap;
 
+use laterbase_core::delta::Delta;
 use laterbase_core::fork::{Doubt, HeldBack};
 use laterbase_core::heads::{HeadEntry, HeadsPage};
 use laterbase_core::limits::{HEADS_ENTRIES_MAX, WANTS_ENTRIES_MAX};
 use laterbase_core::store::StoreError;
 use laterbase_core::wants::{Want, Wants};
 
+use super::ahead::Ahead;
 use super::server_state::{After, Phase};
 use super::session::{Session, Turn};
 use super::{SyncError, blocking};
-use crate::client::{ClientError, Heads};
+use crate::client::{ClientError, Heads, Wanted};
 use crate::local::Local;
 use crate::peers::{self, Place};
 use crate::transport::Transport;
@@ -188,8 +190,10 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
 
     /// Fetches what the server has more of than we do, as its page of heads says.
     async fn fetch(&mut self, start: Option<&Place>, page: &HeadsPage) -> Result<Turn, SyncError> {
+        let mut ahead: Option<Ahead<'_, Wants, Wanted>> = None;
         loop {
             let mut entries = self.wants(start, page);
+            let are_all = entries.len() <= WANTS_ENTRIES_MAX;
             entries.truncate(WANTS_ENTRIES_MAX);
             if entries.is_empty() {
                 return Ok(Turn::Done);
@@ -198,7 +202,16 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
                 return Ok(Turn::Paused);
             }
             let wants = Wants { entries };
-            let wanted = match self.client.wanted(&wants, self.page_size.events()).await {
+            let (client, limit) = (self.client, self.page_size.events());
+            let answer = match ahead.take() {
+                Some(ahead) => ahead.answer(&wants).await,
+                None => None,
+            };
+            let answer = match answer {
+                Some(answer) => answer,
+                None => client.wanted(&wants, limit).await,
+            };
+            let wanted = match answer {
                 Ok(wanted) => wanted,
                 Err(error) => {
                     self.page_failed(error).await?;
@@ -208,7 +221,14 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
             if wanted.replica != self.peer() {
                 return Ok(Turn::Handshake);
             }
-            let Some(outcome) = self.merge(wanted.page, |_, _| {}).await? else { continue };
+            let Some(page) = self.check(wanted.page).await? else { continue };
+            if wanted.more && are_all {
+                let next = behind(&wants, page.delta());
+                let asked = next.clone();
+                let asking = async move { client.wanted(&asked, limit).await };
+                ahead = Some(Ahead::start(next, asking).await);
+            }
+            let Some(outcome) = self.merge(page, |_, _| {}).await? else { continue };
             if self.is_rewritten() {
                 return Ok(Turn::Handshake);
             }
@@ -282,6 +302,19 @@ enum Common {
     Until(u64),
     /// There is a fork at this event or before it.
     DiffersAt(u64),
+}
+
+/// What is still wanted once a page has been taken in whole.
+fn behind(wants: &Wants, page: &Delta<'_>) -> Wants {
+    let mut entries = wants.entries.clone();
+    for run in &page.runs {
+        let is_of_run = |want: &&mut Want| (&want.root, want.origin) == (&run.root, run.origin);
+        if let Some(want) = entries.iter_mut().find(is_of_run) {
+            want.after = want.after.max(run.last_seq());
+        }
+    }
+    entries.retain(|want| want.after < want.until);
+    Wants { entries }
 }
 
 fn by_place(page: &HeadsPage) -> BTreeMap<Place, &HeadEntry> {

@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 
 use laterbase_core::fork::{Doubt, HeldBack};
 use laterbase_core::id::{ReplicaId, RootName};
+use laterbase_core::selection::RootSelection;
 
 use super::SyncError;
+use super::ahead::Ahead;
+use super::page::Page;
 use super::server_state::{Phase, ServerState};
 use super::session::{Session, Turn};
-use crate::client::{Arrivals, ArrivalsQuery, ClientError};
+use crate::client::{Arrivals, ArrivalsQuery, Client, ClientError};
 use crate::local::{Local, Staged};
 use crate::peers::Place;
 use crate::transport::Transport;
@@ -16,20 +19,29 @@ use crate::transport::Transport;
 impl<L: Local, T: Transport> Session<'_, L, T> {
     /// Pulls pages from where the server's log was left off until there are no more.
     pub(super) async fn pull(&mut self) -> Result<Turn, SyncError> {
+        let mut ahead: Option<Ahead<'_, Question, Arrivals>> = None;
         loop {
             if self.is_out_of_time() {
                 return Ok(Turn::Paused);
             }
             let own = self.reader().replica_id();
-            let query = ArrivalsQuery {
-                cursor: &self.state.cursor,
-                selection: &self.options.roots,
-                limit: self.page_size.events(),
+            let question = Question {
+                cursor: self.state.cursor.clone(),
                 // Only then is there something of our own behind the cursor, as far as we know.
                 not: self.state.mark.as_ref().map(|_mark| own),
-                seen: self.state.mark.as_deref(),
+                seen: self.state.mark.clone(),
             };
-            let arrivals = match self.client.arrivals(&query).await {
+            let (client, roots) = (self.client, &self.options.roots);
+            let limit = self.page_size.events();
+            let answer = match ahead.take() {
+                Some(ahead) => ahead.answer(&question).await,
+                None => None,
+            };
+            let answer = match answer {
+                Some(answer) => answer,
+                None => question.ask(client, roots, limit).await,
+            };
+            let arrivals = match answer {
                 Ok(arrivals) => arrivals,
                 Err(error) if is_gone(&error) => return Ok(Turn::Handshake),
                 Err(error) => {
@@ -40,7 +52,17 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
             if arrivals.replica != self.peer() || self.was_set_back(&arrivals, own) {
                 return Ok(Turn::Handshake);
             }
-            if let Some(turn) = self.take_in(arrivals).await? {
+            let Arrivals { cursor, page, more, .. } = arrivals;
+            let to = cursor.unwrap_or_else(|| self.state.cursor.clone());
+            let Some(page) = page else { return self.nothing_new(&to) };
+            let Some(page) = self.check(page).await? else { continue };
+            if more && to != self.state.cursor {
+                let next = Question { cursor: to.clone(), ..question };
+                let asked = next.clone();
+                let asking = async move { asked.ask(client, roots, limit).await };
+                ahead = Some(Ahead::start(next, asking).await);
+            }
+            if let Some(turn) = self.take_in(page, to, more).await? {
                 return Ok(turn);
             }
         }
@@ -52,19 +74,24 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
         arrivals.left_out.is_some_and(|count| count > self.reader().held_count(&takes, &[own]))
     }
 
-    /// Takes in what the server said; `None` if there is more to ask.
-    async fn take_in(&mut self, arrivals: Arrivals) -> Result<Option<Turn>, SyncError> {
-        let Arrivals { cursor, page, more, .. } = arrivals;
+    /// Takes in that there is nothing more.
+    fn nothing_new(&mut self, to: &str) -> Result<Turn, SyncError> {
+        let mut state = self.state.clone();
+        state.advance(to, true);
+        if state.is_news_after(&self.state) {
+            self.commit(Vec::new(), state)?;
+        }
+        Ok(Turn::Done)
+    }
+
+    /// Takes in a page that leads to a cursor; `None` if there is more to ask.
+    async fn take_in(
+        &mut self,
+        page: Page,
+        to: String,
+        more: bool,
+    ) -> Result<Option<Turn>, SyncError> {
         let before = self.state.cursor.clone();
-        let to = cursor.unwrap_or_else(|| before.clone());
-        let Some(page) = page else {
-            let mut state = self.state.clone();
-            state.advance(&to, true);
-            if state.is_news_after(&self.state) {
-                self.commit(Vec::new(), state)?;
-            }
-            return Ok(Some(Turn::Done));
-        };
         let (end, forks) = (to.clone(), self.excluded.places.clone());
         let step = move |state: &mut ServerState, staged: &Staged<'_>| {
             state.advance(&end, !more);
@@ -83,6 +110,27 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
         }
         self.page_succeeded();
         Ok((!more).then_some(Turn::Done))
+    }
+}
+
+/// What is asked of the server's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Question {
+    cursor: String,
+    not: Option<ReplicaId>,
+    seen: Option<String>,
+}
+
+impl Question {
+    async fn ask<T: Transport>(
+        &self,
+        client: &Client<T>,
+        selection: &RootSelection,
+        limit: usize,
+    ) -> Result<Arrivals, ClientError> {
+        let (cursor, seen) = (self.cursor.as_str(), self.seen.as_deref());
+        let query = ArrivalsQuery { cursor, selection, limit, not: self.not, seen };
+        client.arrivals(&query).await
     }
 }
 

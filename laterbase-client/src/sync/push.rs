@@ -1,10 +1,12 @@
 //! Sending what the server lacks.
 
+use bytes::Bytes;
 use http::StatusCode;
 use laterbase_core::delta::Delta;
 use laterbase_core::reader::WantedPage;
 use laterbase_core::wants::{Want, Wants};
 
+use super::ahead::Ahead;
 use super::lacking::Lacking;
 use super::session::{Session, Turn};
 use super::{SyncError, blocking};
@@ -60,23 +62,30 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
         level: Option<u64>,
     ) -> Result<Turn, SyncError> {
         let mut wants = Wants { entries: stretches };
-        let mut holes = 0;
+        let (mut holes, mut next) = (0, None);
         while !wants.entries.is_empty() {
             if self.is_out_of_time() {
                 return Ok(Turn::Paused);
             }
-            let (events, bytes) = (self.page_size.events(), self.page_size.bytes());
-            let page = blocking(|| self.reader().wanted_delta(&wants, events, bytes))?;
-            if page.events == 0 {
+            let page = match next.take().filter(|next: &Outgoing| next.wants == wants) {
+                Some(page) => page,
+                None => self.outgoing(wants.clone())?,
+            };
+            let Outgoing { bytes, events, delivered, .. } = page;
+            if events == 0 {
                 // Damaged here: `verify` tells more.
                 self.excluded.places.extend(wants.entries.into_iter().map(|w| (w.root, w.origin)));
                 return Ok(Turn::Done);
             }
-            let delivered = self.delivered(&wants, &page)?;
-            match self.client.push(page.bytes.into()).await {
-                Ok(answer)
-                    if answer.stored.checked_add(answer.known) != Some(page.events as u64) =>
-                {
+            let pushing = Ahead::start((), self.client.push(bytes)).await;
+            // While the server stores this page, the next one is made.
+            let mut rest = wants.clone();
+            remove(&mut rest.entries, &delivered);
+            if !rest.entries.is_empty() {
+                next = Some(self.outgoing(rest)?);
+            }
+            match pushing.answer(&()).await.expect("this is the question") {
+                Ok(answer) if answer.stored.checked_add(answer.known) != Some(events) => {
                     let detail = "the server took another number of events than were sent";
                     self.page_failed(ClientError::protocol(detail)).await?;
                 }
@@ -102,6 +111,15 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
             }
         }
         Ok(Turn::Done)
+    }
+
+    /// Makes a page of the first events of a list.
+    fn outgoing(&self, wants: Wants) -> Result<Outgoing, SyncError> {
+        let (events, bytes) = (self.page_size.events(), self.page_size.bytes());
+        let page = blocking(|| self.reader().wanted_delta(&wants, events, bytes))?;
+        let delivered = self.delivered(&wants, &page)?;
+        let events = page.events as u64;
+        Ok(Outgoing { wants, bytes: page.bytes.into(), events, delivered })
     }
 
     /// What is on a page that answers a request list of our own.
@@ -185,6 +203,16 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
             _ => Err(ClientError::Problem(problem).into()),
         }
     }
+}
+
+/// A page to be pushed.
+struct Outgoing {
+    /// What it was made from.
+    wants: Wants,
+    bytes: Bytes,
+    events: u64,
+    /// What is on it.
+    delivered: Vec<Want>,
 }
 
 /// Takes what was delivered off what is to be pushed.

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::lacking::Excluded;
+use super::page::Page;
 use super::page_size::PageSize;
 use super::server_state::{Phase, ServerState};
 use super::{OnProgress, SyncError, SyncOptions, SyncProgress, SyncReport, blocking};
@@ -152,11 +153,23 @@ impl<'s, L: Local, T: Transport> Session<'s, L, T> {
         Ok(())
     }
 
+    /// Checks a page that the server sent. Gives nothing if it is damaged, and has waited then.
+    pub(super) async fn check(&mut self, bytes: Bytes) -> Result<Option<Page>, SyncError> {
+        match blocking(|| Page::decode(bytes, &self.options.roots)) {
+            Ok(page) => Ok(Some(page)),
+            Err(error) => {
+                // It may have been damaged on the way; the next try asks for it again.
+                self.page_failed(ClientError::protocol(error.to_string())).await?;
+                Ok(None)
+            }
+        }
+    }
+
     /// Stores a page that the server sent, with what it tells of the server. `step` says where
-    /// the sync is then. Gives nothing if the page is damaged, and has waited then.
+    /// the sync is then. Gives nothing if the page makes no sense, and has waited then.
     pub(super) async fn merge(
         &mut self,
-        bytes: Bytes,
+        page: Page,
         step: impl Fn(&mut ServerState, &Staged<'_>) + Send + 'static,
     ) -> Result<Option<MergedPage>, SyncError> {
         let (reader, peer) = (self.reader().clone(), self.peer());
@@ -169,7 +182,7 @@ impl<'s, L: Local, T: Transport> Session<'s, L, T> {
             entries.push(state.entry(&server));
             Ok(entries)
         };
-        let page = IncomingPage::new(bytes, self.options.roots.clone(), Box::new(remembering));
+        let page = IncomingPage::new(page, Box::new(remembering));
         let outcome = match blocking(|| self.local.merge_page(page)) {
             Ok(outcome) => outcome,
             Err(WriteError::Malformed(error)) => {

@@ -82,19 +82,24 @@ impl Stand {
     /// A new event here.
     fn record(&self) {
         let mut batch = self.device.batch(&parcel());
-        let data = format!(r#"{{"place":"{}"}}"#, "x".repeat(PAYLOAD_BYTES as usize - 12));
+        let data = data();
         batch.push(&laterbase_core::event::Record::json("P-0001", "Scanned", &data)).unwrap();
         self.device.record(&batch).unwrap();
     }
 
     /// A new event there, of another device.
     async fn arrive(&self, number: u128) {
-        let data = format!(r#"{{"place":"{}"}}"#, "x".repeat(PAYLOAD_BYTES as usize - 12));
+        let data = data();
         let page = first_events("parcel", number..number + 1, &data);
         let url = self.listening.url().parse().unwrap();
         let direct = Client::new(url, HttpTransport::new().unwrap());
         assert_eq!(direct.push(page.into()).await.unwrap().stored, 1);
     }
+}
+
+/// Of an event that is news.
+fn data() -> String {
+    format!(r#"{{"place":"{}"}}"#, "x".repeat(200 - 12))
 }
 
 fn parcel() -> RootName {

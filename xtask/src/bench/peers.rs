@@ -1,4 +1,4 @@
-//! Servers side by side: ours, UmaDB and PostgreSQL.
+//! Servers side by side: ours, UmaDB and PostgreSQL; and replication: ours and PouchDB's.
 //!
 //! Peers and the program that drives them are built in the cache, outside the workspace, so that
 //! nobody else pays for them. PostgreSQL comes from the system's packages.
@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::binary;
+use super::{SAMPLES, binary, pouchdb};
 use crate::{command, rocksdb};
 
 #[cfg(test)]
@@ -24,7 +24,7 @@ const UMADB: &str = "0.7.8";
 /// Where Debian's packages put PostgreSQL's programs: a folder a version.
 const POSTGRES_FOLDER: &str = "/usr/lib/postgresql";
 
-/// Builds what is missing and puts the same load on all servers.
+/// Builds what is missing, puts the same load on all servers, and replicates the same events.
 pub(super) fn run(target: &Path, out: &Path, quick: bool) -> Result<()> {
     let cache = rocksdb::cache()?.join("peers");
     require_protoc()?;
@@ -42,12 +42,18 @@ pub(super) fn run(target: &Path, out: &Path, quick: bool) -> Result<()> {
         }
         None => println!("PostgreSQL is not in {POSTGRES_FOLDER}: it is left out"),
     }
+    if let Some(pouchdb) = pouchdb::prepare(&cache)? {
+        what += &format!(", {}", pouchdb.what);
+        arguments.extend(["--pouchdb".into(), pouchdb.folder.into()]);
+    }
+    arguments.extend(["--device".into(), binary(target, "laterbase").into()]);
+    arguments.extend(["--samples".into(), command::root().join(SAMPLES).into()]);
     let length = if quick {
-        ["--milliseconds", "1000", "--rounds", "1", "--read", "10000"]
+        "--milliseconds 1000 --rounds 1 --read 10000 --replicate 10000"
     } else {
-        ["--milliseconds", "3000", "--rounds", "3", "--read", "1000000"]
+        "--milliseconds 3000 --rounds 3 --read 1000000 --replicate 100000"
     };
-    arguments.extend(length.map(Into::into));
+    arguments.extend(length.split(' ').map(Into::into));
     let mut bench = Command::new(binary(target, "laterbase-bench"));
     bench.current_dir(command::root()).args(["peers", "--what", &what, "--out"]).arg(out);
     command::run(bench.arg("--").args(arguments))
