@@ -20,7 +20,6 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream;
 use laterbase_core::id::RootName;
 use laterbase_core::json::write_event;
 use laterbase_core::limits::PAGE_EVENTS_DEFAULT;
@@ -29,7 +28,7 @@ use laterbase_core::version_vector::VersionVector;
 
 use crate::app::App;
 use crate::problem::Result;
-use crate::pulse::{self, End, Pulse, Wake};
+use crate::pulse::{self, News};
 
 /// Bytes of a page after which it is sent. A larger event is a page of its own.
 const PAGE_BYTES_MAX: usize = 1024 * 1024;
@@ -40,11 +39,7 @@ const ID_ORIGINS_MAX: usize = 16;
 /// Starts a live feed of what a caller that holds `vv` lacks.
 pub(crate) fn respond(app: Arc<App>, root: RootName, vv: VersionVector, limit: usize) -> Response {
     let limit = limit.min(PAGE_EVENTS_DEFAULT);
-    let feed = Feed { pulse: Pulse::new(&app), app, root, vv, limit, is_ended: false };
-    pulse::respond(stream::unfold(feed, async |mut feed| {
-        let piece = feed.next().await?;
-        Some((piece, feed))
-    }))
+    pulse::respond(&Arc::clone(&app), Feed { app, root, vv, limit })
 }
 
 /// One reader's live feed.
@@ -55,51 +50,18 @@ struct Feed {
     root: RootName,
     vv: VersionVector,
     limit: usize,
-    pulse: Pulse,
-    is_ended: bool,
 }
 
-impl Feed {
-    /// The next piece to send; `None` once the end has been said.
-    async fn next(&mut self) -> Option<Bytes> {
-        if self.is_ended {
-            return None;
-        }
-        loop {
-            // Marked as seen before the read, so that no arrival falls between the two.
-            self.pulse.mark_seen();
-            if !self.pulse.is_stopping() {
-                match self.page().await {
-                    Ok(page) if page.is_empty() => {}
-                    Ok(page) => {
-                        self.pulse.put_off();
-                        return Some(page.into());
-                    }
-                    Err(problem) => return Some(self.end(End::failed(&problem))),
-                }
-            }
-            match self.pulse.wait().await {
-                Wake::Arrivals => {}
-                Wake::Heartbeat => return Some(Bytes::from_static(pulse::HEARTBEAT)),
-                Wake::End(end) => return Some(self.end(end)),
-            }
-        }
-    }
-
+impl News for Feed {
     /// Reads what the reader lacks, as much as is sent at once.
-    async fn page(&mut self) -> Result<Vec<u8>> {
+    async fn look(&mut self) -> Result<Option<Bytes>> {
         if self.vv.covers(&self.app.reader().version_vector(&self.root)) {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let (root, vv, limit) = (self.root.clone(), self.vv.clone(), self.limit);
         let (page, vv) = self.app.read(move |reader| read_page(reader, &root, vv, limit)).await?;
         self.vv = vv;
-        Ok(page)
-    }
-
-    fn end(&mut self, end: End) -> Bytes {
-        self.is_ended = true;
-        end.into_bytes()
+        Ok((!page.is_empty()).then(|| page.into()))
     }
 }
 

@@ -9,13 +9,13 @@ use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{StreamExt, stream};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::app::App;
-use crate::problem::Problem;
+use crate::problem::{Problem, Result};
 use crate::wire::EVENT_STREAM;
 
 /// How long a reader hears nothing at most, by default.
@@ -25,11 +25,22 @@ pub(crate) const HEARTBEAT_PERIOD_DEFAULT: Duration = Duration::from_secs(15);
 const GREETING: &[u8] = b": live\n\n";
 
 /// Tells the reader that there is nothing to tell.
-pub(crate) const HEARTBEAT: &[u8] = b": heartbeat\n\n";
+const HEARTBEAT: &[u8] = b": heartbeat\n\n";
 
-/// An answer of pieces that come as they come, behind a greeting.
-pub(crate) fn respond(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+/// What a live answer tells.
+pub(crate) trait News: Send + 'static {
+    /// Looks for what the reader has not been told yet, and counts it as told.
+    fn look(&mut self) -> impl Future<Output = Result<Option<Bytes>>> + Send;
+}
+
+/// An answer that greets, tells news as they come, and says why it ends.
+pub(crate) fn respond(app: &App, news: impl News) -> Response {
     let greeting = stream::iter([Bytes::from_static(GREETING)]);
+    let telling = Telling { news, pulse: Pulse::new(app), is_ended: false };
+    let pieces = stream::unfold(telling, async |mut telling| {
+        let piece = telling.next().await?;
+        Some((piece, telling))
+    });
     let pieces = greeting.chain(pieces).map(Ok::<Bytes, Infallible>);
     let mut response = Body::from_stream(pieces).into_response();
     let headers = response.headers_mut();
@@ -38,8 +49,47 @@ pub(crate) fn respond(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Res
     response
 }
 
+struct Telling<N> {
+    news: N,
+    pulse: Pulse,
+    is_ended: bool,
+}
+
+impl<N: News> Telling<N> {
+    /// The next piece to send; `None` once the end has been said.
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.is_ended {
+            return None;
+        }
+        loop {
+            // Marked as seen before the read, so that no arrival falls between the two.
+            self.pulse.mark_seen();
+            if !self.pulse.is_stopping() {
+                match self.news.look().await {
+                    Ok(None) => {}
+                    Ok(Some(piece)) => {
+                        self.pulse.put_off();
+                        return Some(piece);
+                    }
+                    Err(problem) => return Some(self.end(End::failed(&problem))),
+                }
+            }
+            match self.pulse.wait().await {
+                Wake::Arrivals => {}
+                Wake::Heartbeat => return Some(Bytes::from_static(HEARTBEAT)),
+                Wake::End(end) => return Some(self.end(end)),
+            }
+        }
+    }
+
+    fn end(&mut self, end: End) -> Bytes {
+        self.is_ended = true;
+        end.into_bytes()
+    }
+}
+
 /// What a live answer waits for. It queues nothing: whoever reads slowly finds out later.
-pub(crate) struct Pulse {
+struct Pulse {
     head: watch::Receiver<u64>,
     stopping: watch::Receiver<bool>,
     period: Duration,
@@ -48,7 +98,7 @@ pub(crate) struct Pulse {
 }
 
 /// Why a wait is over.
-pub(crate) enum Wake {
+enum Wake {
     /// Something has arrived since [`Pulse::mark_seen`].
     Arrivals,
     /// [`HEARTBEAT`] is due.
@@ -58,31 +108,31 @@ pub(crate) enum Wake {
 }
 
 /// The last word of a live answer.
-pub(crate) struct End(serde_json::Value);
+struct End(serde_json::Value);
 
 impl Pulse {
-    pub(crate) fn new(app: &App) -> Self {
+    fn new(app: &App) -> Self {
         let period = app.heartbeat_period;
         let heartbeat = Instant::now() + period;
         Self { head: app.head.clone(), stopping: app.stopping(), period, heartbeat }
     }
 
     /// From here on, what arrives is new. To be called before the read that looks at it.
-    pub(crate) fn mark_seen(&mut self) {
+    fn mark_seen(&mut self) {
         self.head.mark_unchanged();
     }
 
     /// Whether the end is near, so that a read is not worth its while.
-    pub(crate) fn is_stopping(&self) -> bool {
+    fn is_stopping(&self) -> bool {
         *self.stopping.borrow()
     }
 
     /// Something was sent, so the next heartbeat can wait.
-    pub(crate) fn put_off(&mut self) {
+    fn put_off(&mut self) {
         self.heartbeat = Instant::now() + self.period;
     }
 
-    pub(crate) async fn wait(&mut self) -> Wake {
+    async fn wait(&mut self) -> Wake {
         if self.is_stopping() {
             return Wake::End(End::stopping());
         }
@@ -109,11 +159,11 @@ impl End {
     }
 
     /// A read went wrong.
-    pub(crate) fn failed(problem: &Problem) -> Self {
+    fn failed(problem: &Problem) -> Self {
         Self(json!({ "reason": "failed", "correlation_id": problem.correlation_id() }))
     }
 
-    pub(crate) fn into_bytes(self) -> Bytes {
+    fn into_bytes(self) -> Bytes {
         format!("event: end\ndata: {}\n\n", self.0).into()
     }
 }

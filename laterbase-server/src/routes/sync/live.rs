@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream;
 use laterbase_core::cursor::Cursor;
 use laterbase_core::limits::BATCH_BYTES_MAX;
 use laterbase_core::reader::{Reader, Taken};
@@ -20,7 +19,7 @@ use super::arrivals::{Lacking, cursor_gone, fits};
 use super::{is_taken, set_replica};
 use crate::app::App;
 use crate::problem::Result;
-use crate::pulse::{self, End, Pulse, Wake};
+use crate::pulse::{self, News};
 
 /// Starts to tell a caller of what arrives.
 ///
@@ -33,12 +32,7 @@ pub(super) async fn respond(app: Arc<App>, lacking: Lacking) -> Result<Response>
     if !fits {
         return Err(cursor_gone());
     }
-    let notices =
-        Notices { pulse: Pulse::new(&app), app: Arc::clone(&app), lacking, is_ended: false };
-    let mut response = pulse::respond(stream::unfold(notices, async |mut notices| {
-        let piece = notices.next().await?;
-        Some((piece, notices))
-    }));
+    let mut response = pulse::respond(&app, Notices { app: Arc::clone(&app), lacking });
     set_replica(&mut response, app.reader());
     Ok(response)
 }
@@ -49,52 +43,19 @@ pub(super) async fn respond(app: Arc<App>, lacking: Lacking) -> Result<Response>
 struct Notices {
     app: Arc<App>,
     lacking: Lacking,
-    pulse: Pulse,
-    is_ended: bool,
 }
 
-impl Notices {
-    /// The next piece to send; `None` once the end has been said.
-    async fn next(&mut self) -> Option<Bytes> {
-        if self.is_ended {
-            return None;
-        }
-        loop {
-            // Marked as seen before the read, so that no arrival falls between the two.
-            self.pulse.mark_seen();
-            if !self.pulse.is_stopping() {
-                match self.arrived().await {
-                    Ok(false) => {}
-                    Ok(true) => {
-                        self.pulse.put_off();
-                        let id = self.lacking.cursor;
-                        return Some(format!("event: arrived\nid: {id}\ndata: {{}}\n\n").into());
-                    }
-                    Err(problem) => return Some(self.end(End::failed(&problem))),
-                }
-            }
-            match self.pulse.wait().await {
-                Wake::Arrivals => {}
-                Wake::Heartbeat => return Some(Bytes::from_static(pulse::HEARTBEAT)),
-                Wake::End(end) => return Some(self.end(end)),
-            }
-        }
-    }
-
-    /// Whether something arrived that the caller lacks. It has been told of it then.
-    async fn arrived(&mut self) -> Result<bool> {
+impl News for Notices {
+    /// Tells that something arrived, if the caller lacks some of it.
+    async fn look(&mut self) -> Result<Option<Bytes>> {
         if self.lacking.cursor == self.app.reader().cursor() {
-            return Ok(false);
+            return Ok(None);
         }
         let (app, lacking) = (Arc::clone(&self.app), self.lacking.clone());
         let found = self.app.read(move |reader| look(&app, reader, lacking)).await?;
         self.lacking.cursor = found.cursor;
-        Ok(found.is_lacking)
-    }
-
-    fn end(&mut self, end: End) -> Bytes {
-        self.is_ended = true;
-        end.into_bytes()
+        let id = found.cursor;
+        Ok(found.is_lacking.then(|| format!("event: arrived\nid: {id}\ndata: {{}}\n\n").into()))
     }
 }
 
