@@ -13,6 +13,9 @@ use laterbase_benches::results::{Results, Run};
 use laterbase_benches::suite::{self, Plan};
 use laterbase_benches::{Engine, report};
 
+/// Real events, below the folder of samples.
+const FLIGHTS: &str = "nycflights.jsonl.zst";
+
 /// What can be asked for.
 #[derive(Debug, Parser)]
 #[command(name = "laterbase-bench", about = "Measures Laterbase beside the engines below it")]
@@ -121,7 +124,11 @@ fn first_sync(volume: u64, samples: Option<&Path>) -> Result<Results> {
     let machine = Machine::look(&env::temp_dir());
     let volume = volume.min(1_000_000);
     progress(&format!("first sync of {volume} events"));
-    suite::first_sync(volume, samples, &mut results)?;
+    let flights = samples.map(|folder| folder.join(FLIGHTS)).filter(|file| file.is_file());
+    if flights.is_none() {
+        progress(&format!("no real events: there is no {FLIGHTS} at hand"));
+    }
+    suite::first_sync(volume, flights.as_deref(), &mut results)?;
     results.set_ratios();
     results.runs.push(Run {
         what: format!("first sync of {volume} events"),

@@ -173,7 +173,7 @@ impl<'q> Quarantined<'q> {
         out.extend_from_slice(self.record);
     }
 
-    fn decode(seq: u64, value: &'q [u8]) -> Option<Self> {
+    pub(crate) fn decode(seq: u64, value: &'q [u8]) -> Option<Self> {
         let mut input = value;
         Some(Self {
             seq,

@@ -26,6 +26,7 @@ use crate::store::{Store, StoreError};
 use crate::version_vector::VersionVector;
 
 mod append;
+mod landing;
 mod merge;
 pub(crate) mod open;
 mod quarantine;
@@ -236,6 +237,7 @@ impl Replica {
     /// tell; it is staged no longer.
     pub fn commit(&mut self) -> Result<(), WriteError> {
         let Some(staged) = self.staged.take() else { return Ok(()) };
+        self.shared.check_fit()?;
         let committed = staged.finish(self.clock.last());
         // Stamps that failed events were given are not given again, so the clock stays ahead.
         self.shared.store.commit(&committed.batch)?;

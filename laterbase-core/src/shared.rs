@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::chain::ChainHash;
@@ -13,7 +14,7 @@ use crate::hot::HotStates;
 use crate::id::{ReplicaId, RootName};
 use crate::reader::DamageFound;
 use crate::snapshot::CandidateQueue;
-use crate::store::Store;
+use crate::store::{Snapshot, Store, StoreError};
 use crate::version_vector::VersionVector;
 
 /// The end of one origin's events in a root.
@@ -151,6 +152,8 @@ pub(crate) struct Shared {
     sweep: Mutex<Option<Vec<u8>>>,
     flush: Mutex<()>,
     rewriting: RwLock<()>,
+    /// Memory, log and derived tables do not fit together any more.
+    is_unfit: AtomicBool,
 }
 
 impl Shared {
@@ -170,6 +173,7 @@ impl Shared {
             sweep: Mutex::new(Some(Vec::new())),
             flush: Mutex::new(()),
             rewriting: RwLock::new(()),
+            is_unfit: AtomicBool::new(false),
         }
     }
 
@@ -196,6 +200,23 @@ impl Shared {
     /// Held while the log's end is written anew: nobody takes a look meanwhile.
     pub(crate) fn close_for_rewriting(&self) -> RwLockWriteGuard<'_, ()> {
         self.rewriting.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that the log was written anew and what goes with it was not: whoever looks or writes is
+    /// refused until the store is opened anew, which builds the rest from the log.
+    pub(crate) fn give_up(&self) {
+        self.is_unfit.store(true, Ordering::Release);
+    }
+
+    /// Refuses if [`Self::give_up`] was called.
+    pub(crate) fn check_fit(&self) -> Result<(), StoreError> {
+        if self.is_unfit.load(Ordering::Acquire) { Err(StoreError::Poisoned) } else { Ok(()) }
+    }
+
+    /// What the store holds now, if memory fits it.
+    pub(crate) fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
+        self.check_fit()?;
+        self.store.snapshot()
     }
 
     /// Shows another state, of a log that was written anew, and forgets what was derived.

@@ -17,12 +17,13 @@ use log::Found;
 mod derived;
 mod log;
 mod meta;
+mod quarantine;
 mod repair;
 mod runs;
 mod salvage;
 
 pub use repair::rebuild_derived;
-pub use salvage::{LeftOut, Salvaged, salvage};
+pub use salvage::{LeftOut, Salvaged, TakePage, salvage};
 
 /// Faults that a report lists; the rest is only counted.
 const FAULTS_LISTED_MAX: usize = 100;
@@ -46,6 +47,10 @@ pub enum Region {
     Heads,
     /// Where each origin's events lie in the log.
     Runs,
+    /// What is remembered of peers.
+    Peers,
+    /// The other branches of forks.
+    Quarantine,
     /// Fold index, idempotency keys, their counts, and snapshots. They can be built anew.
     Derived,
 }
@@ -59,6 +64,8 @@ impl fmt::Display for Region {
             Self::Log => "log",
             Self::Heads => "heads",
             Self::Runs => "runs",
+            Self::Peers => "peers",
+            Self::Quarantine => "quarantine",
             Self::Derived => "derived tables",
         })
     }
@@ -131,7 +138,8 @@ fn tolerate<T>(
 
 /// Checks every invariant that can be checked on disk: that the log has no gap and no damaged
 /// entry, that its arrival times, history digest, seqs, stamps and chains add up, that heads and
-/// runs say the same as the log, and that the derived tables hold exactly what the log says.
+/// runs say the same as the log, that what is in quarantine is what its chains say, and that the
+/// derived tables hold exactly what the log says.
 ///
 /// `progress` is told how many of how many log entries have been read. Reads the whole store
 /// once, and looks up each event's index entries.
@@ -175,9 +183,19 @@ pub fn verify(
     let Walk { derived, tails, .. } = walk;
     check_heads(&names, &heads, &tails, &mut report);
     runs::check(snapshot, &names, &heads, &mut report)?;
+    quarantine::check(snapshot, &names, &mut report)?;
+    // What is remembered means something to the shells only; that it can be read is all there is.
+    let remembered = snapshot.scan(Scan::all(Table::Peers), &mut |_, _| ControlFlow::Continue(()));
+    tolerate(remembered, Region::Peers, &mut report)?;
     derived.finish(snapshot, &mut report)?;
     progress(last, last);
     Ok(report)
+}
+
+/// Whether bytes are a log entry whose checksum holds: for a backend that looks for what is left
+/// of its files.
+pub fn is_log_entry(bytes: &[u8]) -> bool {
+    Entry::decode(bytes).is_ok()
 }
 
 fn last_position(snapshot: &dyn Snapshot) -> Result<u64, StoreError> {

@@ -28,7 +28,7 @@ impl<'s> View<'s> {
             let state = shared.state();
             (state.head, state.rewrites, state.front.clone())
         };
-        Ok(Self { snapshot: shared.store.snapshot()?, front, head, rewrites })
+        Ok(Self { snapshot: shared.snapshot()?, front, head, rewrites })
     }
 
     /// A view of a moment that the caller took from the state, and has kept steady since.
@@ -37,7 +37,7 @@ impl<'s> View<'s> {
         (head, rewrites): (u64, u64),
         front: Front,
     ) -> Result<Self, StoreError> {
-        Ok(Self { snapshot: shared.store.snapshot()?, front, head, rewrites })
+        Ok(Self { snapshot: shared.snapshot()?, front, head, rewrites })
     }
 
     /// The number of the log that this is a view of.

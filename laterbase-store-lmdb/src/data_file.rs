@@ -137,14 +137,22 @@ impl DataFile {
         check_pair(&first, &second)?;
         let meta = if second.transaction > first.transaction { second } else { first };
         let Meta { free, main, last_page, .. } = meta;
+        if last_page >= u64::MAX / page_bytes {
+            return damaged(0, format_args!("a last page of number {last_page}"));
+        }
         let page_bytes = usize::try_from(page_bytes).expect("at most 64 KiB");
         Ok(Some(Self { file, page_bytes, free, main, last_page, bytes }))
+    }
+
+    /// Pages that the file has room for.
+    pub(crate) const fn page_count(&self) -> u64 {
+        self.bytes / self.page_bytes as u64
     }
 
     /// Whether the file ends before its last page. LMDB need not write pages at the end that are
     /// free again, so that alone is no damage.
     pub(crate) const fn is_short(&self) -> bool {
-        self.last_page >= self.bytes / self.page_bytes as u64
+        self.last_page >= self.page_count()
     }
 
     /// Reads a page into `buffer`.

@@ -1,6 +1,6 @@
 //! One area of the store: an LMDB environment with a named database for each table.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
 use heed::types::Bytes;
@@ -12,6 +12,7 @@ use laterbase_core::store::{Area, Operation, StoreError, Table};
 use laterbase_directory::OpenError;
 
 use crate::error::engine;
+use crate::seal;
 
 /// Snapshots that may be open at a time. Each costs 64 bytes in the lock file.
 const SNAPSHOTS_MAX: u32 = 4_096;
@@ -74,11 +75,15 @@ impl Environment {
         operation: Operation<'_>,
     ) -> heed::Result<()> {
         match operation {
-            Operation::Put { table, key, value } if table.is_append_only() => {
+            Operation::Put { table, key, value } if !seal::is_sealed(table) => {
                 append(self.entries(table), transaction, key, value)
             }
             Operation::Put { table, key, value } => {
-                self.entries(table).put(transaction, key, value)
+                let bytes = value.len() + seal::BYTES;
+                self.entries(table).put_reserved(transaction, key, bytes, |space| {
+                    space.write_all(value)?;
+                    space.write_all(&seal::of(table, key, value))
+                })
             }
             Operation::Delete { table, key } => {
                 self.entries(table).delete(transaction, key).map(drop)

@@ -18,11 +18,15 @@ mod environment;
 mod error;
 mod options;
 mod page_walk;
+mod raw_file;
 mod repair;
+mod seal;
 mod snapshot;
 mod store;
+mod wreck;
 
 pub use laterbase_directory::OpenError;
 pub use options::LmdbOptions;
 pub use repair::{check_files, discard_derived};
 pub use store::LmdbStore;
+pub use wreck::Wreck;

@@ -1,5 +1,7 @@
 //! A walk through all pages of a data file: whether LMDB can be let loose on it.
 
+use std::collections::BTreeSet;
+use std::mem;
 use std::path::Path;
 
 use laterbase_core::store::Table;
@@ -30,8 +32,11 @@ const DEPTH_MAX: u16 = 32;
 /// are in order. What stands in values is not looked at.
 pub(crate) fn check(path: &Path) -> Result<(), FileFault> {
     let Some(file) = DataFile::open(path)? else { return Ok(()) };
-    let pages = usize::try_from(file.last_page).unwrap_or(usize::MAX).saturating_add(1);
-    let mut walk = Walk { file: &file, seen: vec![false; pages], values: Values::Tables };
+    // As many as the file has: what it claims beyond its end costs nothing until it is met.
+    let pages = usize::try_from(file.page_count().min(file.last_page + 1));
+    let seen = vec![false; pages.unwrap_or(usize::MAX)];
+    let beyond = BTreeSet::new();
+    let mut walk = Walk { file: &file, seen, beyond, values: Values::Tables };
     let mut tables = Vec::new();
     walk.tree(&file.main, &mut tables)?;
     walk.values = Values::Bytes;
@@ -43,6 +48,9 @@ pub(crate) fn check(path: &Path) -> Result<(), FileFault> {
     match walk.seen.iter().skip(2).position(|seen| !seen) {
         // Such a page is lost room and nothing else, but nothing that LMDB does leaves one.
         Some(lost) => damaged(lost as u64 + 2, "it is neither in use nor free"),
+        None if (walk.beyond.len() as u64) < file.last_page + 1 - walk.seen.len() as u64 => {
+            damaged(file.last_page, "the file ends before pages that are not free")
+        }
         None => Ok(()),
     }
 }
@@ -57,8 +65,10 @@ enum Values {
 
 struct Walk<'w> {
     file: &'w DataFile,
-    /// Whether a page was met.
+    /// Whether a page of the file was met.
     seen: Vec<bool>,
+    /// The pages behind the end of the file that were met.
+    beyond: BTreeSet<u64>,
     values: Values,
 }
 
@@ -200,6 +210,9 @@ impl Walk<'_> {
         if number_u16(&bytes, 10) != Some(OVERFLOW_FLAG) || count < needed {
             return damaged(first, "it is not the beginning of a long value");
         }
+        if first.saturating_add(count) > self.file.page_count() {
+            return damaged(first, "a long value reaches over the end of the file");
+        }
         for page in first..first.saturating_add(count) {
             self.meet(page)?;
         }
@@ -220,15 +233,15 @@ impl Walk<'_> {
     }
 
     fn meet(&mut self, page: u64) -> Result<(), FileFault> {
-        let slot = usize::try_from(page).ok().filter(|index| *index >= 2);
-        match slot.and_then(|index| self.seen.get_mut(index)) {
-            Some(seen) if !*seen => {
-                *seen = true;
-                Ok(())
-            }
-            Some(_) => damaged(page, "it is used twice"),
-            None => damaged(page, "there is no such page"),
+        if !(2..=self.file.last_page).contains(&page) {
+            return damaged(page, "there is no such page");
         }
+        let slot = usize::try_from(page).ok().and_then(|index| self.seen.get_mut(index));
+        let is_new = match slot {
+            Some(seen) => !mem::replace(seen, true),
+            None => self.beyond.insert(page),
+        };
+        if is_new { Ok(()) } else { damaged(page, "it is used twice") }
     }
 }
 
@@ -236,7 +249,7 @@ impl Walk<'_> {
 fn nodes(page: u64, bytes: &[u8]) -> Result<Vec<usize>, FileFault> {
     let lower = number_u16(bytes, 12).map_or(0, usize::from);
     let upper = number_u16(bytes, 14).map_or(0, usize::from);
-    if lower < HEADER_BYTES || lower % 2 != 0 || lower > upper || upper > bytes.len() {
+    if lower < HEADER_BYTES || !lower.is_multiple_of(2) || lower > upper || upper > bytes.len() {
         return damaged(page, "the bounds of its free room");
     }
     let offsets = (HEADER_BYTES..lower).step_by(2);
@@ -244,6 +257,40 @@ fn nodes(page: u64, bytes: &[u8]) -> Result<Vec<usize>, FileFault> {
         .map(|at| number_u16(bytes, at).map(usize::from).filter(|offset| *offset >= upper))
         .collect();
     offsets.map_or_else(|| damaged(page, "a node lies in its free room"), Ok)
+}
+
+/// A node of a leaf, as far as its page can be believed.
+pub(crate) struct LeafNode<'n> {
+    pub key: &'n [u8],
+    /// Empty if the value is long.
+    pub value: &'n [u8],
+    pub value_bytes: usize,
+    /// Where a long value begins.
+    pub long_value_page: Option<u64>,
+}
+
+/// The nodes of a page that is marked as a leaf; those that can be read if not all can.
+pub(crate) fn leaf_nodes(bytes: &[u8]) -> Vec<LeafNode<'_>> {
+    if number_u16(bytes, 10) != Some(LEAF_FLAG) {
+        return Vec::new();
+    }
+    let read = |offset| {
+        let node = Node::read(0, bytes, offset, true).ok()?;
+        let is_long = node.flags & BIG_NODE != 0;
+        let long_value_page = is_long.then(|| number_u64(node.value, 0)).flatten();
+        let value = if is_long { &[] } else { node.value };
+        Some(LeafNode { key: node.key, value, value_bytes: node.value_bytes, long_value_page })
+    };
+    nodes(0, bytes).unwrap_or_default().into_iter().filter_map(read).collect()
+}
+
+/// The pages that a file says are free, up to the first thing in its list that is damaged.
+pub(crate) fn free_pages(file: &DataFile) -> BTreeSet<u64> {
+    let (seen, beyond) = (Vec::new(), BTreeSet::new());
+    let mut walk = Walk { file, seen, beyond, values: Values::FreePages };
+    // Its own pages are met as well: nothing is read off them that would count.
+    let _ = walk.tree(&file.free, &mut Vec::new());
+    walk.beyond
 }
 
 /// A key, and a child or a value.

@@ -20,7 +20,7 @@ pub(crate) const fn folder_name(area: Area) -> &'static str {
     }
 }
 
-fn data_path(directory: &Path, area: Area) -> PathBuf {
+pub(crate) fn data_path(directory: &Path, area: Area) -> PathBuf {
     directory.join(folder_name(area)).join("data.mdb")
 }
 
@@ -98,7 +98,7 @@ fn check_present(directory: &Path, area: Area) -> Result<(), FileFault> {
     Ok(())
 }
 
-fn open_error(area: Area, error: FileFault) -> OpenError {
+pub(crate) fn open_error(area: Area, error: FileFault) -> OpenError {
     match error {
         FileFault::Damaged(detail) => {
             StoreError::corrupt(format!("{}/data.mdb: {detail}", folder_name(area))).into()

@@ -8,6 +8,7 @@ use laterbase_core::store::{Area, Direction, Scan, Snapshot, StoreError, Table, 
 
 use crate::environment::Entries;
 use crate::error::engine;
+use crate::seal;
 use crate::store::LmdbStore;
 
 /// A view of the store.
@@ -41,6 +42,7 @@ impl Snapshot for LmdbSnapshot<'_> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>, StoreError> {
         let (transaction, entries) = self.table(table);
         let value = entries.get(transaction, key).map_err(engine("read a value"))?;
+        let value = value.map(|stored| seal::open(table, key, stored)).transpose()?;
         Ok(value.map(Cow::Borrowed))
     }
 
@@ -58,12 +60,12 @@ impl Snapshot for LmdbSnapshot<'_> {
         match scan.direction {
             Direction::Forward => {
                 let page = entries.range(transaction, &range).map_err(engine("begin a scan"))?;
-                visit_page(page, scan.limit, visit)
+                visit_page(page, scan, visit)
             }
             Direction::Backward => {
                 let page =
                     entries.rev_range(transaction, &range).map_err(engine("begin a scan"))?;
-                visit_page(page, scan.limit, visit)
+                visit_page(page, scan, visit)
             }
         }
     }
@@ -71,11 +73,12 @@ impl Snapshot for LmdbSnapshot<'_> {
 
 fn visit_page<'t>(
     page: impl Iterator<Item = heed::Result<(&'t [u8], &'t [u8])>>,
-    limit: usize,
+    scan: Scan<'_>,
     visit: &mut Visit<'_>,
 ) -> Result<(), StoreError> {
-    for entry in page.take(limit) {
-        let (key, value) = entry.map_err(engine("read the next entry"))?;
+    for entry in page.take(scan.limit) {
+        let (key, stored) = entry.map_err(engine("read the next entry"))?;
+        let value = seal::open(scan.table, key, stored)?;
         if visit(key, value) == ControlFlow::Break(()) {
             break;
         }

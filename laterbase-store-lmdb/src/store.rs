@@ -13,7 +13,7 @@ use crate::options::LmdbOptions;
 use crate::repair::{check_head, folder_name};
 use crate::snapshot::LmdbSnapshot;
 
-pub(crate) const STAMP: Stamp = Stamp { engine: "lmdb", format: 1 };
+pub(crate) const STAMP: Stamp = Stamp { engine: "lmdb", format: 2 };
 
 /// The files whose numbers are part of the store's home: LMDB keeps them for the store's life.
 const ANCHORS: [&str; 2] = ["truth/data.mdb", "derived/data.mdb"];

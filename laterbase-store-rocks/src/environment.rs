@@ -15,6 +15,7 @@ use rocksdb::{
 
 use crate::error::engine;
 use crate::options::RocksOptions;
+use crate::presence;
 
 const MIB: usize = 1024 * 1024;
 
@@ -59,8 +60,9 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
+    /// Opens an area's database in a store's directory, and makes it if there is none.
     pub(crate) fn open(
-        folder: &Path,
+        directory: &Path,
         area: Area,
         memory: &Memory,
         sync: bool,
@@ -69,7 +71,10 @@ impl Environment {
         let families =
             tables.map(|table| ColumnFamilyDescriptor::new(table.name(), table_options(memory)));
         // RocksDB insists on a family named `default`, which stays empty.
-        let db = DB::open_cf_descriptors(&database_options(memory), folder, families)
+        let options = database_options(memory);
+        presence::check(directory, area, &options)?;
+        let folder = directory.join(presence::folder_name(area));
+        let db = DB::open_cf_descriptors(&options, folder, families)
             .map_err(engine("open its database"))?;
         Ok(Self { db, sync, turn: Mutex::default() })
     }
@@ -147,6 +152,9 @@ fn database_options(memory: &Memory) -> Options {
     // What a crash leaves of the last entry is dropped, and what is before it kept. Since all
     // tables of an area share one log, what is left is a state that was once current.
     options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+    // A log that is gone, or shorter than it was when it was synced for the last time, is damage
+    // and no crash. The one that is written to is not among them.
+    options.set_track_and_verify_wals_in_manifest(true);
     // The log goes to the operating system with every commit, so that a killed process loses
     // nothing; whether it goes to the disk too is said at each commit.
     options.set_manual_wal_flush(false);

@@ -17,6 +17,7 @@
 mod environment;
 mod error;
 mod options;
+mod presence;
 mod snapshot;
 mod store;
 

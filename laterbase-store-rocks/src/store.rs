@@ -9,6 +9,7 @@ use laterbase_directory::{Directory, OpenError, Stamp};
 use crate::environment::{Environment, Memory};
 use crate::error;
 use crate::options::RocksOptions;
+use crate::presence::folder_name;
 use crate::snapshot::RocksSnapshot;
 
 const STAMP: Stamp = Stamp { engine: "rocks", format: 1 };
@@ -36,12 +37,12 @@ impl RocksStore {
     pub fn open(path: &Path, options: RocksOptions) -> Result<Self, OpenError> {
         let directory = Directory::open(path, STAMP)?;
         let memory = Memory::new(options);
-        let open = |area: Area, name, sync| {
-            let folder = directory.folder(name)?;
-            Environment::open(&folder, area, &memory, sync)
+        let open = |area: Area, sync| {
+            directory.folder(folder_name(area))?;
+            Environment::open(directory.path(), area, &memory, sync)
         };
-        let truth = open(Area::Truth, "truth", options.durability == Durability::Durable)?;
-        let derived = open(Area::Derived, "derived", false)?;
+        let truth = open(Area::Truth, options.durability == Durability::Durable)?;
+        let derived = open(Area::Derived, false)?;
         let (durability, poisoned) = (options.durability, AtomicBool::new(false));
         Ok(Self { durability, poisoned, truth, derived, directory })
     }

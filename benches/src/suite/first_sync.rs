@@ -34,14 +34,12 @@ use crate::{Engine, Events, NOW, folds, replica};
 /// Times that everything is copied, in turns.
 const ROUNDS: usize = 3;
 
-/// Real events, below the folder of samples.
-const FLIGHTS: &str = "nycflights.jsonl.zst";
-
-/// Syncs a store of made events, and one of real events where they are at hand, with an empty one.
+/// Syncs a store of made events with an empty one, and one of real events (`flights`: one JSON
+/// object a line, compressed with zstd) if there is such a file.
 ///
 /// # Errors
 /// If an engine, a replica or the network fails.
-pub fn first_sync(volume: u64, samples: Option<&Path>, results: &mut Results) -> Result<()> {
+pub fn first_sync(volume: u64, flights: Option<&Path>, results: &mut Results) -> Result<()> {
     let folder = TempDir::new()?;
     let mut replica = open(folder.path());
     let mut events = Events::default();
@@ -52,14 +50,10 @@ pub fn first_sync(volume: u64, samples: Option<&Path>, results: &mut Results) ->
         left -= count;
     }
     measure("made", &folder, replica, results)?;
-    let Some(file) = samples.map(|folder| folder.join(FLIGHTS)).filter(|file| file.is_file())
-    else {
-        eprintln!("{FLIGHTS} is not at hand: syncing real events is left out");
-        return Ok(());
-    };
+    let Some(file) = flights else { return Ok(()) };
     let folder = TempDir::new()?;
     let mut replica = open(folder.path());
-    record(&mut replica, &file, usize::try_from(volume)?)?;
+    record(&mut replica, file, usize::try_from(volume)?)?;
     measure("flights", &folder, replica, results)
 }
 

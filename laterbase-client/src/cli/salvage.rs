@@ -1,17 +1,18 @@
 //! `laterbase export --salvage`: a delta file of what is intact in a damaged store.
 
 use std::io;
+use std::path::Path;
 
 use anyhow::Context as _;
 use laterbase_client::delta_file::DeltaFileWriter;
 use laterbase_core::id::RootName;
-use laterbase_core::store::StoreError;
+use laterbase_core::store::{Store, StoreError};
 use laterbase_core::verify::{Salvaged, salvage};
-use laterbase_store_lmdb::{LmdbOptions, LmdbStore, check_files};
+use laterbase_store_lmdb::{LmdbOptions, LmdbStore, Wreck, check_files};
 use serde::Serialize;
 
 use super::Common;
-use super::output::{FaultsFound, Output};
+use super::output::{FaultsFound, Output, complain};
 use super::progress::{Unit, bar};
 use super::transfer::{ExportArgs, write_whole};
 
@@ -44,17 +45,12 @@ enum SalvageError {
 /// of them.
 pub(crate) fn run(common: &Common, args: &ExportArgs, output: &mut Output) -> anyhow::Result<()> {
     common.check_existing()?;
-    let files = check_files(&common.store).context("cannot look at the store's files")?;
-    if let Some(fault) = files.faults.first() {
-        anyhow::bail!("the store's files cannot be read through: {fault}");
-    }
-    let store =
-        LmdbStore::open(&common.store, LmdbOptions::default()).context("cannot open the store")?;
+    let store = open(&common.store)?;
     let mut salvaged = Salvaged::default();
     let mut pages = 0;
     let bytes = write_whole(&args.file, |file| {
         let mut writer = DeltaFileWriter::new(file)?;
-        salvaged = take(&store, &args.roots, &mut writer)?;
+        salvaged = take(&*store, &args.roots, &mut writer)?;
         let (file, counts) = writer.finish()?;
         pages = counts.pages;
         Ok(file)
@@ -73,8 +69,19 @@ pub(crate) fn run(common: &Common, args: &ExportArgs, output: &mut Output) -> an
     if is_whole { Ok(()) } else { Err(FaultsFound.into()) }
 }
 
+/// The store by its engine; or, where the files themselves are damaged, whatever pages are left.
+fn open(path: &Path) -> anyhow::Result<Box<dyn Store>> {
+    let files = check_files(path).context("cannot look at the store's files")?;
+    let Some(fault) = files.faults.first() else {
+        let store = LmdbStore::open(path, LmdbOptions::default());
+        return Ok(Box::new(store.context("cannot open the store")?));
+    };
+    complain(format_args!("{fault}; looking for events page by page"));
+    Ok(Box::new(Wreck::open(path).context("cannot read the store's files")?))
+}
+
 fn take(
-    store: &LmdbStore,
+    store: &dyn Store,
     roots: &[RootName],
     writer: &mut DeltaFileWriter<impl io::Write>,
 ) -> Result<Salvaged, SalvageError> {

@@ -43,3 +43,6 @@ impl<'c, Q: PartialEq, A> Ahead<'c, Q, A> {
         Pin::new(&mut self.answer).take_output()
     }
 }
+
+#[cfg(test)]
+mod tests;

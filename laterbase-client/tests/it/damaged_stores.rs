@@ -90,6 +90,25 @@ fn what_the_log_has_lost_is_not_repaired_but_the_rest_is_salvaged() {
 }
 
 #[test]
+fn a_store_with_a_spoilt_page_is_salvaged_page_by_page() {
+    let place = recorded();
+    let path = place.path("laterbase-data/truth/data.mdb");
+    let mut bytes = fs::read(&path).unwrap();
+    let at = bytes.windows(MARKER.len()).position(|window| window == MARKER.as_bytes()).unwrap();
+    let page = at / 4_096 * 4_096;
+    bytes[page..page + 4_096].fill(0xa5);
+    fs::write(&path, bytes).unwrap();
+    let ended = place.run(&["export", "--salvage", "rest.lbd", "--json"]);
+    assert!(ended.stderr.contains("looking for events page by page"), "{}", ended.stderr);
+    let summary: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let exported = summary["exported"].as_u64().unwrap();
+    assert!(ended.code == 1 && (50..200).contains(&exported), "{} {summary}", ended.code);
+    let imported = place.summary(&["import", "rest.lbd", "--store", "other"]);
+    assert_eq!(imported["imported"], exported);
+    assert_eq!(place.summary(&["verify", "--store", "other"])["fault_count"], 0);
+}
+
+#[test]
 fn a_sound_store_is_salvaged_whole_and_as_it_is_exported() {
     let place = recorded();
     let salvaged = place.summary(&["export", "--salvage", "salvaged.lbd"]);

@@ -34,7 +34,7 @@ pub(super) fn flush_alone(
     let layer = front::merge_all(&layers);
     let mut batch = Batch::new(Area::Derived);
     {
-        let snapshot = shared.store.snapshot()?;
+        let snapshot = shared.snapshot()?;
         ladders::invalidate(&*snapshot, &layer, &mut batch)?;
         ladders::keep(&*snapshot, &candidates, &layer, &mut batch)?;
         ladders::sweep(shared, &*snapshot, &mut batch)?;

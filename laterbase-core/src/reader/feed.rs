@@ -132,7 +132,7 @@ impl Reader {
             page.more = !runs.is_empty();
             return Ok(page);
         }
-        let snapshot = self.shared.store.snapshot()?;
+        let snapshot = self.shared.snapshot()?;
         let snapshot = &*snapshot;
         let ahead = (READ_AHEAD_ENTRIES / runs.len()).clamp(1, limit.min(256));
         let mut heap = BinaryHeap::with_capacity(runs.len());

@@ -40,7 +40,7 @@ impl Reader {
         let mut builder = DeltaBuilder::new();
         // Before the snapshot, which then holds all that the state speaks of.
         let held = self.held_parts(wants);
-        let snapshot = self.shared.store.snapshot()?;
+        let snapshot = self.shared.snapshot()?;
         let mut complete = true;
         let room = (limit.max(1), bytes_max);
         for (want, mut run) in held {

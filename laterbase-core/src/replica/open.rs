@@ -77,6 +77,7 @@ fn settle_identity(
         let snapshot = store.snapshot()?;
         let held = read_identity(&*snapshot)?;
         let former_count = read_former(&*snapshot)?.len();
+        check_present(&*snapshot, held)?;
         (held, former_count, is_in_doubt(&*snapshot, options)?)
     };
     let mut batch = Batch::new(Area::Truth);
@@ -116,6 +117,15 @@ fn read_identity(snapshot: &dyn Snapshot) -> Result<Option<Identity>, StoreError
     }
 }
 
+/// The identity is on disk before anything is derived, in any durability: without one, the truth
+/// was lost as a whole.
+fn check_present(snapshot: &dyn Snapshot, held: Option<Identity>) -> Result<(), StoreError> {
+    if held.is_none() && snapshot.get(Table::Progress, keys::BUILT)?.is_some() {
+        return Err(StoreError::corrupt("the truth is empty, and the derived tables are not"));
+    }
+    Ok(())
+}
+
 /// Whether dots may have been given out that this store does not know of: it was copied or
 /// restored, or its newest commits may have been lost.
 fn is_in_doubt(snapshot: &dyn Snapshot, options: &ReplicaOptions) -> Result<bool, StoreError> {
@@ -123,7 +133,21 @@ fn is_in_doubt(snapshot: &dyn Snapshot, options: &ReplicaOptions) -> Result<bool
         .get(Table::Meta, keys::HOME)?
         .is_some_and(|home| home.as_ref() != options.home.as_slice());
     let unclean = snapshot.get(Table::Meta, keys::OPEN)?.is_some_and(|mark| mark.as_ref() == [1]);
-    Ok(options.new_identity || elsewhere || unclean)
+    Ok(options.new_identity || elsewhere || unclean || has_lost_its_end(snapshot)?)
+}
+
+/// Whether the derived tables know of events that the log has lost. No crash does that to a
+/// durable store, but a disk that lies, or damage where an engine looks for its end.
+fn has_lost_its_end(snapshot: &dyn Snapshot) -> Result<bool, StoreError> {
+    let of = snapshot.get(Table::Progress, keys::REWRITES)?;
+    let of = of.and_then(|bytes| keys::read_u64(&bytes)).unwrap_or(0);
+    let mut head = 0;
+    snapshot.scan(Scan::all(Table::Log).backward().limit(1), &mut |key, _| {
+        head = keys::read_u64(key).unwrap_or(0);
+        ControlFlow::Break(())
+    })?;
+    let built = maintenance::built(snapshot)?;
+    Ok(built > head && of == read_number(snapshot, keys::REWRITES)?)
 }
 
 /// Marks a clean stop.

@@ -1,6 +1,7 @@
 //! Marking forks, and keeping what is learned of their other branches.
 
 use super::Replica;
+use super::landing::{Link, chain_under};
 use super::merge::committed_chain;
 use crate::chain::RecordHash;
 use crate::delta::Run;
@@ -107,12 +108,29 @@ pub(super) fn release(replica: &mut Replica, run: &Run<'_>) -> Result<(), StoreE
         };
         let mut forks = state.forks.range((root, 0)..=(root, u32::MAX));
         forks.find_map(|(&(root, origin), fork)| {
-            let branch = fork.branches.iter().find(|branch| branch.id == run.origin)?;
+            let committed = fork.branches.iter().find(|branch| branch.id == run.origin)?;
+            // Another branch may have been released already by what is staged.
+            let staged = replica.staged.as_ref().and_then(|staged| staged.fork(root, origin));
+            let fork = staged.map_or(Some(fork), Option::as_ref)?;
+            // One of which more is staged is not all there yet to be taken out.
+            let branch = fork.branches.iter().find(|branch| *branch == committed)?;
             let is_held = run.last_seq() >= branch.event_count;
             is_held.then(|| (root, origin, branch.clone(), fork.clone()))
         })
     };
     let Some((root, origin, branch, mut fork)) = found else { return Ok(()) };
+    let events = branch_events(replica, (root, origin), &branch)?;
+    let links: Vec<Link> = events.iter().map(Kept::link).collect();
+    let chain = match branch.event_count.checked_sub(run.first_seq) {
+        Some(index) => {
+            run.events.get(usize::try_from(index).unwrap_or(usize::MAX)).map(|e| e.chain)
+        }
+        None => committed_chain(replica, run, branch.event_count)?,
+    };
+    if chain != Some(chain_under(&run.root, branch.id, &links)) {
+        // Another branch that begins in the same way.
+        return Ok(());
+    }
     forget(replica, (root, origin), &branch)?;
     fork.branches.retain(|other| other.id != branch.id);
     let rest = (!fork.branches.is_empty()).then_some(fork);
@@ -148,6 +166,11 @@ impl Kept {
         self.head.key(root, origin)
     }
 
+    /// What the event adds to a chain.
+    pub(super) fn link(&self) -> Link {
+        (self.head.recorded, RecordHash::of(&self.record))
+    }
+
     pub(super) fn event(&self) -> Quarantined<'_> {
         Quarantined { record: &self.record, ..self.head }
     }
@@ -159,7 +182,7 @@ pub(super) fn branch_events(
     (root, origin): (u32, u32),
     branch: &Branch,
 ) -> Result<Vec<Kept>, StoreError> {
-    let snapshot = replica.shared.store.snapshot()?;
+    let snapshot = replica.shared.snapshot()?;
     let mut found: Vec<Kept> = Vec::new();
     each_quarantined(&*snapshot, root, origin, &mut |event| {
         let follows = match found.last() {

@@ -1,9 +1,10 @@
 //! Resolving a fork: one branch keeps the ids, the other moves to an id of its own.
 
-use super::quarantine::{branch_events, forget};
+use super::landing::{Landing, Link};
+use super::quarantine::{Kept, branch_events, forget};
 use super::staged::Incoming;
 use super::{Replica, Resolved, WriteError, rewrite};
-use crate::chain::{ChainHash, RecordHash};
+use crate::chain::ChainHash;
 use crate::event::Record;
 use crate::fork::{Branch, ForkState, Keep};
 use crate::hlc::Hlc;
@@ -42,60 +43,67 @@ fn keep_ours(
     fork: &ForkState,
     now_nanos: i64,
 ) -> Result<Resolved, WriteError> {
-    let mut moved = 0;
+    let (mut moved, mut into) = (0, Vec::new());
     for branch in &fork.branches {
-        moved += take_in(replica, root, place, branch, now_nanos)?;
+        let (taken, ids) = take_in(replica, root, place, branch, now_nanos)?;
+        moved += taken;
+        into.extend(ids);
         forget(replica, place, branch)?;
     }
     replica.staged().next_generation();
     replica.staged().set_fork(place.0, place.1, None);
     replica.commit()?;
-    Ok(Resolved { moved, into: fork.branches.iter().map(|branch| branch.id).collect() })
+    Ok(Resolved { moved, into })
 }
 
-/// Stages the events of a branch that are not held under its id yet. Gives how many.
-fn take_in(
+/// Stages the events of a branch in quarantine that are not held under its id yet. Gives how many,
+/// and the ids they have.
+pub(super) fn take_in(
     replica: &mut Replica,
     root: &RootName,
     place: (u32, u32),
     branch: &Branch,
     now_nanos: i64,
-) -> Result<u64, WriteError> {
+) -> Result<(u64, Vec<ReplicaId>), WriteError> {
     let events = branch_events(replica, place, branch)?;
-    let (known, held) = {
-        let state = replica.shared.state();
-        let known = state.names.origin(branch.id);
-        (known, known.and_then(|origin| state.heads.get(&(place.0, origin)).copied()))
-    };
-    let origin = replica.staged().origin_number(known, branch.id);
-    let mut head = held.unwrap_or_else(|| Head {
-        seq: 0,
-        chain: ChainHash::genesis(root, branch.id),
-        recorded: Hlc::ZERO,
-    });
-    let held_count = usize::try_from(head.seq).unwrap_or(usize::MAX);
+    let links: Vec<Link> = events.iter().map(Kept::link).collect();
+    let landing = Landing::of(&replica.shared, (place.0, root), branch.id, &links)?;
     let mut moved = 0;
-    for kept in events.iter().skip(held_count) {
-        let event = kept.event();
+    for (index, kept) in events.iter().enumerate() {
+        let (into, seq) = landing.place(index);
+        let known = replica.shared.state().names.origin(into);
+        let origin = replica.staged().origin_number(known, into);
+        let head = head_of(replica, (place.0, root), (origin, into));
+        if seq <= head.seq {
+            continue;
+        }
+        let (event, (recorded, hash)) = (kept.event(), links[index]);
         let record = Record::decode(event.record)?;
-        let hash = RecordHash::of(event.record);
-        let chain = head.chain.next(event.recorded, hash);
-        head = Head { seq: head.seq + 1, chain, recorded: event.recorded };
+        let chain = head.chain.next(recorded, hash);
         let incoming = Incoming {
             root: place.0,
             origin,
-            dot: Dot { origin: branch.id, seq: head.seq },
-            recorded: event.recorded,
+            dot: Dot { origin: into, seq },
+            recorded,
             chain,
             hash,
             bytes: event.record,
             indexed: Indexed::of(&record),
         };
         replica.staged().push(incoming, now_nanos);
+        replica.staged().set_head(place.0, origin, Head { seq, chain, recorded });
         moved += 1;
     }
-    if moved > 0 {
-        replica.staged().set_head(place.0, origin, head);
-    }
-    Ok(moved)
+    Ok((moved, landing.ids().collect()))
+}
+
+fn head_of(
+    replica: &Replica,
+    (root, name): (u32, &RootName),
+    (origin, id): (u32, ReplicaId),
+) -> Head {
+    let staged = replica.staged.as_ref().and_then(|staged| staged.head(root, origin));
+    staged.or_else(|| replica.shared.state().heads.get(&(root, origin)).copied()).unwrap_or_else(
+        || Head { seq: 0, chain: ChainHash::genesis(name, id), recorded: Hlc::ZERO },
+    )
 }

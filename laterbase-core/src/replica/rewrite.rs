@@ -7,7 +7,9 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use super::landing::{Landing, Link};
 use super::quarantine::{branch_events, forget};
+use super::resolve::take_in;
 use super::staged::{Incoming, LastRun, Staged};
 use super::{Replica, Resolved, WriteError, open};
 use crate::chain::{ChainHash, RecordHash};
@@ -38,22 +40,25 @@ pub(super) fn move_tail(
         return Err(WriteError::ForkNotLocated { root: root.clone(), origin, seq: fork.seq });
     };
     let shared = std::sync::Arc::clone(&replica.shared);
+    let links = tail_links(&*shared.snapshot()?, place, fork.seq)?;
+    let landing = Landing::of(&shared, (place.0, root), into, &links)?;
     // Nobody looks while the log and its tables do not fit together.
     let _nobody_looks = shared.close_for_rewriting();
     let flushing = shared.flushing();
-    let snapshot = shared.store.snapshot()?;
-    let mut rewriting = Rewriting::begin(replica, &*snapshot, place, fork.seq, into)?;
+    let snapshot = shared.snapshot()?;
+    let mut rewriting = Rewriting::begin(replica, &*snapshot, place, fork.seq, landing)?;
     let moved = rewriting.write_again(&*snapshot, root)?;
     drop(snapshot);
-    let Rewriting { staged, .. } = rewriting;
+    let Rewriting { staged, landing, .. } = rewriting;
     replica.staged = Some(staged);
     let rest = take_theirs(replica, root, origin, place, fork, now_nanos)?;
     replica.staged().set_fork(place.0, place.1, rest);
     replica.staged().next_generation();
-    give_up_id(replica, origin, into);
+    give_up_id(replica, origin, &landing);
     commit(replica)?;
-    maintenance::rebuild(&shared, replica.options.front_events_flush, &flushing)?;
-    Ok(Resolved { moved, into: vec![into] })
+    maintenance::rebuild(&shared, replica.options.front_events_flush, &flushing)
+        .inspect_err(|_failure| shared.give_up())?;
+    Ok(Resolved { moved, into: landing.ids().collect() })
 }
 
 /// The events of the branch in quarantine go where those that moved were.
@@ -65,7 +70,15 @@ fn take_theirs(
     fork: &ForkState,
     now_nanos: i64,
 ) -> Result<Option<ForkState>, WriteError> {
-    let Some(branch) = fork.branches.iter().max_by_key(|branch| branch.event_count) else {
+    let (here, elsewhere): (Vec<_>, Vec<_>) =
+        fork.branches.iter().partition(|branch| branch.first_seq == fork.seq);
+    // Those that part from ours at another event cannot take its place. Each moves to an id of its
+    // own, as if ours had been kept.
+    for branch in elsewhere {
+        take_in(replica, root, place, branch, now_nanos)?;
+        forget(replica, place, branch)?;
+    }
+    let Some(branch) = here.iter().max_by_key(|branch| branch.event_count) else {
         return Ok(None);
     };
     let events = branch_events(replica, place, branch)?;
@@ -88,8 +101,8 @@ fn take_theirs(
     }
     forget(replica, place, branch)?;
     let branches: Vec<_> =
-        fork.branches.iter().filter(|other| other.id != branch.id).cloned().collect();
-    if branches.is_empty() || branch.first_seq != fork.seq {
+        here.iter().filter(|other| other.id != branch.id).map(|other| (*other).clone()).collect();
+    if branches.is_empty() {
         return Ok(None);
     }
     // A third branch: the fork goes on, and what was taken is ours now.
@@ -99,7 +112,7 @@ fn take_theirs(
 }
 
 /// Whoever wrote under the id writes under it no more; what moved is still the store's own.
-fn give_up_id(replica: &mut Replica, origin: ReplicaId, into: ReplicaId) {
+fn give_up_id(replica: &mut Replica, origin: ReplicaId, landing: &Landing) {
     let (is_own, is_present, former_count) = {
         let state = replica.shared.state();
         let is_present = state.replica == origin;
@@ -109,7 +122,7 @@ fn give_up_id(replica: &mut Replica, origin: ReplicaId, into: ReplicaId) {
         let fresh = ReplicaId::from_bytes((replica.random)());
         replica.staged().renew(fresh, former_count);
     }
-    if is_own {
+    for into in landing.ids().filter(|_| is_own) {
         replica.staged().add_former(into, former_count);
     }
 }
@@ -127,8 +140,9 @@ fn commit(replica: &mut Replica) -> Result<(), WriteError> {
     let Some(staged) = replica.staged.take() else { return Ok(()) };
     let committed = staged.finish(clock);
     replica.shared.store.commit(&committed.batch)?;
-    replica.shared.store.sync()?;
-    let (state, _clock, last_run) = open::load(&*replica.shared.store, identity)?;
+    let store = &*replica.shared.store;
+    let loaded = store.sync().and_then(|()| open::load(store, identity));
+    let (state, _clock, last_run) = loaded.inspect_err(|_failure| replica.shared.give_up())?;
     replica.last_run = last_run;
     replica.shared.replace(state);
     Ok(())
@@ -144,7 +158,7 @@ struct Rewriting {
     seq: u64,
     /// The position of the event with that seq.
     first: u64,
-    into: ReplicaId,
+    landing: Landing,
 }
 
 impl Rewriting {
@@ -153,7 +167,7 @@ impl Rewriting {
         snapshot: &dyn Snapshot,
         place: (u32, u32),
         seq: u64,
-        into: ReplicaId,
+        landing: Landing,
     ) -> Result<Self, StoreError> {
         let first = find_run(snapshot, place.0, place.1, seq)?.position;
         let mut before = replica.shared.state().clone();
@@ -184,22 +198,26 @@ impl Rewriting {
         for position in first..=last {
             staged.batch().delete(Table::Log, &keys::position(position));
         }
-        Ok(Self { staged, before, place, seq, first, into })
+        Ok(Self { staged, before, place, seq, first, landing })
     }
 
     /// Writes every entry again. Gives how many moved.
     fn write_again(&mut self, snapshot: &dyn Snapshot, root: &RootName) -> Result<u64, StoreError> {
-        let known = self.before.names.origin(self.into);
-        let into = self.staged.origin_number(known, self.into);
         let mut moved = 0;
         let first = self.first;
         each_entry(snapshot, first, &mut |position, entry| {
             let place = (entry.root, entry.origin);
             let moves = place == self.place && entry.seq >= self.seq;
-            let target = if moves { (entry.root, into) } else { place };
-            let head = self.head(target, root);
-            let seq = if moves { entry.seq - self.seq + 1 } else { entry.seq };
-            moved += u64::from(moves);
+            let (target, id, seq) = if moves {
+                let (into, seq) = self.landing.place(moved);
+                let known = self.before.names.origin(into);
+                ((entry.root, self.staged.origin_number(known, into)), into, seq)
+            } else {
+                let id = self.before.names.origin_id(entry.origin);
+                (place, id.ok_or_else(|| StoreError::corrupt("an origin has no id"))?, entry.seq)
+            };
+            let head = self.head(target, (root, id));
+            moved += usize::from(moves);
             if seq <= head.seq {
                 // A branch that had come in under its new id already: it is there once.
                 return Ok(());
@@ -207,12 +225,10 @@ impl Rewriting {
             let hash = RecordHash::of(entry.record);
             let chain = if moves { head.chain.next(entry.recorded, hash) } else { entry.chain };
             let record = Record::decode(entry.record).map_err(|error| damaged(position, error))?;
-            let origin = self.before.names.origin_id(entry.origin).filter(|_| !moves);
-            let dot = Dot { origin: origin.unwrap_or(self.into), seq };
             let incoming = Incoming {
                 root: target.0,
                 origin: target.1,
-                dot,
+                dot: Dot { origin: id, seq },
                 recorded: entry.recorded,
                 chain,
                 hash,
@@ -228,20 +244,37 @@ impl Rewriting {
             Some(head) => self.staged.set_head(self.place.0, self.place.1, head),
             None => self.staged.forget_head(self.place.0, self.place.1),
         }
-        Ok(moved)
+        Ok(moved as u64)
     }
 
-    fn head(&self, (root, origin): (u32, u32), name: &RootName) -> Head {
+    fn head(&self, (root, origin): (u32, u32), (name, id): (&RootName, ReplicaId)) -> Head {
         self.staged
             .head(root, origin)
             .or_else(|| self.before.heads.get(&(root, origin)).copied())
             .unwrap_or_else(|| Head {
                 seq: 0,
                 // Only a branch that moves begins in the middle of nothing, and it is of `name`.
-                chain: ChainHash::genesis(name, self.into),
+                chain: ChainHash::genesis(name, id),
                 recorded: Hlc::ZERO,
             })
     }
+}
+
+/// What the events of an origin from a seq on add to its chain.
+fn tail_links(
+    snapshot: &dyn Snapshot,
+    place: (u32, u32),
+    seq: u64,
+) -> Result<Vec<Link>, StoreError> {
+    let mut links = Vec::new();
+    let first = find_run(snapshot, place.0, place.1, seq)?.position;
+    each_entry(snapshot, first, &mut |_, entry| {
+        if (entry.root, entry.origin) == place {
+            links.push((entry.recorded, RecordHash::of(entry.record)));
+        }
+        Ok(())
+    })?;
+    Ok(links)
 }
 
 /// Lets a state end at a position. Gives the part of its run that lies before.

@@ -50,6 +50,9 @@ pub struct LeftOut {
     pub last_seq: u64,
 }
 
+/// Takes a page's bytes and the number of its events.
+pub type TakePage<'t, E> = dyn FnMut(&[u8], usize) -> Result<(), E> + 't;
+
 /// Takes every origin's events out of a store up to its first damaged one, as delta pages that any
 /// replica merges. Trusts nothing but the log: an event goes out if its entry's checksum holds,
 /// it follows on the one before it, and the chain proves both.
@@ -62,7 +65,7 @@ pub struct LeftOut {
 pub fn salvage<E: From<StoreError>>(
     store: &dyn Store,
     is_wanted: &dyn Fn(&RootName) -> bool,
-    take: &mut dyn FnMut(&[u8], usize) -> Result<(), E>,
+    take: &mut TakePage<'_, E>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Salvaged, E> {
     let snapshot = store.snapshot()?;

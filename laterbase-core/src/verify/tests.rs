@@ -55,6 +55,24 @@ fn a_sound_store_has_no_faults() {
 }
 
 #[test]
+fn damage_to_what_nothing_else_repeats_is_found() {
+    let snapshot = |_: &MemoryStore, batch: &mut Batch| {
+        batch.put(Table::Snapshots, &[7; 100], b"no snapshot");
+    };
+    check_found(snapshot, Area::Derived, "derived tables: 1 snapshots cannot be read");
+    let short = |_: &MemoryStore, batch: &mut Batch| {
+        batch.put(Table::Quarantine, &[0; 24], b"no event");
+    };
+    check_found(short, Area::Truth, "quarantine: an event has the wrong form");
+    let other = |_: &MemoryStore, batch: &mut Batch| {
+        let mut value = vec![0; 72];
+        Record::json("a", "t", "{}").encode(&mut value);
+        batch.put(Table::Quarantine, &[0; 24], &value);
+    };
+    check_found(other, Area::Truth, "0 is another event");
+}
+
+#[test]
 fn damage_to_the_log_is_found_by_position() {
     let at = keys::position(4);
     check_found(

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::host_endian_bytes, reason = "tests of LMDB's own form")]
 
 use laterbase_core::store::{Batch, Store, Table};
 use tempfile::TempDir;
@@ -71,4 +71,22 @@ fn derived_tables_that_cannot_be_opened_can_be_removed() {
     let store = LmdbStore::open(directory.path(), LmdbOptions::default()).unwrap();
     let snapshot = store.snapshot().unwrap();
     assert!(snapshot.get(Table::Log, &5_u64.to_be_bytes()).unwrap().is_some());
+}
+
+/// The number of pages is believed by nobody: it once was, and took as much memory as it said.
+#[test]
+fn a_file_that_claims_more_pages_than_it_has_is_damaged() {
+    // Of either meta page, behind its header, 24 bytes and two trees.
+    for last_page in [1_u64 << 40, u64::MAX / 4096 - 1, u64::MAX] {
+        let directory = TempDir::new().unwrap();
+        filled(directory.path());
+        let path = directory.path().join("derived/data.mdb");
+        let mut bytes = fs::read(&path).unwrap();
+        for page in [0, 4096] {
+            bytes[page + 136..page + 144].copy_from_slice(&last_page.to_ne_bytes());
+        }
+        fs::write(&path, bytes).unwrap();
+        let report = check_files(directory.path()).unwrap();
+        assert!(report.is_truth_sound() && !report.is_sound(), "{last_page}: {report:?}");
+    }
 }

@@ -2,5 +2,8 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 mod conformance;
+mod crashes;
+mod damage;
 mod histories;
+mod model;
 mod own;

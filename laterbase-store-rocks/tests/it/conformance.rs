@@ -6,7 +6,7 @@ use laterbase_testkit::conformance::Harness;
 use tempfile::TempDir;
 
 /// A directory within a temporary one, or one that another process made.
-struct RocksHarness {
+pub(crate) struct RocksHarness {
     path: PathBuf,
     _temporary: Option<TempDir>,
 }

@@ -2,6 +2,9 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 mod conformance;
+mod crashes;
+mod damage;
 mod histories;
 mod laws;
+mod model;
 mod own;

@@ -1,5 +1,7 @@
 //! What RocksDB promises beyond the contract.
 
+use std::fs;
+
 use laterbase_core::store::{Area, Batch, Store, Table};
 use laterbase_store_rocks::{RocksOptions, RocksStore};
 use tempfile::TempDir;
@@ -34,4 +36,28 @@ fn the_home_stays_while_files_are_rewritten() {
     batch.put(Table::Meta, b"key", b"value");
     open().commit(&batch).unwrap();
     assert_eq!(open().home().unwrap(), before);
+}
+
+/// RocksDB makes anew what it misses, and would open as an empty store.
+#[test]
+fn a_database_that_is_gone_is_not_made_anew() {
+    for gone in ["truth/CURRENT", "derived/CURRENT", "truth"] {
+        let root = TempDir::new().unwrap();
+        {
+            let store = RocksStore::open(root.path(), RocksOptions::default()).unwrap();
+            for table in [Table::Meta, Table::Progress] {
+                let mut batch = Batch::new(table.area());
+                batch.put(table, b"key", b"value");
+                store.commit(&batch).unwrap();
+            }
+        }
+        let path = root.path().join(gone);
+        if path.is_dir() {
+            fs::remove_dir_all(path).unwrap();
+        } else {
+            fs::remove_file(path).unwrap();
+        }
+        let told = RocksStore::open(root.path(), RocksOptions::default()).err().unwrap();
+        assert!(told.to_string().contains("CURRENT is missing"), "{gone}: {told}");
+    }
 }

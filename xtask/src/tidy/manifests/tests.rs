@@ -48,6 +48,12 @@ fn a_manifest_with_something_of_its_own_is_found() {
 }
 
 #[test]
+fn a_workspace_of_its_own_inherits_nothing() {
+    let text = "[package]\nname = \"a\"\nversion = \"1.0.0\"\n\n[workspace]\n";
+    assert_eq!(check(&TextFile::sample("a/Cargo.toml", text)), []);
+}
+
+#[test]
 fn only_the_manifests_of_members_are_meant() {
     assert!(is_member(Path::new("laterbase-core/Cargo.toml")));
     assert!(!is_member(Path::new("Cargo.toml")));
