@@ -46,6 +46,8 @@ pub struct RunEvent<'a> {
     pub recorded: Hlc,
     /// The record's bytes, which [`Record::decode`] reads.
     pub record: &'a [u8],
+    /// The record's hash.
+    pub hash: RecordHash,
     /// The chain's value behind it.
     pub chain: ChainHash,
 }
@@ -151,7 +153,8 @@ fn decode_event<'a>(body: &mut &'a [u8], before: ChainHash) -> Result<RunEvent<'
     }
     let record = codec::take(body, length)?;
     Record::decode(record)?;
-    Ok(RunEvent { recorded, record, chain: before.next(recorded, RecordHash::of(record)) })
+    let hash = RecordHash::of(record);
+    Ok(RunEvent { recorded, record, hash, chain: before.next(recorded, hash) })
 }
 
 fn page_hash(bytes: &[u8]) -> [u8; HASH_BYTES] {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::staged::Incoming;
 use super::{Merged, MergedPage, Replica, WriteError, quarantine};
-use crate::chain::{ChainHash, RecordHash};
+use crate::chain::ChainHash;
 use crate::codec::CodecError;
 use crate::delta::{Delta, Run, RunEvent};
 use crate::event::Record;
@@ -284,7 +284,7 @@ fn push_run(
             dot: Dot { origin: run.origin, seq },
             recorded: event.recorded,
             chain: event.chain,
-            hash: RecordHash::of(event.record),
+            hash: event.hash,
             bytes: event.record,
             indexed: Indexed::of(&record),
         };
