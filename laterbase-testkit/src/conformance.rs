@@ -17,7 +17,7 @@
 mod areas;
 mod batches;
 mod bounds;
-mod child;
+pub(crate) mod child;
 mod contents;
 mod crash;
 mod dice;

@@ -2,14 +2,32 @@
 //!
 //! - [`mod@conformance`]: a suite with one function per clause of the storage contract. Whoever writes
 //!   a backend implements [`Harness`](conformance::Harness) and calls [`conformance!`].
+//! - [`mod@crashes`]: processes that are killed at named points, and what must be left of their stores.
+//! - [`mod@damage`]: what must become of a store whose files were damaged.
 //! - [`fault_store`]: a store around a store, whose commits fail when the test says so.
 //! - [`mod@laws`]: what must hold for replicas on any backend, whatever the order in which events come:
 //!   one property check per law. [`laws!`] makes a test of each.
+//! - [`mod@model`]: one replica against plain maps, through any string of bytes; a fuzzer's body.
+//! - [`mod@fuzzing`]: what a fuzzer does with its bytes, for every decoder.
 //! - [`simulator`]: many replicas with bad disks, networks and clocks, replayed from one seed.
 //! - [`histories`]: what must hold for reads of aggregates: each equals a fold from scratch.
 
 pub mod conformance;
+pub mod crashes;
+pub mod damage;
 pub mod fault_store;
+pub mod fuzzing;
 pub mod histories;
 pub mod laws;
+pub mod model;
 pub mod simulator;
+
+/// How often something random is tried: as often as the environment says in `LATERBASE_ROUNDS`, or
+/// `default`, which is little enough for the gate.
+///
+/// # Panics
+/// If the variable is set and is no number.
+pub fn rounds(default: u64) -> u64 {
+    let rounds = std::env::var("LATERBASE_ROUNDS").ok();
+    rounds.map_or(default, |rounds| rounds.parse().expect("LATERBASE_ROUNDS is a number"))
+}

@@ -14,7 +14,10 @@ mod clock;
 pub(crate) mod dice;
 mod disk;
 mod exchange;
+mod expected;
 mod faults;
+mod forks;
+mod heads;
 mod ledger;
 mod liveness;
 mod network;
@@ -22,6 +25,11 @@ mod node;
 mod options;
 pub(crate) mod order_fold;
 mod outcome;
+mod peers;
+mod pull;
+mod requests;
+mod scenario;
+mod shrink;
 mod trace;
 mod workload;
 mod world;
@@ -30,6 +38,8 @@ use std::panic::{self, AssertUnwindSafe};
 
 use outcome::Violation;
 pub use outcome::{Failure, Outcome};
+pub use scenario::{Scenario, fault_names};
+pub use shrink::shrink;
 use world::World;
 
 /// Plays the run of a seed.
@@ -37,7 +47,15 @@ use world::World;
 /// # Errors
 /// [`Failure`] if a checker objects or anything panics. The same seed fails the same way again.
 pub fn run(seed: u64) -> Result<Outcome, Box<Failure>> {
-    let mut world = World::new(seed);
+    play(&Scenario::of(seed))
+}
+
+/// Plays a run, whole or made smaller.
+///
+/// # Errors
+/// [`Failure`], as for [`run`].
+pub fn play(scenario: &Scenario) -> Result<Outcome, Box<Failure>> {
+    let mut world = World::new(scenario);
     let verdict = panic::catch_unwind(AssertUnwindSafe(|| world.run()));
     let verdict = verdict.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
@@ -47,7 +65,7 @@ pub fn run(seed: u64) -> Result<Outcome, Box<Failure>> {
     match verdict {
         Ok(()) => Ok(world.outcome()),
         Err(Violation { checker, words }) => Err(Box::new(Failure {
-            seed,
+            scenario: scenario.clone(),
             step: world.step,
             checker,
             words,

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to people")]
 
 mod bench;
+mod bugs;
 mod command;
 mod demo;
 mod rocksdb;
@@ -24,6 +25,8 @@ enum Task {
     Test(test::Options),
     /// Plays runs of the simulator: one seed, or many on all cores.
     Sim(sim::Options),
+    /// Breaks a copy of the workspace on purpose, and looks who notices.
+    Bugs(bugs::Options),
     /// Checks the house rules that no compiler checks.
     Tidy,
     /// Shows a server and three field devices that record offline, are cut off and converge.
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Test(options) => return test::run(&options),
         Task::Sim(options) => return sim::run(&options),
+        Task::Bugs(options) => bugs::run(&options),
         Task::Tidy => tidy::run(),
         Task::Demo(options) => demo::run(&options),
         Task::Bench(options) => bench::run(&options),

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, IsTerminal, Write as _},
-    process::ExitCode,
+    process::{Command, ExitCode},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -11,10 +11,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use laterbase_testkit::simulator::{self, Failure, Outcome};
+use anyhow::{Result, bail};
+use clap::builder::PossibleValuesParser;
+use laterbase_testkit::simulator::{self, Failure, Outcome, Scenario};
+
+use crate::command;
 
 /// How long the progress line stays as it is.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Most runs that are played to make a failing one smaller.
+const SHRINK_RUNS_MAX: usize = 400;
+
+/// Seeds that the gate plays beside those of the tests, from the commit's own on.
+const GATE_SEEDS: u64 = 200;
 
 /// Which runs.
 #[derive(clap::Args)]
@@ -22,6 +32,22 @@ pub(crate) struct Options {
     /// Plays the run of one seed, and says what it came to.
     #[arg(long, conflicts_with_all = ["count", "minutes", "from"])]
     seed: Option<u64>,
+    /// Plays it with so many replicas at the start.
+    #[arg(long, requires = "seed")]
+    replicas: Option<usize>,
+    /// Plays it with so many roots, 3 at most.
+    #[arg(long, requires = "seed")]
+    roots: Option<usize>,
+    /// Plays it with so many steps until the faults end.
+    #[arg(long, requires = "seed")]
+    steps: Option<u64>,
+    /// Plays it without these faults.
+    #[arg(long, requires = "seed", value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(simulator::fault_names()))]
+    without: Vec<String>,
+    /// Tells a failure as it is, and does not look for a smaller run that fails the same way.
+    #[arg(long)]
+    no_shrink: bool,
     /// Plays this many seeds.
     #[arg(long, conflicts_with = "minutes", default_value_t = 1_000)]
     count: u64,
@@ -33,23 +59,81 @@ pub(crate) struct Options {
     from: u64,
 }
 
-/// Plays the runs; the first that fails ends it, and is told.
+impl Options {
+    /// The one run that was asked for.
+    fn scenario(&self) -> Option<Scenario> {
+        Some(Scenario {
+            seed: self.seed?,
+            replicas: self.replicas,
+            roots: self.roots,
+            steps: self.steps,
+            without: self.without.iter().cloned().collect(),
+        })
+    }
+}
+
+/// Plays what was asked for; the first failure ends it, and is told.
 pub(crate) fn run(options: &Options) -> ExitCode {
     let started = Instant::now();
-    let runs = Runs::new(options, started);
-    let threads = options.seed.map_or_else(
-        || thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        |_one| 1,
-    );
     quiet_panics();
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| runs.work())).collect();
-        while workers.iter().any(|worker| !worker.is_finished()) {
-            thread::park_timeout(PROGRESS_INTERVAL);
-            runs.show_progress(started);
+    match options.scenario() {
+        Some(scenario) => play_one(&scenario, started, !options.no_shrink),
+        None => Runs::new(options, started).play(started, !options.no_shrink),
+    }
+}
+
+/// What the gate plays: seeds that every commit has of its own, so that they are never the same
+/// ones for long.
+pub(crate) fn gate() -> Result<()> {
+    let started = Instant::now();
+    quiet_panics();
+    let head = command::output(Command::new("git").args(["rev-parse", "HEAD"]));
+    let from = match &head {
+        Ok(commit) => {
+            println!("seeds of commit {}", commit.trim());
+            seed_of(commit)
         }
-    });
-    runs.report(started)
+        Err(error) => {
+            println!("there is no commit to take seeds from ({error:#}): seeds from 0 on");
+            0
+        }
+    };
+    let runs = Runs::of(from, from.saturating_add(GATE_SEEDS), None);
+    if runs.play(started, true) == ExitCode::SUCCESS { Ok(()) } else { bail!("a run failed") }
+}
+
+/// A seed that is short to write, from the first digits of a commit's hash.
+fn seed_of(commit: &str) -> u64 {
+    commit.get(..8).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or(0)
+}
+
+fn play_one(scenario: &Scenario, started: Instant, shrinks: bool) -> ExitCode {
+    match simulator::play(scenario) {
+        Ok(outcome) => {
+            tell(&format!("{scenario}: {outcome}"), outcome, started);
+            ExitCode::SUCCESS
+        }
+        Err(failure) => tell_failure(failure, shrinks),
+    }
+}
+
+fn tell(what: &str, outcome: Outcome, started: Instant) {
+    let seconds = started.elapsed().as_secs_f64();
+    println!("{what}\ntrace hash {:016x}, {seconds:.1} s", outcome.trace_hash);
+}
+
+/// Tells a failure, and the smallest one of its kind that is found.
+fn tell_failure(failure: Box<Failure>, shrinks: bool) -> ExitCode {
+    println!("{failure}\nto see it again: cargo xtask sim {}", failure.scenario);
+    if shrinks {
+        let whole = failure.scenario.clone();
+        let smallest = simulator::shrink(failure, SHRINK_RUNS_MAX);
+        if smallest.scenario != whole {
+            println!("\nthe smallest run found that fails the same way:\n{smallest}");
+            println!("to see it again: cargo xtask sim {}", smallest.scenario);
+        }
+    }
+    ExitCode::FAILURE
 }
 
 /// A panic within a run is its failure, told with its seed, and not one of this program.
@@ -72,21 +156,37 @@ struct Runs {
 impl Runs {
     fn new(options: &Options, started: Instant) -> Self {
         let minutes = |count: u64| Duration::from_secs(count.saturating_mul(60));
-        let (first, end) = match (options.seed, options.minutes) {
-            (Some(seed), _) => (seed, seed.saturating_add(1)),
-            (None, Some(_)) => (options.from, u64::MAX),
-            (None, None) => (options.from, options.from.saturating_add(options.count)),
+        let end = match options.minutes {
+            Some(_) => u64::MAX,
+            None => options.from.saturating_add(options.count),
         };
+        Self::of(options.from, end, options.minutes.map(|count| started + minutes(count)))
+    }
+
+    fn of(first: u64, end: u64, deadline: Option<Instant>) -> Self {
         Self {
             first,
             end,
-            deadline: options.minutes.map(|count| started + minutes(count)),
+            deadline,
             next: AtomicU64::new(first),
             played: AtomicU64::new(0),
             is_over: AtomicBool::new(false),
             total: Mutex::default(),
             failure: Mutex::default(),
         }
+    }
+
+    /// Plays all of them, on all cores; the first that fails ends it.
+    fn play(&self, started: Instant, shrinks: bool) -> ExitCode {
+        let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| self.work())).collect();
+            while workers.iter().any(|worker| !worker.is_finished()) {
+                thread::park_timeout(PROGRESS_INTERVAL);
+                self.show_progress(started);
+            }
+        });
+        self.report(started, shrinks)
     }
 
     /// Plays seeds until there are no more.
@@ -107,7 +207,10 @@ impl Runs {
                     self.is_over.store(true, Ordering::Relaxed);
                     let mut first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
                     // Of several, the one with the lowest seed is told.
-                    if first.as_ref().is_none_or(|other| failure.seed < other.seed) {
+                    if first
+                        .as_ref()
+                        .is_none_or(|other| failure.scenario.seed < other.scenario.seed)
+                    {
                         *first = Some(failure);
                     }
                 }
@@ -131,19 +234,17 @@ impl Runs {
         let _ = stderr.flush();
     }
 
-    fn report(&self, started: Instant) -> ExitCode {
+    fn report(&self, started: Instant, shrinks: bool) -> ExitCode {
         if io::stderr().is_terminal() {
             eprint!("\r\x1b[K");
         }
-        if let Some(failure) = &*self.failure.lock().unwrap_or_else(PoisonError::into_inner) {
-            println!("{failure}\nto see it again: cargo xtask sim --seed {}", failure.seed);
-            return ExitCode::FAILURE;
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(failure) = failure {
+            return tell_failure(failure, shrinks);
         }
         let total = *self.total.lock().unwrap_or_else(PoisonError::into_inner);
         let played = self.played.load(Ordering::Relaxed);
-        println!("{played} seeds from {} on: {total}", self.first);
-        let seconds = started.elapsed().as_secs_f64();
-        println!("trace hash {:016x}, {seconds:.1} s", total.trace_hash);
+        tell(&format!("{played} seeds from {} on: {total}", self.first), total, started);
         ExitCode::SUCCESS
     }
 }

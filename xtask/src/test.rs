@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use self::tally::Tally;
-use crate::{command, rocksdb, rocksdb::Library, tidy, toolchain};
+use crate::{bugs, command, rocksdb, rocksdb::Library, sim, tidy, toolchain};
 
 /// What is built, the same in every step.
 const EVERYTHING: [&str; 3] = ["--release", "--workspace", "--all-features"];
@@ -39,7 +39,9 @@ pub(crate) fn run(options: &Options) -> ExitCode {
         gate.step("clippy", || command::run(&mut clippy(&library)));
         gate.step("documentation", || command::run(&mut documentation(&library)));
         gate.step("tests", || tests(&library, &mut tally));
+        gate.step("simulator", sim::gate);
     }
+    gate.step("deliberate bugs", bugs::gate);
     gate.finish(&tally)
 }
 

@@ -3,10 +3,13 @@
 use std::env;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 /// Set in a child only: the directory of the store that it is to open.
 const DIRECTORY: &str = "LATERBASE_CONFORMANCE_DIRECTORY";
+
+/// Set in a child only: what it is to do, in words of the test's own.
+const TASK: &str = "LATERBASE_CONFORMANCE_TASK";
 
 /// Shell text that starts a program with `SIGXFSZ` ignored.
 ///
@@ -15,40 +18,60 @@ const DIRECTORY: &str = "LATERBASE_CONFORMANCE_DIRECTORY";
 const WITHOUT_SIGXFSZ: &str = r#"trap "" XFSZ; exec "$0" "$@""#;
 
 /// The directory that this process was started for, if it is a child.
-pub(super) fn directory() -> Option<PathBuf> {
+pub(crate) fn directory() -> Option<PathBuf> {
     env::var_os(DIRECTORY).map(PathBuf::from)
 }
 
+/// What this child is to do, in the words given to [`Writer::start_for`].
+pub(crate) fn task() -> String {
+    env::var(TASK).unwrap_or_default()
+}
+
 /// Tells the parent something, on a line of its own whatever the test runner has printed.
-pub(super) fn tell(word: &str, number: u64) {
+pub(crate) fn tell(word: &str, number: u64) {
     let mut parent = std::io::stdout().lock();
     let told = write!(parent, "\n{word} {number}\n").and_then(|()| parent.flush());
     told.expect("the parent listens");
 }
 
 /// A child, and what it says.
-pub(super) struct Writer {
+pub(crate) struct Writer {
     child: Child,
     lines: BufReader<ChildStdout>,
 }
 
 impl Writer {
     /// Starts the test of this path (`module_path!()` and name) again, on a store's directory.
-    pub(super) fn start(test: &str, directory: &Path) -> Self {
+    pub(crate) fn start(test: &str, directory: &Path) -> Self {
+        Self::start_for(test, directory, "")
+    }
+
+    /// The same, with a task.
+    pub(crate) fn start_for(test: &str, directory: &Path, task: &str) -> Self {
+        Self::start_with(test, directory, task, Stdio::inherit())
+    }
+
+    /// The same, for a child that may end badly, and whose last words nobody needs.
+    pub(crate) fn start_quiet(test: &str, directory: &Path, task: &str) -> Self {
+        Self::start_with(test, directory, task, Stdio::null())
+    }
+
+    fn start_with(test: &str, directory: &Path, task: &str, errors: Stdio) -> Self {
         // The test runner leaves out the crate's name.
         let (_, test) = test.split_once("::").expect("a test is in a module");
         let binary = env::current_exe().expect("the test has a binary");
         let mut command = Command::new("sh");
         command.arg("-c").arg(WITHOUT_SIGXFSZ).arg(binary);
         command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
-        command.env(DIRECTORY, directory).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.env(DIRECTORY, directory).env(TASK, task).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(errors);
         let mut child = command.spawn().expect("the test can be started again");
         let lines = BufReader::new(child.stdout.take().expect("the output is piped"));
         Self { child, lines }
     }
 
     /// The next thing that the child told in full; none when it has ended.
-    pub(super) fn hear(&mut self) -> Option<(String, u64)> {
+    pub(crate) fn hear(&mut self) -> Option<(String, u64)> {
         loop {
             let mut line = String::new();
             self.lines.read_line(&mut line).expect("the child's output can be read");
@@ -64,12 +87,17 @@ impl Writer {
     }
 
     /// Ends the child where it stands.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().expect("the child can be killed");
     }
 
     /// Waits for the child's end and gives whether it ended well.
-    pub(super) fn wait(mut self) -> bool {
-        self.child.wait().expect("the child can be waited for").success()
+    pub(crate) fn wait(self) -> bool {
+        self.end().success()
+    }
+
+    /// Waits for the child's end and says how it came.
+    pub(crate) fn end(mut self) -> ExitStatus {
+        self.child.wait().expect("the child can be waited for")
     }
 }

@@ -7,9 +7,13 @@
 pub(super) mod arrival;
 pub(super) mod clock;
 pub(super) mod convergence;
+pub(super) mod cursor;
 pub(super) mod durability;
+pub(super) mod etag;
 pub(super) mod feed;
 pub(super) mod fold;
 pub(super) mod fork;
+pub(super) mod pending;
+pub(super) mod rewrite;
 pub(super) mod status;
 pub(super) mod stored;

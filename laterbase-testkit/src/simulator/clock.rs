@@ -18,12 +18,16 @@ pub(super) struct WallClock {
     drift_ppm: i64,
     /// What a clock that has stopped shows.
     stopped: Option<i64>,
+    /// It forgets the time when the power goes.
+    has_dead_battery: bool,
 }
 
 impl WallClock {
     pub(super) fn draw(options: &ClockOptions, dice: &mut Dice) -> Self {
         let offset = dice.around(options.skew_nanos_max);
-        Self { offset, drift_ppm: dice.around(options.drift_ppm_max), stopped: None }
+        let drift_ppm = dice.around(options.drift_ppm_max);
+        let has_dead_battery = dice.chance(options.dead_battery);
+        Self { offset, drift_ppm, stopped: None, has_dead_battery }
     }
 
     /// What the clock shows when `now` is the true time and `age` has passed in the simulation.
@@ -47,6 +51,14 @@ impl WallClock {
             3 => self.offset = self.offset.saturating_add(dice.around(DAY)),
             _ => self.offset = self.offset.saturating_add(dice.around(2 * SECOND)),
         }
+    }
+
+    /// The power was off and comes back. Says whether the clock begins anew.
+    pub(super) const fn lose_power(&mut self, now: i64) -> bool {
+        if self.has_dead_battery {
+            self.offset = -now;
+        }
+        self.has_dead_battery
     }
 
     /// Stops the clock, or lets it go on.

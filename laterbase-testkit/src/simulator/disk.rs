@@ -40,7 +40,8 @@ pub(super) struct SimDisk {
 struct State {
     dice: Dice,
     commit_nanos_max: i64,
-    commit_fault: Option<(Area, CommitFault)>,
+    /// What is to become of the next commits to an area, and of how many of them.
+    commit_fault: Option<(Area, CommitFault, u64)>,
     /// How many reads go well until one fails.
     reads_until_error: Option<u64>,
     /// Nothing fails while this is set.
@@ -97,9 +98,9 @@ impl SimDisk {
         image
     }
 
-    /// Makes the next commit to an area fail.
-    pub(super) fn fail_commit(&self, area: Area, fault: CommitFault) {
-        self.state().commit_fault = Some((area, fault));
+    /// Makes the next commits to an area fail, so many of them.
+    pub(super) fn fail_commits(&self, area: Area, fault: CommitFault, times: u64) {
+        self.state().commit_fault = Some((area, fault, times));
     }
 
     /// Makes a read fail, after so many that do not.
@@ -192,9 +193,9 @@ impl State {
 
     /// What is to become of a commit that begins now.
     fn next_fault(&mut self, area: Area) -> Option<CommitFault> {
-        let (_, fault) =
-            self.commit_fault.filter(|(wanted, _)| *wanted == area && !self.is_suspended)?;
-        self.commit_fault = None;
+        let (_, fault, times) =
+            self.commit_fault.filter(|(wanted, _, _)| *wanted == area && !self.is_suspended)?;
+        self.commit_fault = (times > 1).then_some((area, fault, times - 1));
         match fault {
             CommitFault::Full => {}
             CommitFault::Before | CommitFault::After => self.is_poisoned = true,

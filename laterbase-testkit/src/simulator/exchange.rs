@@ -1,30 +1,22 @@
-//! How replicas sync: push and pull by pages, remembering nothing of each other.
+//! How messages are delivered and taken, and sync by version vectors: push and pull by pages.
 
 use laterbase_core::delta::Delta;
-use laterbase_core::id::RootName;
-use laterbase_core::replica::{Merged, WriteError};
+use laterbase_core::fork::{Doubt, HeldBack};
+use laterbase_core::id::{ReplicaId, RootName};
+use laterbase_core::replica::{MergedPage, Replica, WriteError};
 use laterbase_core::version_vector::VersionVector;
 
-use super::checkers::clock;
-use super::network::{Envelope, Message, Page};
-use super::node::Node;
+use super::checkers::{clock, fork};
+use super::expected::{Expected, followed};
+use super::network::{Envelope, Held, Holding, Message, Page};
 use super::outcome::{Verdict, ensure, no_reason};
+use super::peers::Change;
 use super::world::World;
 
 impl World {
-    /// A random device begins to sync with another one.
-    pub(super) fn greet_somebody(&mut self) {
-        let ready = self.ready();
-        if ready.is_empty() || self.nodes.len() < 2 {
-            return;
-        }
-        let from = *self.dice.pick(&ready);
-        let to = (from + 1 + self.dice.index(self.nodes.len() - 1)) % self.nodes.len();
-        self.send(from, to, Message::Greet);
-    }
-
     pub(super) fn send(&mut self, from: usize, to: usize, message: Message) {
-        let envelope = Envelope { from, to, message };
+        let Some(sender) = self.nodes[from].id else { return };
+        let envelope = Envelope { from, to, sender, message };
         if self.is_calm {
             self.network.send_safely(envelope, self.now);
         } else {
@@ -53,60 +45,37 @@ impl World {
         }
         let index = envelope.to;
         self.take(envelope)?;
-        self.after_use(index);
-        Ok(())
+        self.after_use(index)
     }
 
     fn take(&mut self, envelope: Envelope) -> Verdict {
-        let Envelope { from, to, message } = envelope;
+        let Envelope { from, to, sender, message } = envelope;
         match message {
             Message::Greet => {
-                let held = self.holding(to);
-                self.send(to, from, Message::Holding(held));
+                // Before what is held is looked at: going on from there then loses nothing.
+                let Some(cursor) = self.cursor(to) else { return Ok(()) };
+                let held = self.heads(to, None);
+                self.send(to, from, Message::Holding(Holding { held, cursor }));
                 Ok(())
             }
-            Message::Holding(held) => self.compare(to, from, &held),
+            Message::Holding(holding) => self.take_holding(to, (from, sender), holding),
             Message::Ask { root, vv } => self.send_page(to, from, root, &vv, false),
-            Message::Page(page) => self.take_page(to, from, page),
-            Message::Held { root, vv } => self.send_page(to, from, root, &vv, true),
-        }
-    }
-
-    fn holding(&self, index: usize) -> Vec<(RootName, VersionVector)> {
-        let Some(reader) = self.nodes[index].reader() else { return Vec::new() };
-        let roots = reader.roots().into_iter();
-        roots.map(|root| (root.clone(), reader.version_vector(&root))).collect()
-    }
-
-    /// Asks for what the other one holds more of, and sends what it holds less of.
-    fn compare(
-        &mut self,
-        index: usize,
-        other: usize,
-        theirs: &[(RootName, VersionVector)],
-    ) -> Verdict {
-        let ours = self.holding(index);
-        let find = |list: &[(RootName, VersionVector)], root: &RootName| {
-            let found = list.iter().find(|(name, _)| name == root);
-            found.map(|(_, vv)| vv.clone()).unwrap_or_default()
-        };
-        for (root, vv) in theirs {
-            let held = find(&ours, root);
-            if !held.covers(vv) {
-                self.send(index, other, Message::Ask { root: root.clone(), vv: held });
+            Message::Page(page) => self.take_page(to, (from, sender), page),
+            Message::Held(held) => self.take_held(to, (from, sender), held),
+            Message::Since(since) => self.send_arrivals(to, from, &since),
+            Message::Arrived(page) => self.take_arrivals(to, (from, sender), &page),
+            Message::Look { root, origin, after } => self.show(to, from, (root, origin, after)),
+            Message::Shown(shown) => self.take_shown(to, from, shown),
+            Message::Gone => {
+                self.outcome.cursors_gone += 1;
+                self.send(to, from, Message::Greet);
+                Ok(())
             }
         }
-        for (root, vv) in ours {
-            let known = find(theirs, &root);
-            if !known.covers(&vv) {
-                self.send_page(index, other, root, &known, true)?;
-            }
-        }
-        Ok(())
     }
 
     /// Sends what the other one lacks, a page of it. Pushes nothing where nothing is lacking.
-    fn send_page(
+    pub(super) fn send_page(
         &mut self,
         index: usize,
         other: usize,
@@ -138,131 +107,220 @@ impl World {
         Ok(())
     }
 
-    fn take_page(&mut self, index: usize, other: usize, page: Page) -> Verdict {
-        let delta = Delta::decode(&page.bytes);
-        ensure(delta.is_err() == page.is_damaged, "damage is found", || {
-            format!("a page, damaged: {}, was read as {delta:?}", page.is_damaged)
-        })?;
-        let Ok(delta) = delta else {
-            self.say(format_args!("{index} gets a damaged page from {other}"));
-            return Ok(());
-        };
-        let answer = self.merge(index, &delta)?;
+    fn take_page(
+        &mut self,
+        index: usize,
+        (other, sender): (usize, ReplicaId),
+        page: Page,
+    ) -> Verdict {
+        let Some(delta) = self.decode(index, &page.bytes, page.is_damaged)? else { return Ok(()) };
+        let Some(before) = self.cursor(index) else { return Ok(()) };
+        let answer = self.merge(index, &delta, Vec::new(), page.is_pushed)?;
         self.say(format_args!("{index} takes a page of {other}: {answer:?}"));
-        let held = self.nodes[index].memory.version_vector(&page.root);
-        let misfit = matches!(answer, Err(WriteError::Hole { .. }));
+        if let Ok(merged) = &answer {
+            self.look_into(index, other, &merged.held_back);
+        }
+        self.heal(index)?;
+        let misfit = matches!(answer, Err(WriteError::Hole { .. } | WriteError::Fork { .. }));
         if page.is_pushed {
-            if answer.is_ok() || misfit {
-                self.send(index, other, Message::Held { root: page.root, vv: held });
-            }
-        } else if page.more && (answer.is_ok() || misfit) {
+            let Some(after) = self.cursor(index).filter(|_| answer.is_ok() || misfit) else {
+                return Ok(());
+            };
+            let held = self.heads(index, Some(&page.root));
+            let held = Held { root: page.root, held, before, after, pushed_by: sender };
+            self.send(index, other, Message::Held(held));
+            return Ok(());
+        }
+        let held_back = answer.as_ref().is_ok_and(|merged| !merged.held_back.is_empty());
+        if page.more && answer.is_ok() {
             // The vv of the page is as good as one's own, if the page was taken.
-            let vv = if !misfit && self.dice.chance(500) { page.vv } else { held };
+            let is_whole = !held_back && self.dice.chance(500);
+            let held = self.nodes[index].memory.version_vector(&page.root);
+            let vv = if is_whole { page.vv } else { held };
+            let vv = self.beside_doubts(index, &page.root, vv);
             self.send(index, other, Message::Ask { root: page.root, vv });
         }
-        Ok(())
+        self.meet(index, other)
     }
 
-    /// Merges a delta at a device, and checks the answer.
+    /// Reads a page, which fails exactly if it was damaged on its way.
+    pub(super) fn decode<'p>(
+        &mut self,
+        index: usize,
+        bytes: &'p [u8],
+        is_damaged: bool,
+    ) -> Verdict<Option<Delta<'p>>> {
+        let delta = Delta::decode(bytes);
+        ensure(delta.is_err() == is_damaged, "damage is found", || {
+            format!("a page, damaged: {is_damaged}, was read as {delta:?}")
+        })?;
+        if is_damaged {
+            self.say(format_args!("{index} gets a damaged page"));
+        }
+        Ok(delta.ok())
+    }
+
+    /// Merges a delta at a device, remembers something in the same commit, and checks the answer.
+    /// A device that is pushed to takes the page whole or not at all; else it takes what fits.
     pub(super) fn merge(
         &mut self,
         index: usize,
         delta: &Delta<'_>,
-    ) -> Verdict<Result<Merged, WriteError>> {
+        changes: Vec<Change>,
+        is_pushed: bool,
+    ) -> Verdict<Result<MergedPage, WriteError>> {
         let node = &mut self.nodes[index];
         let wall = node.wall(self.now);
         for event in delta.runs.iter().flat_map(|run| &run.events) {
             clock::heard(node, wall, event.recorded);
         }
-        let Some(replica) = &mut node.replica else { return Ok(Ok(Merged::default())) };
-        let answer = replica.merge(delta, wall);
-        let expected = Expected::of(node, delta);
+        let followed = followed(&node.memory, &self.ledger, delta);
+        let Some(replica) = &mut node.replica else { return Ok(Ok(MergedPage::default())) };
+        if followed.is_some() {
+            node.rewriting.clone_from(&followed);
+        }
+        let staged = if is_pushed {
+            replica.stage_merge(delta, wall).map(|merged| MergedPage { merged, held_back: vec![] })
+        } else {
+            replica.stage_merge_page(delta, wall)
+        };
+        // What somebody else decided is done by itself, before the page is staged.
+        if let Some(fork) = &followed {
+            if let Err(WriteError::Store(error)) = &staged {
+                self.expect_fault(index, "following a decision", Some(error))?;
+                self.nodes[index].end_in_doubt();
+                return Ok(staged);
+            }
+            let is_done = node.observe_rewriting(&mut self.ledger, fork)?;
+            ensure(is_done || staged.is_err(), "a branch is followed", || format!("{fork:?}"))?;
+            let id = node.reader().map(|reader| reader.replica_id());
+            node.gave_up(is_done.then_some(fork.origin), id)?;
+            self.outcome.followed += u64::from(is_done);
+        }
+        let node = &mut self.nodes[index];
+        let expected = if is_pushed {
+            Expected::of_whole(node, &self.ledger, delta)
+        } else {
+            Expected::of(node, &self.ledger, delta)
+        };
+        let Some(replica) = &mut node.replica else { return Ok(Ok(MergedPage::default())) };
+        let answer = commit_and_remember(replica, staged, &changes);
         let arrived = node.observe(&mut self.ledger)? as u64;
-        match &answer {
-            Ok(merged) => {
+        self.take_down(index, expected.new, changes, answer.as_ref().err());
+        self.check_marks(index, delta, &expected, &answer)?;
+        self.check_answer_to_page(index, &expected, &answer, arrived)?;
+        Ok(answer)
+    }
+
+    /// Compares the marks of forks before and after a page.
+    fn check_marks(
+        &mut self,
+        index: usize,
+        delta: &Delta<'_>,
+        expected: &Expected,
+        answer: &Result<MergedPage, WriteError>,
+    ) -> Verdict {
+        let node = &mut self.nodes[index];
+        let Some(after) = node.reader().map(|reader| reader.forks()) else { return Ok(()) };
+        let before = std::mem::replace(&mut node.memory.forks, after);
+        if !matches!(answer, Err(WriteError::Store(_))) {
+            let marks = (before.as_slice(), node.memory.forks.as_slice());
+            fork::check_page(marks, delta, expected, &self.ledger)?;
+            self.check_forks(index)?;
+        }
+        Ok(())
+    }
+
+    fn check_answer_to_page(
+        &mut self,
+        index: usize,
+        expected: &Expected,
+        answer: &Result<MergedPage, WriteError>,
+        arrived: u64,
+    ) -> Verdict {
+        match answer {
+            Ok(MergedPage { merged, held_back }) => {
                 self.outcome.merged += arrived;
+                self.outcome.forks += forks_in(held_back);
                 let counts = (merged.stored, merged.known);
                 ensure(
-                    !expected.has_hole
-                        && arrived == expected.new
-                        && counts == (expected.new, expected.known),
+                    arrived == expected.new
+                        && counts == (expected.new, expected.known)
+                        && *held_back == expected.held_back,
                     "a merge is a union",
-                    || format!("{merged:?}, {arrived} arrived, where {expected:?}"),
+                    || format!("{merged:?}, {arrived} arrived, {held_back:?} where {expected:?}"),
                 )?;
-                self.check_identity(index, expected.shows_own)?;
+                self.check_identity(index, expected.shows_own)
             }
             Err(error) => {
                 ensure(arrived == 0, "a refused delta leaves no trace", || {
                     format!("{arrived} events are there after {error}")
                 })?;
-                self.check_merge_refusal(index, delta, &expected, error)?;
+                self.check_merge_refusal(index, expected, error)
             }
         }
-        Ok(answer)
     }
 
     /// A device that is shown more of its own history than it holds writes under another id from
     /// then on, and only then.
     fn check_identity(&mut self, index: usize, shown_own: bool) -> Verdict {
         let node = &mut self.nodes[index];
-        let id = node.replica.as_ref().map(laterbase_core::replica::Replica::id);
+        let id = node.replica.as_ref().map(Replica::id);
         ensure((id != node.id) == shown_own, "an id in doubt is given up", || {
             format!("{:?} was shown more of its own: {shown_own}; it is {id:?} now", node.id)
         })?;
         node.id = id;
+        node.memory.own_ids.extend(id);
         Ok(())
     }
 
     fn check_merge_refusal(
         &mut self,
         index: usize,
-        delta: &Delta<'_>,
         expected: &Expected,
         error: &WriteError,
     ) -> Verdict {
-        match error {
-            WriteError::Store(error) => self.expect_fault(index, "a merge", Some(error)),
-            WriteError::Hole { root, held, .. } => {
+        let told = match error {
+            WriteError::Store(error) => return self.expect_fault(index, "a merge", Some(error)),
+            WriteError::Hole { root, origin, held_seq, held } => {
                 let vv = self.nodes[index].memory.version_vector(root);
-                ensure(expected.has_hole && *held == vv, "a hole is told", || {
-                    format!("a hole in {expected:?}, with {held:?} where {vv:?} is held")
-                })
+                ensure(*held == vv, "a hole is told", || format!("{held:?} where {vv:?} is held"))?;
+                (root, *origin, None, *held_seq)
             }
-            WriteError::Fork { origin, .. } => {
-                self.outcome.forks += 1;
-                let mixed = delta.runs.iter().any(|run| run.origin == *origin);
-                ensure(mixed && self.ledger.is_doubted(*origin), "no false fork", || {
-                    format!("{origin} is said to have two histories")
-                })
-            }
-            error => Err(no_reason("no needless refusal", "a merge", error)),
-        }
+            WriteError::Fork { root, origin, seq } => (root, *origin, Some(*seq), 0),
+            error => return Err(no_reason("no needless refusal", "a merge", error)),
+        };
+        // Of several reasons, the first one on the page is told.
+        let is_first = expected.held_back.first().is_some_and(|held| {
+            let (seq, held_seq) = match held.reason {
+                Doubt::Fork { seq, .. } => (Some(seq), 0),
+                Doubt::Hole { held_seq } => (None, held_seq),
+                _ => return false,
+            };
+            told == (&held.root, held.origin, seq, held_seq)
+        });
+        ensure(is_first, "no needless refusal", || format!("{error} where {expected:?}"))?;
+        self.outcome.forks += forks_in(&expected.held_back);
+        self.check_identity(index, expected.shows_own)
     }
 }
 
-/// What a delta must come to, from what the device is known to hold.
-#[derive(Debug)]
-struct Expected {
-    has_hole: bool,
-    new: u64,
-    known: u64,
-    /// Whether there are events of the device's own id that it does not hold.
-    shows_own: bool,
+fn forks_in(held_back: &[HeldBack]) -> u64 {
+    held_back.iter().filter(|held| matches!(held.reason, Doubt::Fork { .. })).count() as u64
 }
 
-impl Expected {
-    fn of(node: &Node, delta: &Delta<'_>) -> Self {
-        let mut expected = Self { has_hole: false, new: 0, known: 0, shows_own: false };
-        // Pages have one run of an origin at most.
-        for run in &delta.runs {
-            let held = node.memory.seq(&run.root, run.origin);
-            let length = run.events.len() as u64;
-            let known = (held + 1).saturating_sub(run.first_seq).min(length);
-            expected.has_hole |= run.first_seq > held + 1;
-            expected.known += known;
-            expected.new += length - known;
-            expected.shows_own |= node.id == Some(run.origin) && known < length;
+/// Commits what was staged of a page, and something to be remembered with it. What is learned of a
+/// fork is committed also where the page is refused.
+fn commit_and_remember(
+    replica: &mut Replica,
+    staged: Result<MergedPage, WriteError>,
+    changes: &[Change],
+) -> Result<MergedPage, WriteError> {
+    if staged.is_ok() {
+        for (key, value) in changes {
+            replica.remember(key, value);
         }
-        expected
     }
+    replica.commit()?;
+    staged
 }

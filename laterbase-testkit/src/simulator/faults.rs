@@ -10,8 +10,15 @@ use super::node::{Backup, Memory};
 use super::outcome::{Verdict, ensure, no_reason};
 use super::world::World;
 
-/// The longest that a link is slow or a device out of reach.
-const AWAY_NANOS_MAX: i64 = 3_600_000_000_000;
+/// The longest that a link is slow.
+const CLOGGED_NANOS_MAX: i64 = 3_600_000_000_000;
+
+/// How long a device may be out of reach: minutes, hours, a season.
+const AWAY_NANOS_MAX: [i64; 3] =
+    [600_000_000_000, 12 * 3_600_000_000_000, 90 * 24 * 3_600_000_000_000];
+
+/// The most commits in a row that find the disk full.
+const FULL_COMMITS_MAX: u64 = 30;
 
 /// The most devices that a run may come to have by cloning.
 const NODES_MAX: usize = 8;
@@ -23,7 +30,8 @@ impl World {
         self.disk_faults();
         self.clock_faults();
         self.process_faults()?;
-        self.device_faults()
+        self.device_faults()?;
+        self.operate()
     }
 
     /// A device that is still there, running or not.
@@ -43,7 +51,7 @@ impl World {
         }
         if self.dice.chance(options.clog) {
             let (from, to) = (self.dice.index(self.nodes.len()), self.dice.index(self.nodes.len()));
-            let until = self.now + self.dice.around(AWAY_NANOS_MAX).abs();
+            let until = self.now + self.dice.around(CLOGGED_NANOS_MAX).abs();
             self.network.clog(from, to, until);
         }
         if self.dice.chance(options.heal) {
@@ -70,8 +78,13 @@ impl World {
         } else {
             return;
         };
-        self.nodes[index].disk.fail_commit(area, fault);
-        self.say(format_args!("{index} will meet {fault:?} in {area:?}"));
+        let times = if fault == CommitFault::Full && self.dice.chance(500) {
+            self.dice.between(2, FULL_COMMITS_MAX)
+        } else {
+            1
+        };
+        self.nodes[index].disk.fail_commits(area, fault, times);
+        self.say(format_args!("{index} will meet {fault:?} in {area:?}, {times} times"));
     }
 
     fn clock_faults(&mut self) {
@@ -114,15 +127,17 @@ impl World {
             let commit_nanos_max = self.options.disk.commit_nanos_max;
             self.nodes[index].replace_disk(image, commit_nanos_max);
             self.nodes[index].lost_power = true;
+            let resets = self.nodes[index].clock.lose_power(self.now);
+            self.outcome.clock_faults += u64::from(resets);
             self.outcome.crashes += 1;
             self.outcome.power_losses += 1;
-            self.say(format_args!("{index} loses power"));
+            self.say(format_args!("{index} loses power, and its clock: {resets}"));
         } else if self.dice.chance(options.stop) {
             let closed = self.nodes[index].replica.take().map(|replica| replica.close());
             let error = closed.and_then(Result::err);
             self.expect_fault(index, "closing", error.as_ref())?;
             self.say(format_args!("{index} is stopped: {error:?}"));
-            self.after_use(index);
+            self.after_use(index)?;
         }
         Ok(())
     }
@@ -133,7 +148,8 @@ impl World {
         if self.dice.chance(options.backup) {
             self.back_up(index);
         } else if self.dice.chance(options.offline) {
-            let until = self.now + self.dice.around(AWAY_NANOS_MAX).abs();
+            let longest = *self.dice.pick(&AWAY_NANOS_MAX);
+            let until = self.now + self.dice.around(longest).abs();
             self.nodes[index].offline_until = until;
             self.say(format_args!("{index} is out of reach until {until}"));
         } else if self.dice.chance(options.retire) && self.living().len() > 2 {
@@ -153,13 +169,38 @@ impl World {
             }
         } else if self.dice.chance(options.restore_in_place) {
             return self.restore_in_place(index);
-        } else if self.dice.chance(options.fork)
-            && let Some(backup) = self.some_backup(index)
-        {
-            self.ledger.doubt(backup.id);
-            return self.put_back(index, backup, false, "is set back and writes on");
+        } else if self.dice.chance(options.fork) {
+            return self.fork();
         }
         Ok(())
+    }
+
+    /// Sets a device back that then writes on under its id, as if nothing had been.
+    fn fork(&mut self) -> Verdict {
+        // Behind what others have seen of it: else there is one history left.
+        let is_behind = |index: usize, backup: &Backup| {
+            let seq_of = |memory: &Memory, root| memory.seq(root, backup.id);
+            let others = self.nodes.iter().enumerate().filter(|(other, _)| *other != index);
+            let mut others = others.map(|(_, other)| &other.memory);
+            let roots = &self.roots;
+            others.any(|other| {
+                roots.iter().any(|root| seq_of(other, root) > seq_of(&backup.memory, root))
+            })
+        };
+        let living = self.living().into_iter();
+        let able = living.flat_map(|index| {
+            let backups = (0..).zip(&self.nodes[index].backups);
+            let able = backups.filter(move |(_, backup)| is_behind(index, backup));
+            able.map(move |(number, _)| (index, number))
+        });
+        let able: Vec<(usize, usize)> = able.collect();
+        if able.is_empty() {
+            return Ok(());
+        }
+        let (index, number) = *self.dice.pick(&able);
+        let backup = self.nodes[index].backups[number].clone();
+        self.ledger.doubt(backup.id);
+        self.put_back(index, backup, false, "is set back and writes on")
     }
 
     const fn no_id(&self) -> laterbase_core::id::ReplicaId {
@@ -190,7 +231,8 @@ impl World {
         let node = &mut self.nodes[index];
         let image = copy_of(&backup);
         node.replace_disk(image, commit_nanos_max);
-        (node.home, node.memory, node.lost_power) = (home, backup.memory, true);
+        (node.home, node.lost_power) = (home, true);
+        node.know(backup.memory);
         self.outcome.replacements += 1;
         self.say(format_args!("{index} {how}"));
         self.start(index)
@@ -249,7 +291,7 @@ impl World {
             let page = page.map_err(|error| no_reason("restore", "reading a delta", &error))?;
             let delta = Delta::decode(&page.bytes);
             let delta = delta.map_err(|error| no_reason("restore", "decoding a delta", &error))?;
-            let answer = self.merge(index, &delta)?;
+            let answer = self.merge(index, &delta, Vec::new(), false)?;
             self.say(format_args!("{index} hears of its own past: {answer:?}"));
             return ensure(
                 self.nodes[index].id != Some(backup.id),

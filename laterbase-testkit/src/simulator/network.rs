@@ -2,25 +2,80 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use laterbase_core::id::RootName;
+use laterbase_core::cursor::Cursor;
+use laterbase_core::id::{ReplicaId, RootName};
 use laterbase_core::version_vector::VersionVector;
 
 use super::dice::Dice;
+use super::heads::HeldHead;
 use super::options::NetworkOptions;
 
-/// What replicas say to each other. Nobody remembers what was said before.
+/// What replicas say to each other. Who answers remembers nothing of who asked.
 #[derive(Clone, Debug)]
 pub(super) enum Message {
     /// What do you hold?
     Greet,
     /// This is what I hold.
-    Holding(Vec<(RootName, VersionVector)>),
+    Holding(Holding),
     /// Send me what I lack of a root (`GET /e/{root}?vv=`).
     Ask { root: RootName, vv: VersionVector },
     /// A page for who asked, or for who said what they hold (`POST /e/{root}`).
     Page(Page),
-    /// A pushed page was taken, or does not fit: this is what I hold now.
-    Held { root: RootName, vv: VersionVector },
+    /// A pushed page was taken, or does not fit.
+    Held(Held),
+    /// Send me what arrived after a cursor (`GET /sync?cursor=`).
+    Since(Since),
+    /// A page of what arrived.
+    Arrived(Arrived),
+    /// The cursor is of another log.
+    Gone,
+    /// Show me an origin's events, whether I hold others in their place or not.
+    Look { root: RootName, origin: ReplicaId, after: u64 },
+    /// An origin's events.
+    Shown(Shown),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Holding {
+    pub held: Vec<HeldHead>,
+    /// Where the log ended before anybody looked at what is held.
+    pub cursor: Cursor,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub root: RootName,
+    /// What is held of the root now.
+    pub held: Vec<HeldHead>,
+    /// Where the log ended before the page was taken.
+    pub before: Cursor,
+    /// Where it ends now.
+    pub after: Cursor,
+    /// Whose push it was. A device that was wiped meanwhile is somebody else.
+    pub pushed_by: ReplicaId,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Since {
+    pub cursor: Cursor,
+    /// A place in the log that whoever asks has heard of, and that must still be there.
+    pub seen: Cursor,
+    /// Whose events are not to be sent: those of who asks.
+    pub not_of: ReplicaId,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Arrived {
+    pub bytes: Vec<u8>,
+    /// The cursor that the page goes on from.
+    pub after: Cursor,
+    /// The cursor behind the page.
+    pub cursor: Cursor,
+    pub more: bool,
+    /// Whose events were left out.
+    pub not_of: ReplicaId,
+    /// As in [`Page`].
+    pub is_damaged: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -37,9 +92,21 @@ pub(super) struct Page {
 }
 
 #[derive(Clone, Debug)]
+pub(super) struct Shown {
+    pub root: RootName,
+    pub origin: ReplicaId,
+    pub bytes: Vec<u8>,
+    pub more: bool,
+    /// As in [`Page`].
+    pub is_damaged: bool,
+}
+
+#[derive(Clone, Debug)]
 pub(super) struct Envelope {
     pub from: usize,
     pub to: usize,
+    /// Who sends it, by the id that the sender writes under.
+    pub sender: ReplicaId,
     pub message: Message,
 }
 
@@ -47,6 +114,8 @@ pub(super) struct Envelope {
 pub(super) struct Network {
     /// When each message arrives, and its number.
     queue: BTreeMap<(i64, u64), Envelope>,
+    /// How many messages were queued, also again.
+    queued: u64,
     sent: u64,
     /// Messages that never arrived, or arrived cut.
     pub lost: u64,
@@ -71,6 +140,7 @@ impl Network {
         options: &NetworkOptions,
         dice: &mut Dice,
     ) {
+        self.sent += 1;
         if dice.chance(options.loss) {
             self.lost += 1;
             return;
@@ -88,13 +158,14 @@ impl Network {
 
     /// Sends a message that arrives next after all others.
     pub(super) fn send_safely(&mut self, envelope: Envelope, now: i64) {
+        self.sent += 1;
         self.put(envelope, now);
     }
 
     /// Puts a message back that cannot be taken before a time.
     pub(super) fn put(&mut self, envelope: Envelope, due: i64) {
-        self.sent += 1;
-        self.queue.insert((due, self.sent), envelope);
+        self.queued += 1;
+        self.queue.insert((due, self.queued), envelope);
     }
 
     /// The next message that is due and whose link is open. Those on closed links are lost.
@@ -147,6 +218,11 @@ impl Network {
         self.clogged.clear();
     }
 
+    /// Forgets everything that is on its way, which is no fault.
+    pub(super) fn end_conversations(&mut self) {
+        self.queue.clear();
+    }
+
     /// Loses everything that is on its way.
     pub(super) fn clear(&mut self) {
         self.lost += self.queue.len() as u64;
@@ -156,13 +232,18 @@ impl Network {
 
 /// Cuts a page short, or turns one bit of it. Says whether there was a page.
 fn damage(message: &mut Message, dice: &mut Dice) -> bool {
-    let Message::Page(page) = message else { return false };
-    let index = dice.index(page.bytes.len());
+    let (bytes, is_damaged) = match message {
+        Message::Page(page) => (&mut page.bytes, &mut page.is_damaged),
+        Message::Arrived(page) => (&mut page.bytes, &mut page.is_damaged),
+        Message::Shown(shown) => (&mut shown.bytes, &mut shown.is_damaged),
+        _ => return false,
+    };
+    let index = dice.index(bytes.len());
     if dice.chance(500) {
-        page.bytes.truncate(index);
+        bytes.truncate(index);
     } else {
-        page.bytes[index] ^= 1 << dice.below(8);
+        bytes[index] ^= 1 << dice.below(8);
     }
-    page.is_damaged = true;
+    *is_damaged = true;
     true
 }

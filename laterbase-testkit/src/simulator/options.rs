@@ -6,7 +6,7 @@
 use super::dice::Dice;
 
 /// Chances are times in a thousand, rolled at each step unless it says otherwise.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Options {
     pub replicas: usize,
     pub roots: usize,
@@ -26,10 +26,12 @@ pub(super) struct Options {
     pub disk: DiskOptions,
     pub clock: ClockOptions,
     pub life: LifeOptions,
+    /// Devices let their own branch give way if they have heard of nobody who has seen it.
+    pub heals: bool,
 }
 
 /// What the network does.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NetworkOptions {
     /// The longest that a message takes on a free link. Messages overtake each other.
     pub delay_nanos_max: i64,
@@ -48,9 +50,9 @@ pub(super) struct NetworkOptions {
 }
 
 /// What disks do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DiskOptions {
-    /// The next commit finds the disk full.
+    /// The next commits, up to a few dozen, find the disk full.
     pub full: u64,
     /// The next commit fails, before or after it was written, and poisons the store.
     pub commit_error: u64,
@@ -63,7 +65,7 @@ pub(super) struct DiskOptions {
 }
 
 /// What wall clocks do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ClockOptions {
     /// How far clocks are off at the start.
     pub skew_nanos_max: i64,
@@ -73,10 +75,13 @@ pub(super) struct ClockOptions {
     pub jump: u64,
     /// A clock stops, or goes on.
     pub stop: u64,
+    /// Per device, at the start: the clock's battery is dead, so that it begins at 1970 whenever
+    /// the power comes back.
+    pub dead_battery: u64,
 }
 
 /// What happens to devices.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LifeOptions {
     /// The process ends; what the operating system was given stays.
     pub crash: u64,
@@ -105,7 +110,46 @@ pub(super) struct LifeOptions {
     pub fold_change: u64,
     /// The store is set back to a copy at its own place, and writes on at once: histories fork.
     pub fork: u64,
+    /// An operator decides a fork at some device.
+    pub resolve: u64,
 }
+
+/// A name, and what turns the fault off.
+type Fault = (&'static str, fn(&mut Options));
+
+/// Everything that can be turned off to make a run smaller.
+pub(super) const FAULTS: [Fault; 30] = [
+    ("delay", |options| options.network.delay_nanos_max = 1),
+    ("loss", |options| options.network.loss = 0),
+    ("duplication", |options| options.network.duplication = 0),
+    ("damage", |options| options.network.damage = 0),
+    ("clog", |options| options.network.clog = 0),
+    ("partition", |options| options.network.partition = 0),
+    ("full", |options| options.disk.full = 0),
+    ("commit-error", |options| options.disk.commit_error = 0),
+    ("crash-in-commit", |options| options.disk.crash_in_commit = 0),
+    ("read-error", |options| options.disk.read_error = 0),
+    ("slow-commits", |options| options.disk.commit_nanos_max = 1),
+    ("relaxed", |options| options.relaxed = [false; 8]),
+    ("skew", |options| options.clock.skew_nanos_max = 0),
+    ("drift", |options| options.clock.drift_ppm_max = 0),
+    ("jump", |options| options.clock.jump = 0),
+    ("stopped-clock", |options| options.clock.stop = 0),
+    ("dead-battery", |options| options.clock.dead_battery = 0),
+    ("crash", |options| options.life.crash = 0),
+    ("power-loss", |options| options.life.power_loss = 0),
+    ("stop", |options| options.life.stop = 0),
+    ("wipe", |options| options.life.wipe = 0),
+    ("restore-elsewhere", |options| options.life.restore_elsewhere = 0),
+    ("restore-in-place", |options| options.life.restore_in_place = 0),
+    ("clone", |options| options.life.clone = 0),
+    ("offline", |options| options.life.offline = 0),
+    ("retire", |options| options.life.retire = 0),
+    ("fold-change", |options| options.life.fold_change = 0),
+    ("fork", |options| options.life.fork = 0),
+    ("resolve", |options| options.life.resolve = 0),
+    ("heal", |options| options.heals = false),
+];
 
 impl Options {
     pub(super) fn draw(dice: &mut Dice) -> Self {
@@ -125,6 +169,7 @@ impl Options {
             disk: DiskOptions::draw(dice),
             clock: ClockOptions::draw(dice),
             life: LifeOptions::draw(dice),
+            heals: dice.chance(500),
         }
     }
 }
@@ -167,6 +212,7 @@ impl ClockOptions {
             drift_ppm_max: *dice.pick(&[0, 0, 100, 100_000]),
             jump: maybe(dice, 20),
             stop: maybe(dice, 10),
+            dead_battery: maybe(dice, 500),
         }
     }
 }
@@ -186,8 +232,9 @@ impl LifeOptions {
             offline: maybe(dice, 10),
             retire: maybe(dice, 3),
             fold_change: maybe(dice, 10),
-            // A run with a fork is never whole again, so most runs have none.
-            fork: if dice.chance(150) { 60 } else { 0 },
+            // In a run with forks, less can be said of each id, so most runs have none.
+            fork: if dice.chance(300) { dice.between(5, 40) } else { 0 },
+            resolve: maybe(dice, 60),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::scenario::Scenario;
+
 /// What a run did, when nothing was wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -29,8 +31,22 @@ pub struct Outcome {
     pub clock_faults: u64,
     /// Stores that were emptied, set back to a copy, or copied to another place.
     pub replacements: u64,
-    /// Pages that were refused because they showed two histories under one id.
+    /// Runs on pages that were held back because there are two histories under one id.
     pub forks: u64,
+    /// Forks that somebody resolved.
+    pub resolved: u64,
+    /// Of those, how many a device resolved by itself, as nobody had seen its branch.
+    pub healed: u64,
+    /// Branches that moved because a page told that they had been moved elsewhere.
+    pub followed: u64,
+    /// Cursors that were refused, as they were of another log.
+    pub cursors_gone: u64,
+    /// Pages that were taken by cursor.
+    pub pages_by_cursor: u64,
+    /// Writes that were refused for their condition, or for a key of a whole request.
+    pub conditions_refused: u64,
+    /// Requests that were recognised as a whole by their key.
+    pub requests_replayed: u64,
     /// Reads that were compared with an independent model.
     pub reads: u64,
     /// Time that passed in the simulated world, in nanoseconds.
@@ -55,6 +71,13 @@ impl Outcome {
             clock_faults: self.clock_faults + other.clock_faults,
             replacements: self.replacements + other.replacements,
             forks: self.forks + other.forks,
+            resolved: self.resolved + other.resolved,
+            healed: self.healed + other.healed,
+            followed: self.followed + other.followed,
+            cursors_gone: self.cursors_gone + other.cursors_gone,
+            pages_by_cursor: self.pages_by_cursor + other.pages_by_cursor,
+            conditions_refused: self.conditions_refused + other.conditions_refused,
+            requests_replayed: self.requests_replayed + other.requests_replayed,
             reads: self.reads + other.reads,
             simulated_nanos: self.simulated_nanos.saturating_add(other.simulated_nanos),
         }
@@ -67,6 +90,7 @@ impl fmt::Display for Outcome {
             f,
             "{} steps, {} events, {} merged, {} messages ({} lost), {} crashes ({} with power), \
              {} disk faults, {} partitions, {} clock faults, {} stores replaced, {} forks met, \
+             {} resolved ({} healed), {} followed, {} pages by cursor ({} cursors gone), {} conditions refused, {} requests replayed, \
              {} reads checked, {} s simulated",
             self.steps,
             self.events,
@@ -80,6 +104,13 @@ impl fmt::Display for Outcome {
             self.clock_faults,
             self.replacements,
             self.forks,
+            self.resolved,
+            self.healed,
+            self.followed,
+            self.pages_by_cursor,
+            self.cursors_gone,
+            self.conditions_refused,
+            self.requests_replayed,
             self.reads,
             self.simulated_nanos / 1_000_000_000,
         )
@@ -89,8 +120,8 @@ impl fmt::Display for Outcome {
 /// A run in which something was wrong. The seed plays it again, step by step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What the run came from.
-    pub seed: u64,
+    /// Which run it was.
+    pub scenario: Scenario,
     /// The step at which it was seen.
     pub step: u64,
     /// Who saw it.
@@ -105,8 +136,8 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, step, checker, words, options, last_lines } = self;
-        writeln!(f, "seed {seed} fails at step {step}\n{checker}: {words}\n{options}")?;
+        let Self { scenario, step, checker, words, options, last_lines } = self;
+        writeln!(f, "{scenario} fails at step {step}\n{checker}: {words}\n{options}")?;
         last_lines.iter().try_for_each(|line| writeln!(f, "  {line}"))
     }
 }

@@ -35,7 +35,7 @@ pub(super) struct Request {
 
 /// What a write must come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Plan {
+pub(super) enum Plan {
     Store,
     Replay,
     Conflict,
@@ -70,12 +70,31 @@ impl Draft {
         }
     }
 
-    fn record(&self) -> Record<'_> {
+    pub(super) fn record(&self) -> Record<'_> {
         Record {
             occurred: self.occurred,
             idempotency_key: self.key.as_deref(),
             ..Record::json(&self.aggregate_id, self.event_type, &self.data)
         }
+    }
+
+    pub(super) fn aggregate_id(&self) -> &str {
+        &self.aggregate_id
+    }
+
+    /// Makes it an event of a request about one aggregate, with no key of its own.
+    pub(super) fn make_part_of(&mut self, aggregate_id: &str) {
+        (self.aggregate_id, self.key) = (aggregate_id.to_owned(), None);
+        self.event_type = "Moved";
+    }
+
+    /// The event with the key that its number in a request with a key gives it.
+    pub(super) fn keyed(&self, key: &Option<String>, number: usize) -> Self {
+        let key = key.as_ref().map(|key| match number {
+            0 => key.clone(),
+            _ => format!("{key}#{number}"),
+        });
+        Self { key, ..self.clone() }
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -94,8 +113,10 @@ impl World {
         }
         let index = *self.dice.pick(&ready);
         let wall = self.nodes[index].wall(self.now);
-        if self.dice.chance(200) {
-            return self.write_group(index, wall);
+        match self.dice.below(10) {
+            0 | 1 => return self.write_group(index, wall),
+            2 | 3 => return self.request_somewhere(index, wall),
+            _ => {}
         }
         let root = self.dice.pick(&self.roots).clone();
         if !self.requests.is_empty() && self.dice.chance(150) {
@@ -112,7 +133,7 @@ impl World {
         self.write(index, wall, &root, drafts)
     }
 
-    fn drafts(&mut self, wall: i64, max: usize) -> Vec<Draft> {
+    pub(super) fn drafts(&mut self, wall: i64, max: usize) -> Vec<Draft> {
         let aggregates = self.options.aggregates;
         let count = self.dice.count(1, max);
         (0..count).map(|_| Draft::random(aggregates, wall, &mut self.dice)).collect()
@@ -138,12 +159,11 @@ impl World {
             }
             Err(error) => self.check_refusal(index, &plans, &error, arrived)?,
         }
-        self.after_use(index);
-        Ok(())
+        self.after_use(index)
     }
 
     /// What a writer was told is so.
-    fn check_answer(
+    pub(super) fn check_answer(
         &self,
         index: usize,
         root: &RootName,
@@ -219,9 +239,12 @@ impl World {
             let Some(replica) = &mut node.replica else { return Ok(()) };
             match replica.stage_append(&batch, wall) {
                 Ok(appended) => {
-                    expected.extend(appended.dots.into_iter().map(|dot| (root.clone(), dot)))
+                    expected.extend(appended.dots.into_iter().map(|dot| (root.clone(), dot)));
                 }
                 Err(error) => return Err(no_reason("no needless refusal", "staging", &error)),
+            }
+            if let Some(draft) = taken.first().filter(|_| self.dice.chance(200)) {
+                self.check_uncommitted(index, &root, draft, wall)?;
             }
         }
         let node = &mut self.nodes[index];
@@ -247,8 +270,7 @@ impl World {
             }
             Err(error) => self.check_refusal(index, &[], &error, arrived)?,
         }
-        self.after_use(index);
-        Ok(())
+        self.after_use(index)
     }
 }
 
@@ -274,7 +296,7 @@ fn prepare(
 }
 
 /// What must come of an event, from what the device is known to hold.
-fn plan(
+pub(super) fn plan(
     node: &Node,
     ledger: &super::ledger::Ledger,
     root: &RootName,

@@ -1,10 +1,12 @@
 //! The simulated world, and the two phases of a run.
 
+use std::collections::BTreeSet;
+
 use laterbase_core::id::RootName;
 use laterbase_core::memory_store::MemoryStore;
 use laterbase_core::store::Durability;
 
-use super::checkers::{convergence, feed, fold, fork, status, stored};
+use super::checkers::{convergence, cursor, etag, feed, fold, fork, pending, status, stored};
 use super::clock::WallClock;
 use super::dice::Dice;
 use super::disk::SimDisk;
@@ -13,6 +15,8 @@ use super::network::Network;
 use super::node::{Node, START};
 use super::options::Options;
 use super::outcome::{Outcome, Verdict};
+use super::requests::WholeRequest;
+use super::scenario::Scenario;
 use super::trace::Trace;
 use super::workload::Request;
 
@@ -33,6 +37,12 @@ pub(super) struct World {
     pub roots: Vec<RootName>,
     /// Requests with keys that writers may send again.
     pub requests: Vec<Request>,
+    /// Requests with a key for all their events.
+    pub whole_requests: Vec<WholeRequest>,
+    /// Etags that devices gave.
+    pub etags: etag::Etags,
+    /// What all devices together held when the faults ended, by number.
+    pub held_before: BTreeSet<usize>,
     /// Homes that were given out.
     pub homes: u8,
     /// Faults are off: everything that is sent arrives, in order.
@@ -42,9 +52,10 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(seed: u64) -> Self {
-        let mut dice = Dice::new(seed);
-        let options = Options::draw(&mut dice);
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        let mut dice = Dice::new(scenario.seed);
+        let mut options = Options::draw(&mut dice);
+        scenario.apply(&mut options);
         let roots = &ROOTS[..options.roots];
         let roots = roots.iter().map(|name| RootName::new(name).expect("a good name")).collect();
         let mut world = Self {
@@ -56,6 +67,9 @@ impl World {
             ledger: Ledger::default(),
             roots,
             requests: Vec::new(),
+            whole_requests: Vec::new(),
+            etags: etag::Etags::default(),
+            held_before: BTreeSet::new(),
             homes: 0,
             is_calm: false,
             trace: Trace::new(),
@@ -98,7 +112,7 @@ impl World {
         self.bring_faults()?;
         match self.dice.below(10) {
             0..=2 => self.write_somewhere()?,
-            3 => self.greet_somebody(),
+            3 => self.sync_somebody()?,
             4 => self.maintain_somewhere()?,
             5 => self.read_somewhere()?,
             _ => self.deliver_next()?,
@@ -145,7 +159,7 @@ impl World {
     }
 
     /// After a process has used its disk: it may have ended on the way, and it has to wait.
-    pub(super) fn after_use(&mut self, index: usize) {
+    pub(super) fn after_use(&mut self, index: usize) -> Verdict {
         let now = self.now;
         let node = &mut self.nodes[index];
         node.wait_for_disk(now);
@@ -154,6 +168,7 @@ impl World {
             self.outcome.crashes += 1;
             self.say(format_args!("{index} ended in a commit"));
         }
+        pending::check(&self.nodes, index, &self.ledger)
     }
 
     /// Devices whose process runs, and has nothing to wait for.
@@ -174,8 +189,7 @@ impl World {
         let done = if flush { maintenance.flush().map(|()| true) } else { maintenance.step() };
         self.expect_fault(index, "maintenance", done.as_ref().err())?;
         self.say(format_args!("{index} flushes: {done:?}"));
-        self.after_use(index);
-        Ok(())
+        self.after_use(index)
     }
 
     /// Reads an aggregate, which may leave snapshots for the next flush to keep.
@@ -220,7 +234,9 @@ impl World {
         self.look_at(index)?;
         self.nodes[other].disk.suspend_faults(true);
         self.nodes[index].disk.suspend_faults(true);
-        let verdict = convergence::check_pair(&self.nodes[index], &self.nodes[other]);
+        let (one, two) = (&self.nodes[index], &self.nodes[other]);
+        let verdict = convergence::check_pair(one, two, &self.ledger)
+            .and_then(|()| cursor::check(one, two, other, &self.ledger));
         self.nodes[index].disk.suspend_faults(false);
         self.nodes[other].disk.suspend_faults(false);
         verdict
@@ -238,6 +254,7 @@ impl World {
             }
         }
         status::check(node, &self.ledger, dice)?;
+        fork::check(node, &self.ledger)?;
         stored::check(node)?;
         self.nodes[index].disk.suspend_faults(false);
         Ok(())
@@ -249,22 +266,17 @@ impl World {
         for index in &living {
             self.look_at(*index)?;
         }
-        if self.ledger.has_doubts() {
-            return self.check_forks(&living);
-        }
         let nodes: Vec<&Node> = living.iter().map(|index| &self.nodes[*index]).collect();
-        convergence::check_all(&nodes)
-    }
-
-    fn check_forks(&mut self, living: &[usize]) -> Verdict {
+        convergence::check_all(&nodes, &self.ledger)?;
+        fork::check_content(&nodes, &self.held_before, &self.ledger)?;
         for (a, b) in living.iter().flat_map(|a| living.iter().map(move |b| (*a, *b))) {
-            let Ok([receiver, sender]) = self.nodes.get_disjoint_mut([a, b]) else { continue };
-            if let Some(found) = fork::between(receiver, sender, &self.ledger) {
-                fork::check(receiver, sender, &found, self.now)?;
-                self.outcome.forks += 1;
-            }
+            cursor::check(&self.nodes[a], &self.nodes[b], b, &self.ledger)?;
         }
-        Ok(())
+        if nodes.len() > 1 {
+            nodes.into_iter().try_for_each(pending::check_nothing)
+        } else {
+            Ok(())
+        }
     }
 
     /// Devices that will be heard of again.

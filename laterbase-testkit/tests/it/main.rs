@@ -2,9 +2,13 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 mod fault;
+mod fuzzing;
 mod histories;
 mod laws;
+mod lost_truth;
+mod made_by_hand;
 mod memory;
+mod model;
 mod mutant_store;
 mod mutants;
 mod simulator;

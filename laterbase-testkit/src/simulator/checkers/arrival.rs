@@ -1,6 +1,7 @@
 //! Each event, as it arrives: positions without holes, seqs without holes, stamps and arrival
 //! times that do not fall, one event for each dot.
 
+use laterbase_core::chain::ChainHash;
 use laterbase_core::event::Event;
 use laterbase_core::id::RootName;
 
@@ -33,8 +34,11 @@ pub(in crate::simulator) fn check(
     ensure(tail.recorded.is_none_or(|last| last < event.recorded), "stamps rise", || {
         format!("{dot} of {root} is stamped {:?} after {:?}", event.recorded, tail.recorded)
     })?;
-    *tail = Tail { seq: dot.seq, recorded: Some(event.recorded) };
-    let fact = ledger.learn(Fact::of(root, event))?;
+    let before = tail.chain.unwrap_or_else(|| ChainHash::genesis(root, dot.origin));
+    let fact = Fact::of(root, event, before);
+    *tail = Tail { seq: dot.seq, recorded: Some(event.recorded), chain: Some(fact.chain) };
+    let fact = ledger.learn(fact)?;
+    memory.histories.entry((root.clone(), dot.origin)).or_default().push(fact);
     memory.arrivals.push(Arrival { fact, arrived: event.arrived });
     Ok(())
 }

@@ -5,23 +5,25 @@ use std::collections::BTreeSet;
 use laterbase_core::id::RootName;
 use laterbase_core::reader::{AggregateState, Query, RootStatus};
 
+use crate::simulator::ledger::Ledger;
 use crate::simulator::node::Node;
 use crate::simulator::outcome::{Verdict, ensure, no_reason};
 
-/// Digests, and etags of aggregates, are equal exactly where what is held is.
-pub(in crate::simulator) fn check_pair(a: &Node, b: &Node) -> Verdict {
+/// Digests are equal exactly where what is held is, and aggregates and their etags with them.
+pub(in crate::simulator) fn check_pair(a: &Node, b: &Node, ledger: &Ledger) -> Verdict {
     let (Some(left), Some(right)) = (roots(a)?, roots(b)?) else { return Ok(()) };
     for one in &left {
         let Some(other) = right.iter().find(|other| other.name == one.name) else { continue };
-        let (same_vv, same_digest) = (one.vv == other.vv, one.digest == other.digest);
-        ensure(same_vv == same_digest, "digests", || {
-            format!("{one:?} and {other:?}: vv and digest do not say the same")
+        // Behind a fork, equal vvs may stand for other events.
+        let same_events = events(a, &one.name, ledger) == events(b, &one.name, ledger);
+        ensure(same_events == (one.digest == other.digest), "digests", || {
+            format!("{one:?} and {other:?}, where the same is held: {same_events}")
         })?;
-        if same_vv && a.fold.version == b.fold.version {
+        if same_events && a.fold.version == b.fold.version {
             let (ours, theirs) = (aggregates(a, &one.name)?, aggregates(b, &one.name)?);
             ensure(ours == theirs, "convergence of aggregates", || {
                 let differs = ours.iter().zip(&theirs).find(|(a, b)| a != b);
-                format!("{} with equal vv: {differs:?}", one.name)
+                format!("{} with equal events: {differs:?}", one.name)
             })?;
         }
     }
@@ -29,7 +31,7 @@ pub(in crate::simulator) fn check_pair(a: &Node, b: &Node) -> Verdict {
 }
 
 /// Every device holds every event that any of them holds.
-pub(in crate::simulator) fn check_all(nodes: &[&Node]) -> Verdict {
+pub(in crate::simulator) fn check_all(nodes: &[&Node], ledger: &Ledger) -> Verdict {
     let facts = |node: &Node| -> BTreeSet<usize> {
         node.memory.arrivals.iter().map(|arrival| arrival.fact).collect()
     };
@@ -40,7 +42,13 @@ pub(in crate::simulator) fn check_all(nodes: &[&Node]) -> Verdict {
             format!("{:?} holds {} of {} events", node.id, held.len(), all.len())
         })?;
     }
-    nodes.windows(2).try_for_each(|pair| check_pair(pair[0], pair[1]))
+    nodes.windows(2).try_for_each(|pair| check_pair(pair[0], pair[1], ledger))
+}
+
+/// The numbers of a root's events in the ledger.
+fn events(node: &Node, root: &RootName, ledger: &Ledger) -> BTreeSet<usize> {
+    let held = node.memory.arrivals.iter().map(|arrival| arrival.fact);
+    held.filter(|fact| ledger.fact(*fact).root == *root).collect()
 }
 
 fn roots(node: &Node) -> Verdict<Option<Vec<RootStatus>>> {

@@ -1,0 +1,66 @@
+//! A remembered cursor leaves nothing behind it, and a peer's word is worth as much as the log
+//! that it was given for.
+
+use laterbase_core::id::ReplicaId;
+
+use crate::simulator::ledger::Ledger;
+use crate::simulator::node::Node;
+use crate::simulator::outcome::{Verdict, ensure, no_reason};
+use crate::simulator::peers::{contact, word};
+
+/// Checks what a device remembers of another one, if that still fits the other one's log:
+/// everything up to the cursor is held, and so is, by the other one, everything it gave its word
+/// for.
+pub(in crate::simulator) fn check(
+    node: &Node,
+    other: &Node,
+    other_index: usize,
+    ledger: &Ledger,
+) -> Verdict {
+    let (Some(reader), Some(log)) = (node.reader(), other.reader()) else { return Ok(()) };
+    if node.disk.is_poisoned() || other.disk.is_poisoned() {
+        return Ok(());
+    }
+    let Some(contact) = contact(&reader, other_index)? else { return Ok(()) };
+    let fits = |cursor| {
+        log.fits(cursor).map_err(|error| no_reason("cursor", "asking for a cursor", &error))
+    };
+    if !fits(&contact.cursor)? || !fits(&contact.seen)? {
+        return Ok(());
+    }
+    let position = usize::try_from(contact.cursor.position()).unwrap_or(usize::MAX);
+    for arrival in other.memory.arrivals.iter().take(position) {
+        let fact = ledger.fact(arrival.fact);
+        let held = node.memory.seq(&fact.root, fact.dot.origin);
+        // What is held back for a fork is had again by another generation. What was one's own is left
+        // out of pages, and a device that was set back may have lost it.
+        let origin = fact.dot.origin;
+        let is_lost = ledger.is_doubted(origin) && node.memory.own_ids.contains(&origin);
+        let is_in_doubt = is_lost || node.memory.fork(&fact.root, origin).is_some();
+        let is_held = fact.dot.seq <= held || is_in_doubt;
+        ensure(is_held, "a cursor leaves nothing behind it", || {
+            format!("{} of {} lies before {contact:?}", fact.dot, fact.root)
+        })?;
+    }
+    check_words(node, other, other_index, contact.replica, ledger)
+}
+
+/// Checks that another device holds all that it is remembered to have given its word for.
+pub(in crate::simulator) fn check_words(
+    node: &Node,
+    other: &Node,
+    other_index: usize,
+    peer: ReplicaId,
+    ledger: &Ledger,
+) -> Verdict {
+    let Some(reader) = node.reader() else { return Ok(()) };
+    for root in node.memory.roots() {
+        for (origin, seq) in word(&reader, peer, &root)?.iter() {
+            let held = other.memory.seq(&root, origin);
+            ensure(seq <= held || ledger.is_doubted(origin), "a word that fits is true", || {
+                format!("{other_index} is said to hold {origin} of {root} to {seq}, not {held}")
+            })?;
+        }
+    }
+    Ok(())
+}
