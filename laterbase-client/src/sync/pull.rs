@@ -135,7 +135,7 @@ impl Question {
 }
 
 /// Whether the server's log is not the one that the cursor is of.
-fn is_gone(error: &ClientError) -> bool {
+pub(super) fn is_gone(error: &ClientError) -> bool {
     error
         .problem()
         .is_some_and(|problem| problem.is("cursor-gone") || problem.is("malformed-parameter"))

@@ -8,9 +8,10 @@ use laterbase_core::wants::{Want, Wants};
 
 use super::ahead::Ahead;
 use super::lacking::Lacking;
+use super::pull::is_gone;
 use super::session::{Session, Turn};
 use super::{SyncError, blocking};
-use crate::client::{ClientError, Problem, Pushed};
+use crate::client::{ArrivalsQuery, ClientError, Problem, Pushed};
 use crate::local::Local;
 use crate::peers;
 use crate::transport::Transport;
@@ -95,6 +96,9 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
                         self.progress.pushed += answer.stored;
                         return Ok(Turn::Handshake);
                     }
+                    if !self.holds_what_was_pushed(&answer).await? {
+                        return Ok(Turn::Handshake);
+                    }
                     remove(&mut wants.entries, &delivered);
                     let level = level.filter(|_| wants.entries.is_empty());
                     self.page_is_held(&answer, &delivered, level)?;
@@ -111,6 +115,26 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
             }
         }
         Ok(Turn::Done)
+    }
+
+    /// Whether what was pushed before is still in the server's log. It is asked where a page landed
+    /// elsewhere than right behind that: a server that was set back meanwhile would not be noticed
+    /// any more once the new place is remembered instead of the old one.
+    async fn holds_what_was_pushed(&mut self, answer: &Pushed) -> Result<bool, SyncError> {
+        let Some(mark) = self.state.mark.clone() else { return Ok(true) };
+        if answer.before == answer.after || answer.before == mark {
+            return Ok(true);
+        }
+        let (cursor, seen) = (mark.as_str(), Some(answer.after.as_str()));
+        let selection = &self.options.roots;
+        let query = ArrivalsQuery { cursor, selection, limit: 1, not: None, seen };
+        loop {
+            match self.client.arrivals(&query).await {
+                Ok(arrivals) => return Ok(arrivals.replica == self.peer()),
+                Err(error) if is_gone(&error) => return Ok(false),
+                Err(error) => self.page_failed(error).await?,
+            }
+        }
     }
 
     /// Makes a page of the first events of a list.

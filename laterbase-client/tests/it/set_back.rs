@@ -91,6 +91,39 @@ async fn a_push_that_a_server_lost_before_it_was_read_past_is_noticed() {
     check_all(&[&old, &truck, &van], &lines);
 }
 
+/// As above, and the next thing to happen is a push to another root, which lands well.
+#[tokio::test]
+async fn a_push_that_a_server_lost_is_noticed_though_a_later_one_landed() {
+    let [depot, truck, van] = nodes();
+    let of_root = |seed, root: &str| {
+        let mut lines = sample::lines(seed, 40);
+        lines.retain(|line| line.contains(&format!(r#""root":"{root}""#)));
+        lines
+    };
+    let mut lines = record(&truck, 1, 20);
+    truck.sync(&depot).await;
+    lines.extend(record(&van, 2, 20));
+    van.sync(&depot).await;
+    let old = depot.backup();
+    let [first, second] = [of_root(3, "order"), of_root(4, "shipment")];
+    assert!(first.len() > 3 && second.len() > 3);
+    sample::record(&truck.device(), &first);
+    {
+        let (device, server) = (truck.device(), depot.server());
+        let once = crate::one_cut::OneCut::after_requests(server.router(), 1);
+        let client = laterbase_client::client::Client::new(depot.url().parse().unwrap(), once);
+        let cut = laterbase_client::sync::sync(&device, &client, &impatient(1), &mut |_| {}).await;
+        assert!(cut.is_err());
+    }
+    assert_eq!(truck.pending(), 0);
+    sample::record(&truck.device(), &second);
+    lines.extend(first);
+    lines.extend(second);
+    truck.sync(&old).await;
+    van.sync(&old).await;
+    check_all(&[&old, &truck, &van], &lines);
+}
+
 #[tokio::test]
 async fn a_wiped_server_gets_everything_again() {
     let [depot, truck, van] = nodes();
