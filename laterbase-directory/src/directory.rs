@@ -41,7 +41,7 @@ impl Directory {
     ///
     /// # Errors
     /// [`OpenError::Locked`] if the store is open already, in this process or another;
-    /// [`OpenError::WrongEngine`], [`OpenError::NewerFormat`] or [`OpenError::Damaged`] if its
+    /// [`OpenError::WrongEngine`], [`OpenError::OtherFormat`] or [`OpenError::Damaged`] if its
     /// stamp says so; [`OpenError::NotAStore`] if it has no stamp but other files;
     /// [`OpenError::NotADirectory`] or [`OpenError::Io`] if the file system is in the way.
     pub fn open(path: &Path, stamp: Stamp) -> Result<Self, OpenError> {

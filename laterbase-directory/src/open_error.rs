@@ -19,17 +19,17 @@ pub enum OpenError {
         /// The engine that was to open it.
         asked: &'static str,
     },
-    /// A newer version of Laterbase wrote the directory.
+    /// Another version of Laterbase wrote the directory, in a format that this one does not read.
     #[error(
-        "{} is written in format {found}, and this version knows formats up to {supported}",
+        "{} is written in format {found}, and this version knows format {supported}",
         path.display()
     )]
-    NewerFormat {
+    OtherFormat {
         /// The store's directory.
         path: PathBuf,
         /// The format that the directory is stamped with.
         found: u32,
-        /// The newest format that can be read.
+        /// The format that can be read.
         supported: u32,
     },
     /// The store is open already, in this process or in another.

@@ -43,9 +43,9 @@ impl Stamp {
         }
         let format = field(&text, "format").and_then(|format| format.parse::<u32>().ok());
         let found = format.ok_or_else(|| damaged("it names no format"))?;
-        if found > self.format {
+        if found != self.format {
             let path = directory.to_owned();
-            return Err(OpenError::NewerFormat { path, found, supported: self.format });
+            return Err(OpenError::OtherFormat { path, found, supported: self.format });
         }
         Ok(true)
     }

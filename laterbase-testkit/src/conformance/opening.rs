@@ -60,7 +60,7 @@ pub fn a_newer_format_is_refused<H: Harness>() -> Verdict {
     let Some(path) = harness.directory() else { return NO_DIRECTORY };
     drop(Directory::open(path, Stamp { engine, format: u32::MAX }).expect("a stamp is written"));
     let error = harness.open().err();
-    assert!(matches!(error, Some(OpenError::NewerFormat { found: u32::MAX, .. })), "{error:?}");
+    assert!(matches!(error, Some(OpenError::OtherFormat { found: u32::MAX, .. })), "{error:?}");
     Verdict::Held
 }
 
