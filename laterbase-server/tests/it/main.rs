@@ -20,6 +20,7 @@ mod live;
 mod origins;
 mod peering;
 mod process;
+mod queries;
 mod running;
 mod stopping;
 mod sync;
