@@ -92,6 +92,8 @@ async fn a_push_that_a_server_lost_before_it_was_read_past_is_noticed() {
 }
 
 /// As above, and the next thing to happen is a push to another root, which lands well.
+///
+/// Mutation in `push.rs`: what was pushed before is not asked for where a later page lands.
 #[tokio::test]
 async fn a_push_that_a_server_lost_is_noticed_though_a_later_one_landed() {
     let [depot, truck, van] = nodes();
