@@ -42,6 +42,20 @@ impl<'c, Q: PartialEq, A> Ahead<'c, Q, A> {
         (&mut self.answer).await;
         Pin::new(&mut self.answer).take_output()
     }
+
+    /// The answer to a question: of what was asked ahead, if that was it, or of asking now.
+    pub(super) async fn or_ask(
+        ahead: Option<Self>,
+        question: &Q,
+        asking: impl Future<Output = Result<A, ClientError>>,
+    ) -> Result<A, ClientError> {
+        if let Some(ahead) = ahead
+            && let Some(answer) = ahead.answer(question).await
+        {
+            return answer;
+        }
+        asking.await
+    }
 }
 
 #[cfg(test)]

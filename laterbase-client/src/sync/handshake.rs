@@ -203,15 +203,8 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
             }
             let wants = Wants { entries };
             let (client, limit) = (self.client, self.page_size.events());
-            let answer = match ahead.take() {
-                Some(ahead) => ahead.answer(&wants).await,
-                None => None,
-            };
-            let answer = match answer {
-                Some(answer) => answer,
-                None => client.wanted(&wants, limit).await,
-            };
-            let wanted = match answer {
+            let asking = client.wanted(&wants, limit);
+            let wanted = match Ahead::or_ask(ahead.take(), &wants, asking).await {
                 Ok(wanted) => wanted,
                 Err(error) => {
                     self.page_failed(error).await?;

@@ -33,15 +33,8 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
             };
             let (client, roots) = (self.client, &self.options.roots);
             let limit = self.page_size.events();
-            let answer = match ahead.take() {
-                Some(ahead) => ahead.answer(&question).await,
-                None => None,
-            };
-            let answer = match answer {
-                Some(answer) => answer,
-                None => question.ask(client, roots, limit).await,
-            };
-            let arrivals = match answer {
+            let asking = question.ask(client, roots, limit);
+            let arrivals = match Ahead::or_ask(ahead.take(), &question, asking).await {
                 Ok(arrivals) => arrivals,
                 Err(error) if is_gone(&error) => return Ok(Turn::Handshake),
                 Err(error) => {
