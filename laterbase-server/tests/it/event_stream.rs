@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::BytesMut;
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper::body::Incoming;
@@ -14,7 +15,7 @@ use crate::running::Running;
 pub struct EventStream {
     pub headers: HeaderMap,
     body: Incoming,
-    text: String,
+    unread: BytesMut,
 }
 
 /// One block of the stream, between blank lines.
@@ -35,7 +36,7 @@ impl EventStream {
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         let (head, body) = response.into_parts();
-        let mut stream = Self { headers: head.headers, body, text: String::new() };
+        let mut stream = Self { headers: head.headers, body, unread: BytesMut::new() };
         assert_eq!(stream.next().await.unwrap().comment.as_deref(), Some("live"));
         // The connection goes on for as long as its body is read.
         tokio::spawn(async move {
@@ -48,16 +49,16 @@ impl EventStream {
     /// The next block; `None` at the end of the stream.
     pub async fn next(&mut self) -> Option<Block> {
         loop {
-            if let Some((block, rest)) = self.text.split_once("\n\n") {
-                let block = parse(block);
-                self.text = rest.to_owned();
-                return Some(block);
+            // Only whole blocks are text: a frame may end within a character.
+            if let Some(end) = self.unread.windows(2).position(|pair| pair == b"\n\n") {
+                let block = self.unread.split_to(end + 2);
+                return Some(parse(std::str::from_utf8(&block[..end]).unwrap()));
             }
             let frame = timeout(Duration::from_secs(30), self.body.frame());
             match frame.await.expect("the stream goes on") {
                 Some(frame) => {
                     let data = frame.unwrap().into_data().unwrap();
-                    self.text.push_str(std::str::from_utf8(&data).unwrap());
+                    self.unread.extend_from_slice(&data);
                 }
                 None => return None,
             }

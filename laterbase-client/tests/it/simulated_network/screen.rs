@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::Request;
 use http_body_util::BodyExt;
 use laterbase_client::transport::{ResponseBody, Transport};
@@ -66,13 +66,14 @@ impl Screen {
     }
 
     async fn show(&self, mut body: ResponseBody) {
-        let mut text = String::new();
+        let mut unread = BytesMut::new();
         while let Ok(Some(Ok(frame))) = timeout(SILENCE_MAX, body.frame()).await {
             let Ok(data) = frame.into_data() else { continue };
-            text.push_str(std::str::from_utf8(&data).unwrap());
-            while let Some((block, rest)) = text.split_once("\n\n") {
-                self.shown.lock().unwrap().take_in(block);
-                text = rest.to_owned();
+            unread.extend_from_slice(&data);
+            // Only whole blocks are text: a frame may end within a character.
+            while let Some(end) = unread.windows(2).position(|pair| pair == b"\n\n") {
+                let block = unread.split_to(end + 2);
+                self.shown.lock().unwrap().take_in(std::str::from_utf8(&block).unwrap());
             }
         }
     }
