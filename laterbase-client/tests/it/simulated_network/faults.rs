@@ -73,7 +73,11 @@ impl Fault {
                 world.others().iter().for_each(|host| world.sim.partition(DEPOT, host.as_str()));
                 world.crash_depot();
             }
-            Self::DepotStops => world.depot.stop(),
+            Self::DepotStops => {
+                // Another fault may just have started it.
+                world.run_until("the depot runs", |world| world.depot.reader().is_some());
+                world.depot.stop();
+            }
             Self::TruckDies(number) => world.crash_truck(*number),
             Self::TruckVanishes(number) => {
                 world.sim.partition(DEPOT, self.link());
