@@ -49,6 +49,8 @@ impl Directory {
         refuse_foreign(path)?;
         let lock = lock(path)?;
         if !stamp.check(path)? {
+            // Again, as whoever made the directory may have been killed before it could.
+            sync_parent(path)?;
             stamp.write(path)?;
         }
         home::make_identity(path)?;
@@ -68,6 +70,19 @@ impl Directory {
         let path = self.path.join(name);
         make_directory(&path)?;
         Ok(path)
+    }
+
+    /// Makes the engine's files survive power loss, as far as their names go: the names in the
+    /// directory and in these folders of it. Syncing a file need not sync its name.
+    ///
+    /// An engine that does not do so by itself asks for it at every opening, before anything is
+    /// acknowledged: one that made the files may have been killed before it could.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`] if the file system refuses.
+    pub fn sync_names(&self, folders: &[&str]) -> Result<(), OpenError> {
+        sync_directory(&self.path)?;
+        folders.iter().try_for_each(|folder| sync_directory(&self.path.join(folder)))
     }
 
     /// Describes where the store lives, as a hash that stays the same for as long as the store
@@ -100,7 +115,19 @@ fn make_directory(path: &Path) -> Result<(), OpenError> {
         }
         Err(_) => {}
     }
-    fs::create_dir_all(path).map_err(OpenError::io("create the directory", path))?;
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        make_directory(parent)?;
+    }
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(OpenError::io("create the directory", path)(error))
+        }
+        _ => sync_parent(path),
+    }
+}
+
+/// Makes a directory's own name survive power loss.
+fn sync_parent(path: &Path) -> Result<(), OpenError> {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => sync_directory(parent),
         _ => sync_directory(Path::new(".")),

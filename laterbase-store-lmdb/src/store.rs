@@ -44,7 +44,10 @@ impl LmdbStore {
         let open = |area: Area, flags| {
             let folder = directory.folder(folder_name(area))?;
             check_head(path, area)?;
-            Environment::open(&folder, area, options.map_bytes_max, flags)
+            let environment = Environment::open(&folder, area, options.map_bytes_max, flags)?;
+            // LMDB syncs its file, and never the name of it.
+            directory.sync_names(&[folder_name(area)])?;
+            Ok::<_, OpenError>(environment)
         };
         let truth = open(Area::Truth, truth_flags)?;
         let derived = open(Area::Derived, EnvFlags::NO_META_SYNC)?;

@@ -32,7 +32,8 @@ use crate::conformance::Harness;
 use crate::conformance::child::{self, Writer};
 use crate::rounds;
 use crate::simulator::dice::Dice;
-use inquest::Ledger;
+pub(crate) use inquest::Ledger;
+pub(crate) use work::in_peace;
 
 /// A backend whose stores outlive a process.
 pub trait CrashHarness: Harness<Store: 'static> {}

@@ -3,6 +3,7 @@
 //! - [`mod@conformance`]: a suite with one function per clause of the storage contract. Whoever writes
 //!   a backend implements [`Harness`](conformance::Harness) and calls [`conformance!`].
 //! - [`mod@crashes`]: processes that are killed at named points, and what must be left of their stores.
+//! - [`mod@power`]: what is left of a store when the power goes, told from what it asked of the system.
 //! - [`mod@damage`]: what must become of a store whose files were damaged.
 //! - [`fault_store`]: a store around a store, whose commits fail when the test says so.
 //! - [`mod@laws`]: what must hold for replicas on any backend, whatever the order in which events come:
@@ -20,6 +21,8 @@ pub mod fuzzing;
 pub mod histories;
 pub mod laws;
 pub mod model;
+#[cfg(target_os = "linux")]
+pub mod power;
 pub mod simulator;
 
 /// How often something random is tried: as often as the environment says in `LATERBASE_ROUNDS`, or

@@ -7,3 +7,5 @@ mod damage;
 mod histories;
 mod model;
 mod own;
+#[cfg(target_os = "linux")]
+mod power;

@@ -8,3 +8,5 @@ mod histories;
 mod laws;
 mod model;
 mod own;
+#[cfg(target_os = "linux")]
+mod power;

@@ -1,6 +1,6 @@
 //! What is left of a store whose process was killed, compared with what was heard of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -8,20 +8,24 @@ use laterbase_core::Place;
 use laterbase_core::id::Dot;
 use laterbase_core::reader::{Query, Reader};
 use laterbase_core::replica::Replica;
+use laterbase_core::store::Durability;
 use laterbase_core::verify::verify;
 
 use super::CrashHarness;
 use super::work::{self, ACKNOWLEDGED, FOLD, TAKEN, content, root};
 
 /// A number that only grows: what was acknowledged, and what was begun and may be there or not.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Promise {
     kept: u64,
     begun: u64,
+    /// Every number so far: writes that were not synced may be missing, each as a whole.
+    earlier: BTreeSet<u64>,
 }
 
 impl Promise {
     fn begin(&mut self, number: u64) {
+        self.earlier.insert(self.kept);
         self.begun = number;
     }
 
@@ -31,19 +35,23 @@ impl Promise {
 
     /// Takes what was found as the new beginning.
     #[track_caller]
-    fn settle(&mut self, found: u64, what: &str) {
-        let Self { kept, begun } = *self;
+    fn settle(&mut self, found: u64, durability: Durability, what: &str) {
+        let Self { kept, begun, earlier } = &self;
+        let may_be_lost = durability == Durability::Relaxed && earlier.contains(&found);
         assert!(
-            found == kept || found == begun,
+            found == *kept || found == *begun || may_be_lost,
             "{what}: {found} found, {kept} acknowledged, {begun} begun"
         );
         self.keep(found);
+        self.earlier.clear();
     }
 }
 
 /// What was heard of one store, and what was found in it.
 #[derive(Default)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
+    /// What the store promises of a write that it acknowledges.
+    durability: Durability,
     own: Promise,
     taken: Promise,
     remembered: Promise,
@@ -66,8 +74,13 @@ struct Fact {
 }
 
 impl Ledger {
+    /// The ledger of a store that promises this.
+    pub(crate) fn of(durability: Durability) -> Self {
+        Self { durability, ..Self::default() }
+    }
+
     /// Takes in what a process of a round says. Says whether it acknowledges something.
-    pub(super) fn hear(&mut self, round: u64, word: &str, number: u64) -> bool {
+    pub(crate) fn hear(&mut self, round: u64, word: &str, number: u64) -> bool {
         match word {
             "append" => {
                 for seq in self.own.kept + 1..=number {
@@ -92,14 +105,16 @@ impl Ledger {
     }
 
     /// How many events were acknowledged so far, own ones and taken ones.
-    pub(super) const fn acknowledged(&self) -> u64 {
+    pub(crate) const fn acknowledged(&self) -> u64 {
         self.acknowledged
     }
 
     /// Opens the store, and checks everything in it.
-    pub(super) fn examine<H: CrashHarness>(&mut self, harness: &H) {
-        let store = Arc::new(harness.open().expect("the store opens after a kill"));
-        check_sound(&*store);
+    pub(crate) fn examine<H: CrashHarness>(&mut self, harness: &H) {
+        let store = Arc::new(harness.open_with(self.durability).expect("the store opens"));
+        if self.durability == Durability::Durable {
+            check_sound(&*store);
+        }
         let replica = work::open(Arc::<H::Store>::clone(&store), 1);
         self.settle(&replica);
         self.check_log(&replica.reader());
@@ -111,13 +126,14 @@ impl Ledger {
 
     fn settle(&mut self, replica: &Replica) {
         let (own, taken) = work::held(replica);
-        self.own.settle(own, "own events");
-        self.taken.settle(taken, "the peer's events");
+        let durability = self.durability;
+        self.own.settle(own, durability, "own events");
+        self.taken.settle(taken, durability, "the peer's events");
         let recall = |key| {
             let value = replica.reader().recall(key).expect("the store works");
             value.map_or(0, |value| u64::from_be_bytes(value.try_into().expect("a number")))
         };
-        self.remembered.settle(recall(ACKNOWLEDGED), "what is remembered");
+        self.remembered.settle(recall(ACKNOWLEDGED), durability, "what is remembered");
         assert_eq!(recall(TAKEN), taken, "what was remembered with the last page");
     }
 

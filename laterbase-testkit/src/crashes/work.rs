@@ -17,11 +17,11 @@ use laterbase_core::limits::BATCH_BYTES_MAX;
 use laterbase_core::memory_store::MemoryStore;
 use laterbase_core::reader::Query;
 use laterbase_core::replica::{Random, Replica, ReplicaOptions};
-use laterbase_core::store::Store;
+use laterbase_core::store::{Durability, Store};
 
 use super::CrashHarness;
 use super::deadly_store::{DeadlyStore, KillPoint, Work};
-use crate::conformance::child;
+use crate::conformance::{Harness, child};
 use crate::simulator::dice::Dice;
 use crate::simulator::order_fold::OrderFold;
 
@@ -105,34 +105,63 @@ pub(super) fn until_killed<H: CrashHarness>(
     for opening in 0..OPENINGS_MAX {
         let store = harness.open().expect("the store opens");
         let store = Arc::new(DeadlyStore::new(store, point, nth));
-        let mut worker = Worker::new(Arc::clone(&store), round, dice.split());
-        worker.now += i64::try_from(round * OPENINGS_MAX + opening).expect("few") * 1_000_000_000;
-        for _ in 0..STEPS {
-            worker.step();
-        }
-        if dice.chance(500) {
-            store.begin(Work::Close);
-            worker.replica.close().expect("the store closes");
-        }
+        let round = Round { round, opening, tell: &child::tell };
+        work(&store, &round, &mut dice);
         nth = store.left();
     }
     process::exit(0);
 }
 
-struct Worker<S> {
+/// Works for a while on the store in a directory, and tells of it. Nobody kills the process.
+pub(crate) fn in_peace<H: Harness<Store: 'static>>(
+    harness: &H,
+    durability: Durability,
+    dice: &mut Dice,
+    tell: &dyn Fn(&str, u64),
+) {
+    for opening in 0..2 {
+        let store = harness.open_with(durability).expect("the store opens");
+        let store = Arc::new(DeadlyStore::new(store, None, 0));
+        work(&store, &Round { round: 0, opening, tell }, dice);
+    }
+}
+
+/// Which round of work it is, how often the store was opened in it, and who listens.
+struct Round<'t> {
+    round: u64,
+    opening: u64,
+    tell: &'t dyn Fn(&str, u64),
+}
+
+fn work<S: Store + 'static>(store: &Arc<DeadlyStore<S>>, round: &Round<'_>, dice: &mut Dice) {
+    let mut worker = Worker::new(Arc::clone(store), round, dice.split());
+    let openings = round.round * OPENINGS_MAX + round.opening;
+    worker.now += i64::try_from(openings).expect("few") * 1_000_000_000;
+    for _ in 0..STEPS {
+        worker.step();
+    }
+    if dice.chance(500) {
+        store.begin(Work::Close);
+        worker.replica.close().expect("the store closes");
+    }
+}
+
+struct Worker<'t, S> {
     store: Arc<DeadlyStore<S>>,
     replica: Replica,
     peer: Replica,
     round: u64,
+    tell: &'t dyn Fn(&str, u64),
     dice: Dice,
     now: i64,
 }
 
-impl<S: Store + 'static> Worker<S> {
-    fn new(store: Arc<DeadlyStore<S>>, round: u64, dice: Dice) -> Self {
+impl<'t, S: Store + 'static> Worker<'t, S> {
+    fn new(store: Arc<DeadlyStore<S>>, round: &Round<'t>, dice: Dice) -> Self {
         let replica = open(Arc::clone(&store) as Arc<dyn Store>, 1);
-        let taken = held(&replica).1;
-        Self { store, replica, peer: peer(taken + 8 * STEPS), round, dice, now: START }
+        let peer = peer(held(&replica).1 + 8 * STEPS);
+        let &Round { round, tell, .. } = round;
+        Self { store, replica, peer, round, tell, dice, now: START }
     }
 
     fn step(&mut self) {
@@ -152,9 +181,9 @@ impl<S: Store + 'static> Worker<S> {
         let contents: Vec<_> =
             (own + 1..=last).map(|seq| (aggregate(seq), content(self.round, seq))).collect();
         self.store.begin(Work::Append);
-        child::tell("append", last);
+        (self.tell)("append", last);
         write(&mut self.replica, &contents, self.now);
-        child::tell("appended", last);
+        (self.tell)("appended", last);
     }
 
     /// Takes a page of the peer's events, and remembers up to where in the same commit.
@@ -165,21 +194,21 @@ impl<S: Store + 'static> Worker<S> {
         let page = page.expect("the store works");
         let last = page.vv.get(&self.peer.id());
         self.store.begin(Work::Merge);
-        child::tell("merge", last);
+        (self.tell)("merge", last);
         let delta = Delta::decode(&page.bytes).expect("a good page");
         self.replica.stage_merge_page(&delta, self.now).expect("the page is taken");
         self.replica.remember(TAKEN, &last.to_be_bytes());
         self.replica.commit().expect("the commit succeeds");
-        child::tell("merged", last);
+        (self.tell)("merged", last);
     }
 
     fn remember(&mut self) {
         let own = held(&self.replica).0;
         self.store.begin(Work::Remember);
-        child::tell("remember", own);
+        (self.tell)("remember", own);
         self.replica.remember(ACKNOWLEDGED, &own.to_be_bytes());
         self.replica.commit().expect("the commit succeeds");
-        child::tell("remembered", own);
+        (self.tell)("remembered", own);
     }
 
     fn flush(&mut self) {
