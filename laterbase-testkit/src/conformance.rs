@@ -17,7 +17,6 @@
 mod areas;
 mod batches;
 mod bounds;
-pub(crate) mod child;
 mod contents;
 mod crash;
 mod dice;

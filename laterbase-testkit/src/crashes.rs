@@ -18,18 +18,17 @@
 //!
 //! `LATERBASE_ROUNDS` says how many processes are killed at each point.
 
-mod deadly_store;
 mod fork;
 mod inquest;
 mod work;
 
-pub use deadly_store::{Call, KillPoint, Work};
+pub use crate::deadly_store::{Call, KillPoint, Work};
 pub use fork::check_resolution;
 
 use std::path::Path;
 
+use crate::child::{self, Child, was_killed};
 use crate::conformance::Harness;
-use crate::conformance::child::{self, Writer};
 use crate::rounds;
 use crate::simulator::dice::Dice;
 pub(crate) use inquest::Ledger;
@@ -87,7 +86,7 @@ macro_rules! crashes {
             #[test]
             fn $name() {
                 let point = $crate::crashes::KillPoint {
-                    work: $crate::crashes::Work::$work,
+                    work: Some($crate::crashes::Work::$work),
                     call: $crate::crashes::Call::$call,
                     after: $after,
                 };
@@ -148,11 +147,11 @@ fn run(
     ledger: &mut Ledger,
 ) -> bool {
     // Calls of some kinds are rare, so that their points come early.
-    let nth = match point.map(|point| point.work) {
+    let nth = match point.and_then(|point| point.work) {
         Some(Work::Open | Work::Close) => dice.between(1, 3),
         _ => dice.between(1, 12),
     };
-    let mut writer = Writer::start_for(test, directory, &format!("{nth} {round}"));
+    let mut writer = Child::start_for(test, directory, &format!("{nth} {round}"));
     let mut acks_left = if point.is_none() { dice.between(1, ACKS_MAX) } else { u64::MAX };
     while let Some((word, number)) = writer.hear() {
         // What was on its way to us when it was killed is heard as well.
@@ -166,11 +165,6 @@ fn run(
     let ended = writer.end();
     assert!(ended.success() || was_killed(ended), "the process ended badly: {ended}");
     !ended.success()
-}
-
-fn was_killed(ended: std::process::ExitStatus) -> bool {
-    use std::os::unix::process::ExitStatusExt as _;
-    ended.signal() == Some(rustix::process::Signal::KILL.as_raw())
 }
 
 /// The numbers of a task.

@@ -39,8 +39,8 @@ use laterbase_core::verify::VerifyReport;
 use laterbase_directory::OpenError;
 use rustix::process::{Signal, getpid, kill_process};
 
+use crate::child::{self, Child};
 use crate::conformance::Harness;
-use crate::conformance::child::{self, Writer};
 use crate::rounds;
 use examination::{Finding, Sound};
 use injury::{Anatomy, Injury};
@@ -132,7 +132,7 @@ fn check<H: Damageable>(test: &str, left: Left, cases: u64) {
     }
     let harness = H::fresh();
     let directory = harness.directory().expect("the backend has directories");
-    let mut filler = Writer::start_for(test, directory, &format!("fill {left:?} 0 0"));
+    let mut filler = Child::start_for(test, directory, &format!("fill {left:?} 0 0"));
     while filler.hear().is_some() {}
     assert_eq!(filler.wait(), left == Left::Closed, "the store could not be filled");
     let first = std::env::var("LATERBASE_SEED").ok().and_then(|seed| seed.parse().ok());
@@ -159,7 +159,7 @@ impl Examiner<'_> {
     /// some left if one ended the child.
     fn examine<H: Damageable>(&mut self, anatomy: &Anatomy, mut next: u64, end: u64) -> u64 {
         let task = format!("{} all {next} {end}", self.care);
-        let start = if self.care == "care" { Writer::start_for } else { Writer::start_quiet };
+        let start = if self.care == "care" { Child::start_for } else { Child::start_quiet };
         let mut examiner = start(self.test, self.directory, &task);
         while let Some((word, number)) = examiner.hear() {
             assert_eq!(number, next, "the child has left out a case");

@@ -5,6 +5,8 @@
 //! - [`mod@crashes`]: processes that are killed at named points, and what must be left of their stores.
 //! - [`mod@power`]: what is left of a store when the power goes, told from what it asked of the system.
 //! - [`mod@damage`]: what must become of a store whose files were damaged.
+//! - [`deadly_store`]: a store around a store, which ends the process at a commit of a kind.
+//! - [`child`]: processes that a test starts, hears and kills.
 //! - [`fault_store`]: a store around a store, whose commits fail when the test says so.
 //! - [`mod@laws`]: what must hold for replicas on any backend, whatever the order in which events come:
 //!   one property check per law. [`laws!`] makes a test of each.
@@ -13,9 +15,11 @@
 //! - [`simulator`]: many replicas with bad disks, networks and clocks, replayed from one seed.
 //! - [`histories`]: what must hold for reads of aggregates: each equals a fold from scratch.
 
+pub mod child;
 pub mod conformance;
 pub mod crashes;
 pub mod damage;
+pub mod deadly_store;
 pub mod fault_store;
 pub mod fuzzing;
 pub mod histories;

@@ -17,6 +17,7 @@ mod flaky_links;
 mod forged;
 mod fork_commands;
 mod fork_orders;
+mod killed;
 mod late_data;
 mod lying_bodies;
 mod lying_peer;

@@ -148,6 +148,10 @@ impl Proxy {
         Self { address, shared, accepting }
     }
 
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -8,10 +8,10 @@ use laterbase_core::store::{Area, Batch, Durability, Store, StoreError, Table};
 use laterbase_directory::OpenError;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::child::{self, Writer};
 use super::contents::{get, keys};
 use super::dice::Dice;
 use super::{Harness, Verdict};
+use crate::child::{self, Child};
 
 const NO_DIRECTORY: Verdict = Verdict::Skipped("the backend cannot be opened by another process");
 
@@ -52,7 +52,7 @@ pub fn a_killed_writer_loses_nothing_acknowledged<H: Harness>(test: &str) -> Ver
     let mut dice = Dice::new(4_711);
     for _ in 0..KILLS {
         let acks = 1 + dice.below(ACKS_MAX);
-        let mut writer = Writer::start(test, directory);
+        let mut writer = Child::start(test, directory);
         let mut acknowledged = 0;
         let mut heard = 0;
         while let Some((word, number)) = writer.hear() {
@@ -94,7 +94,7 @@ pub fn a_write_that_the_system_refuses_loses_nothing_acknowledged<H: Harness>(
     else {
         return NO_DIRECTORY;
     };
-    let mut writer = Writer::start(test, directory);
+    let mut writer = Child::start(test, directory);
     let (mut acknowledged, mut ending) = (0, String::new());
     while let Some((word, number)) = writer.hear() {
         match word.as_str() {

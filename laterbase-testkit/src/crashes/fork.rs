@@ -14,11 +14,11 @@ use laterbase_core::replica::Replica;
 use laterbase_core::store::Store;
 use laterbase_core::version_vector::VersionVector;
 
-use super::deadly_store::DeadlyStore;
 use super::inquest::check_sound;
 use super::work::{aggregate, content, open, root, write};
-use super::{Call, CrashHarness, KillPoint, Tally, Work, numbers, say, was_killed};
-use crate::conformance::child::{self, Writer};
+use super::{Call, CrashHarness, KillPoint, Tally, Work, numbers, say};
+use crate::child::{self, Child, was_killed};
+use crate::deadly_store::DeadlyStore;
 use crate::rounds;
 
 const NOW: i64 = 1_700_000_000_000_000_000;
@@ -54,7 +54,7 @@ pub fn check_resolution<H: CrashHarness>(test: &str) {
             for number in 0..POINTS.len() {
                 let harness = H::fresh();
                 let directory = harness.directory().expect("the backend has directories");
-                let mut writer = Writer::start_for(test, directory, &format!("{number} {keep}"));
+                let mut writer = Child::start_for(test, directory, &format!("{number} {keep}"));
                 while writer.hear().is_some() {}
                 let ended = writer.end();
                 assert!(ended.success() || was_killed(ended), "{ended}");
@@ -111,7 +111,7 @@ fn fork(replica: &mut Replica) -> ReplicaId {
 
 fn resolve_until_killed<H: CrashHarness>(directory: &Path, number: u64, keep: Keep) -> ! {
     let (call, after, nth) = POINTS[usize::try_from(number).expect("few points")];
-    let point = KillPoint { work: Work::Resolve, call, after };
+    let point = KillPoint { work: Some(Work::Resolve), call, after };
     let store = H::at(directory).expect("the backend has directories").open();
     let store = Arc::new(DeadlyStore::new(store.expect("the store opens"), Some(point), nth));
     let mut replica = open(Arc::clone(&store) as Arc<dyn Store>, 1);

@@ -20,8 +20,9 @@ use laterbase_core::replica::{Random, Replica, ReplicaOptions};
 use laterbase_core::store::{Durability, Store};
 
 use super::CrashHarness;
-use super::deadly_store::{DeadlyStore, KillPoint, Work};
-use crate::conformance::{Harness, child};
+use crate::child;
+use crate::conformance::Harness;
+use crate::deadly_store::{DeadlyStore, KillPoint, Work};
 use crate::simulator::dice::Dice;
 use crate::simulator::order_fold::OrderFold;
 

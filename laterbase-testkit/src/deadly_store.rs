@@ -44,8 +44,8 @@ pub enum Call {
 /// Where a process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KillPoint {
-    /// During what.
-    pub work: Work,
+    /// During what; at any time if that does not matter.
+    pub work: Option<Work>,
     /// At which kind of call.
     pub call: Call,
     /// Whether the call is over by then.
@@ -54,7 +54,7 @@ pub struct KillPoint {
 
 /// A store around a store, whose process ends at the `nth` call of a kind.
 #[derive(Debug)]
-pub(super) struct DeadlyStore<S> {
+pub struct DeadlyStore<S> {
     inner: S,
     point: Option<KillPoint>,
     progress: Mutex<Progress>,
@@ -69,18 +69,18 @@ struct Progress {
 
 impl<S: Store> DeadlyStore<S> {
     /// Wraps a store. Without a point it does nothing of its own.
-    pub(super) fn new(inner: S, point: Option<KillPoint>, nth: u64) -> Self {
+    pub fn new(inner: S, point: Option<KillPoint>, nth: u64) -> Self {
         let progress = Progress { work: Work::Open, left: nth };
         Self { inner, point, progress: Mutex::new(progress) }
     }
 
     /// Says what the replica is about to do.
-    pub(super) fn begin(&self, work: Work) {
+    pub fn begin(&self, work: Work) {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).work = work;
     }
 
     /// How many calls of the kind are still to be survived.
-    pub(super) fn left(&self) -> u64 {
+    pub fn left(&self) -> u64 {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).left
     }
 
@@ -88,7 +88,7 @@ impl<S: Store> DeadlyStore<S> {
     fn is_last(&self, calls: &[Call]) -> bool {
         let Some(point) = self.point else { return false };
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        if progress.work != point.work || !calls.contains(&point.call) {
+        if point.work.is_some_and(|work| work != progress.work) || !calls.contains(&point.call) {
             return false;
         }
         progress.left = progress.left.saturating_sub(1);
@@ -114,7 +114,7 @@ impl<S: Store> DeadlyStore<S> {
 }
 
 /// Ends this process as the system does when it kills it: nothing is cleaned up.
-pub(super) fn die() -> ! {
+pub fn die() -> ! {
     let _ = kill_process(getpid(), Signal::KILL);
     unreachable!("nobody survives SIGKILL");
 }

@@ -1,9 +1,16 @@
 //! Child processes: the test's own binary, started again to run one test in another role.
+//!
+//! A test that has a directory ([`directory()`]) is a child: it plays its role and tells of it
+//! ([`tell()`]). Without one it is the parent: it starts children ([`Child`]), hears what they
+//! tell, and ends them.
 
 use std::env;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{self, ChildStdout, Command, ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Set in a child only: the directory of the store that it is to open.
 const DIRECTORY: &str = "LATERBASE_CONFORMANCE_DIRECTORY";
@@ -18,41 +25,42 @@ const TASK: &str = "LATERBASE_CONFORMANCE_TASK";
 const WITHOUT_SIGXFSZ: &str = r#"trap "" XFSZ; exec "$0" "$@""#;
 
 /// The directory that this process was started for, if it is a child.
-pub(crate) fn directory() -> Option<PathBuf> {
+pub fn directory() -> Option<PathBuf> {
     env::var_os(DIRECTORY).map(PathBuf::from)
 }
 
-/// What this child is to do, in the words given to [`Writer::start_for`].
-pub(crate) fn task() -> String {
+/// What this child is to do, in the words given to [`Child::start_for`].
+pub fn task() -> String {
     env::var(TASK).unwrap_or_default()
 }
 
 /// Tells the parent something, on a line of its own whatever the test runner has printed.
-pub(crate) fn tell(word: &str, number: u64) {
+pub fn tell(word: &str, number: u64) {
     let mut parent = std::io::stdout().lock();
     let told = write!(parent, "\n{word} {number}\n").and_then(|()| parent.flush());
     told.expect("the parent listens");
 }
 
 /// A child, and what it says.
-pub(crate) struct Writer {
-    child: Child,
+#[derive(Debug)]
+pub struct Child {
+    process: process::Child,
     lines: BufReader<ChildStdout>,
 }
 
-impl Writer {
+impl Child {
     /// Starts the test of this path (`module_path!()` and name) again, on a store's directory.
-    pub(crate) fn start(test: &str, directory: &Path) -> Self {
+    pub fn start(test: &str, directory: &Path) -> Self {
         Self::start_for(test, directory, "")
     }
 
     /// The same, with a task.
-    pub(crate) fn start_for(test: &str, directory: &Path, task: &str) -> Self {
+    pub fn start_for(test: &str, directory: &Path, task: &str) -> Self {
         Self::start_with(test, directory, task, Stdio::inherit())
     }
 
     /// The same, for a child that may end badly, and whose last words nobody needs.
-    pub(crate) fn start_quiet(test: &str, directory: &Path, task: &str) -> Self {
+    pub fn start_quiet(test: &str, directory: &Path, task: &str) -> Self {
         Self::start_with(test, directory, task, Stdio::null())
     }
 
@@ -65,13 +73,13 @@ impl Writer {
         command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
         command.env(DIRECTORY, directory).env(TASK, task).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(errors);
-        let mut child = command.spawn().expect("the test can be started again");
-        let lines = BufReader::new(child.stdout.take().expect("the output is piped"));
-        Self { child, lines }
+        let mut process = command.spawn().expect("the test can be started again");
+        let lines = BufReader::new(process.stdout.take().expect("the output is piped"));
+        Self { process, lines }
     }
 
     /// The next thing that the child told in full; none when it has ended.
-    pub(crate) fn hear(&mut self) -> Option<(String, u64)> {
+    pub fn hear(&mut self) -> Option<(String, u64)> {
         loop {
             let mut line = String::new();
             self.lines.read_line(&mut line).expect("the child's output can be read");
@@ -87,17 +95,41 @@ impl Writer {
     }
 
     /// Ends the child where it stands.
-    pub(crate) fn kill(&mut self) {
-        self.child.kill().expect("the child can be killed");
+    pub fn kill(&mut self) {
+        self.process.kill().expect("the child can be killed");
+    }
+
+    /// A way to end the child where it stands while it is being heard. Not to be used once
+    /// somebody has waited for its end.
+    pub fn killer(&self) -> impl Fn() + Send + Sync + use<> {
+        let process = Pid::from_child(&self.process);
+        move || {
+            // It may have ended by itself.
+            let _ = kill_process(process, Signal::KILL);
+        }
     }
 
     /// Waits for the child's end and gives whether it ended well.
-    pub(crate) fn wait(self) -> bool {
+    pub fn wait(self) -> bool {
         self.end().success()
     }
 
     /// Waits for the child's end and says how it came.
-    pub(crate) fn end(mut self) -> ExitStatus {
-        self.child.wait().expect("the child can be waited for")
+    pub fn end(mut self) -> ExitStatus {
+        self.process.wait().expect("the child can be waited for")
     }
+}
+
+impl Drop for Child {
+    /// Leaves no process behind, also where a test fails.
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Whether a process ended by `SIGKILL`.
+pub fn was_killed(ended: ExitStatus) -> bool {
+    ended.signal() == Some(Signal::KILL.as_raw())
 }
