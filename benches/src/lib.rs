@@ -124,7 +124,7 @@ pub fn replica(store: Arc<dyn Store>) -> Replica {
         count += 1;
         [count; 16]
     });
-    Replica::open(store, folds(), ReplicaOptions::default(), NOW, random).expect("a replica")
+    Replica::open(store, folds(), ReplicaOptions::default(), random).expect("a replica")
 }
 
 /// Makes events whose aggregates and times are spread at random, the same on every run.

@@ -45,7 +45,7 @@ fn copy(from: &Reader, to: &mut Replica, limit: usize) {
 fn work(replica: &mut Replica) {
     let random: Random = Box::new(|| [0xee; 16]);
     let store = Arc::new(MemoryStore::new());
-    let mut other = Replica::open(store, folds(), ReplicaOptions::default(), NOW, random).unwrap();
+    let mut other = Replica::open(store, folds(), ReplicaOptions::default(), random).unwrap();
     for round in 0..20 {
         write(replica, ROOTS[usize::try_from(round % 3).unwrap()], round);
         write(&mut other, ROOTS[usize::try_from(round % 2).unwrap()], round);
@@ -88,8 +88,7 @@ fn what_one_engine_gives_out_loads_into_the_other() {
         let mut source = replica(from);
         work(&mut source);
         let random: Random = Box::new(|| [0xdd; 16]);
-        let mut target =
-            Replica::open(to, folds(), ReplicaOptions::default(), NOW, random).unwrap();
+        let mut target = Replica::open(to, folds(), ReplicaOptions::default(), random).unwrap();
         copy(&source.reader(), &mut target, 13);
         let digests = |replica: &Replica| -> Vec<String> {
             contents(&replica.reader()).into_iter().map(|(digest, ..)| digest).collect()

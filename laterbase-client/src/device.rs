@@ -102,7 +102,7 @@ impl Device {
     /// [`DeviceError`]; the events in the store are as they were.
     pub fn over(store: Arc<dyn Store>, options: DeviceOptions) -> Result<Self, DeviceError> {
         let DeviceOptions { folds, replica, upkeep, wall_clock, random, .. } = options;
-        let replica = Replica::open(store, Arc::new(folds), replica, wall_clock(), random)?;
+        let replica = Replica::open(store, Arc::new(folds), replica, random)?;
         let reader = replica.reader();
         let upkeep = Upkeep::start(replica.maintenance(), upkeep)
             .map_err(|source| DeviceError::Thread { source })?;

@@ -121,7 +121,7 @@ impl Desk {
         let store = Arc::new(MemoryStore::new());
         let options = ReplicaOptions::default();
         let random = Box::new(move || [id; 16]);
-        let replica = Replica::open(store, Arc::clone(&folds), options, 0, random)?;
+        let replica = Replica::open(store, Arc::clone(&folds), options, random)?;
         Ok(Self { replica, folds, root: RootName::new("shipment")? })
     }
 

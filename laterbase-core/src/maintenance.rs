@@ -56,11 +56,4 @@ impl Maintenance {
     pub fn flush(&mut self) -> Result<(), StoreError> {
         flush::flush(&self.shared, None)
     }
-
-    /// Whether [`Self::flush`] has anything to do.
-    pub fn is_pending(&self) -> bool {
-        self.shared.state().front.event_count() > 0
-            || !self.shared.candidates.is_empty()
-            || self.shared.sweep().is_some()
-    }
 }

@@ -107,10 +107,9 @@ impl Replica {
         store: Arc<dyn Store>,
         folds: Arc<Folds>,
         options: ReplicaOptions,
-        now_nanos: i64,
         random: Random,
     ) -> Result<Self, OpenError> {
-        open::open(store, folds, options, now_nanos, random)
+        open::open(store, folds, options, random)
     }
 
     /// The id that new events get.

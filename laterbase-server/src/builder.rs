@@ -172,8 +172,7 @@ impl Builder {
             queue_length_max: self.queue_length_max,
             front_events_flush: options.front_events_flush,
         };
-        let replica =
-            Replica::open(store, folds, options, (self.clock)(), Box::new(random_bytes_16))?;
+        let replica = Replica::open(store, folds, options, Box::new(random_bytes_16))?;
         let reader = replica.reader();
         let (head_sender, head) = watch::channel(reader.head());
         let writer = Writer::start(replica, self.clock, bounds, head_sender)?;

@@ -271,7 +271,7 @@ fn open_replica(store: Arc<dyn Store>, id: u8, fold_version: u32, hot_bytes_max:
         bytes[15] = count;
         bytes
     });
-    Replica::open(store, folds(fold_version), options, START, random).expect("a replica")
+    Replica::open(store, folds(fold_version), options, random).expect("a replica")
 }
 
 /// Reads everything twice and checks that the second time changes nothing: neither the states,

@@ -97,7 +97,7 @@ fn device(number: usize) -> Result<Replica> {
         number.to_be_bytes()
     });
     let (store, options) = (Arc::new(MemoryStore::new()), ReplicaOptions::default());
-    Ok(Replica::open(store, folds(), options, NOW, random)?)
+    Ok(Replica::open(store, folds(), options, random)?)
 }
 
 fn send(

@@ -68,23 +68,20 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
             if self.is_out_of_time() {
                 return Ok(Turn::Paused);
             }
-            let page = match next.take().filter(|next: &Outgoing| next.wants == wants) {
+            let page = match next.take() {
                 Some(page) => page,
-                None => self.outgoing(wants.clone())?,
+                None => self.outgoing(&wants, &[])?,
             };
-            let Outgoing { bytes, events, delivered, .. } = page;
+            let Outgoing { stretches, bytes, events, delivered } = page;
             if events == 0 {
                 // Damaged here: `verify` tells more.
-                self.excluded.places.extend(wants.entries.into_iter().map(|w| (w.root, w.origin)));
-                return Ok(Turn::Done);
+                let damaged = wants.entries.drain(..stretches);
+                self.excluded.places.extend(damaged.map(|want| (want.root, want.origin)));
+                continue;
             }
             let pushing = Ahead::start((), self.client.push(bytes)).await;
             // While the server stores this page, the next one is made.
-            let mut rest = wants.clone();
-            remove(&mut rest.entries, &delivered);
-            if !rest.entries.is_empty() {
-                next = Some(self.outgoing(rest)?);
-            }
+            let behind = self.outgoing(&wants, &delivered)?;
             match pushing.answer(&()).await.expect("this is the question") {
                 Ok(answer) if answer.stored.checked_add(answer.known) != Some(events) => {
                     let detail = "the server took another number of events than were sent";
@@ -102,7 +99,7 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
                     remove(&mut wants.entries, &delivered);
                     let level = level.filter(|_| wants.entries.is_empty());
                     self.page_is_held(&answer, &delivered, level)?;
-                    holes = 0;
+                    (holes, next) = (0, Some(behind));
                 }
                 Err(ClientError::Problem(problem)) if problem.root.is_some() => {
                     holes += u32::from(problem.is("hole"));
@@ -137,13 +134,14 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
         }
     }
 
-    /// Makes a page of the first events of a list.
-    fn outgoing(&self, wants: Wants) -> Result<Outgoing, SyncError> {
+    /// Makes a page of the first events of a list, behind those that are on another page.
+    fn outgoing(&self, wants: &Wants, behind: &[Want]) -> Result<Outgoing, SyncError> {
         let (events, bytes) = (self.page_size.events(), self.page_size.bytes());
+        let wants = Wants { entries: first_of(&wants.entries, behind, events as u64) };
         let page = blocking(|| self.reader().wanted_delta(&wants, events, bytes))?;
         let delivered = self.delivered(&wants, &page)?;
-        let events = page.events as u64;
-        Ok(Outgoing { wants, bytes: page.bytes.into(), events, delivered })
+        let (stretches, events) = (wants.entries.len(), page.events as u64);
+        Ok(Outgoing { stretches, bytes: page.bytes.into(), events, delivered })
     }
 
     /// What is on a page that answers a request list of our own.
@@ -231,12 +229,30 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
 
 /// A page to be pushed.
 struct Outgoing {
-    /// What it was made from.
-    wants: Wants,
+    /// How many of the stretches that are to be pushed it was made from, the first ones.
+    stretches: usize,
     bytes: Bytes,
     events: u64,
     /// What is on it.
     delivered: Vec<Want>,
+}
+
+/// The first stretches behind what was delivered, until they have so many events.
+fn first_of(wants: &[Want], delivered: &[Want], events: u64) -> Vec<Want> {
+    let (mut delivered, mut left) = (delivered.iter().peekable(), events);
+    let mut first = Vec::new();
+    for want in wants {
+        if left == 0 {
+            break;
+        }
+        let is_same = |done: &&Want| (&done.root, done.origin) == (&want.root, want.origin);
+        let after = delivered.next_if(is_same).map_or(want.after, |done| done.until);
+        if after < want.until {
+            left = left.saturating_sub(want.until - after);
+            first.push(Want { after, ..want.clone() });
+        }
+    }
+    first
 }
 
 /// Takes what was delivered off what is to be pushed.

@@ -105,7 +105,7 @@ impl Archive {
         let store = Arc::new(MemoryStore::new());
         let options = ReplicaOptions::default();
         let random = Box::new(move || [id; 16]);
-        let replica = Replica::open(store, Arc::clone(&folds), options, START, random).unwrap();
+        let replica = Replica::open(store, Arc::clone(&folds), options, random).unwrap();
         let (reader, maintenance) = (replica.reader(), replica.maintenance());
         Self { replica, reader, maintenance, folds, now: START, resumed_count: 0 }
     }

@@ -57,7 +57,7 @@ impl SteadyReplica {
     fn write(&self, write: impl FnOnce(&mut Replica, i64)) {
         let (store, folds) = (Arc::new(self.store.reopen()), Self::folds());
         let random = self.random();
-        let mut replica = Replica::open(store, folds, self.options(), START_NANOS, random).unwrap();
+        let mut replica = Replica::open(store, folds, self.options(), random).unwrap();
         write(&mut replica, START_NANOS);
         replica.close().unwrap();
     }

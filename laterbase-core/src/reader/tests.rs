@@ -24,7 +24,7 @@ fn replica() -> Replica {
     let folds = Arc::new(Folds::new().fallback(Arc::new(MergePatch)));
     let options = ReplicaOptions { front_events_flush: 8, ..ReplicaOptions::default() };
     let random = Box::new(|| [0xee; 16]);
-    Replica::open(Arc::new(MemoryStore::new()), folds, options, NOW, random).unwrap()
+    Replica::open(Arc::new(MemoryStore::new()), folds, options, random).unwrap()
 }
 
 fn root(name: &str) -> RootName {

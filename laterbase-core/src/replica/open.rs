@@ -27,7 +27,6 @@ pub(super) fn open(
     store: Arc<dyn Store>,
     folds: Arc<Folds>,
     options: ReplicaOptions,
-    now_nanos: i64,
     mut random: Random,
 ) -> Result<Replica, OpenError> {
     check_format(&*store)?;
@@ -36,7 +35,6 @@ pub(super) fn open(
     let clock = Clock::new(clock, options.drift_nanos_max);
     let shared = Arc::new(Shared::new(store, folds, state, options.hot_bytes_max));
     maintenance::catch_up(&shared, options.front_events_flush)?;
-    let _ = now_nanos;
     Ok(Replica {
         maintenance: Maintenance::new(Arc::clone(&shared), options.front_events_flush),
         shared,

@@ -34,7 +34,7 @@ fn random(seed: u8) -> Random {
 
 fn open_with(store: &MemoryStore, seed: u8, options: ReplicaOptions) -> Replica {
     let store = Arc::new(store.reopen());
-    Replica::open(store, folds(), options, NOW, random(seed)).unwrap()
+    Replica::open(store, folds(), options, random(seed)).unwrap()
 }
 
 fn open(store: &MemoryStore, seed: u8) -> Replica {

@@ -130,10 +130,6 @@ impl CandidateQueue {
         std::mem::take(&mut *self.lock()).ladders.into_values().collect()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lock().ladders.is_empty()
-    }
-
     fn lock(&self) -> MutexGuard<'_, Queued> {
         self.queued.lock().unwrap_or_else(PoisonError::into_inner)
     }

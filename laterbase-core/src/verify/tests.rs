@@ -17,7 +17,7 @@ fn filled() -> MemoryStore {
     let options = ReplicaOptions { front_events_flush: 4, ..ReplicaOptions::default() };
     let shared: Arc<dyn Store> = Arc::new(store.reopen());
     let random = Box::new(|| [3; 16]);
-    let mut replica = Replica::open(shared, Arc::clone(&folds), options, 0, random).unwrap();
+    let mut replica = Replica::open(shared, Arc::clone(&folds), options, random).unwrap();
     for index in 0..10 {
         let mut batch = PreparedBatch::new(RootName::new("r").unwrap(), Arc::clone(&folds));
         let (id, key) = (format!("a{}", index % 3), format!("k{index}"));
@@ -160,7 +160,7 @@ fn salvaged(store: &MemoryStore) -> (Salvaged, MemoryStore) {
     let shared: Arc<dyn Store> = Arc::new(other.reopen());
     let folds = Arc::new(Folds::new());
     let options = ReplicaOptions::default();
-    let mut replica = Replica::open(shared, folds, options, 0, Box::new(|| [4; 16])).unwrap();
+    let mut replica = Replica::open(shared, folds, options, Box::new(|| [4; 16])).unwrap();
     let mut take = |page: &[u8], events: usize| {
         let merged = replica.merge(&Delta::decode(page).unwrap(), 0).unwrap();
         assert_eq!((merged.stored, merged.known), (events as u64, 0));

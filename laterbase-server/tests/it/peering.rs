@@ -168,7 +168,7 @@ async fn a_relay_passes_records_on_byte_for_byte() {
     let store = Arc::new(MemoryStore::new());
     let options = ReplicaOptions::default();
     let mut device =
-        Replica::open(store, Arc::clone(&folds), options, 0, Box::new(|| [7; 16])).unwrap();
+        Replica::open(store, Arc::clone(&folds), options, Box::new(|| [7; 16])).unwrap();
     let root = RootName::new("order").unwrap();
     let mut batch = PreparedBatch::new(root.clone(), folds);
     batch.push(&Record::json("o", "t", r#"{ "spaced" :  1 }"#)).unwrap();

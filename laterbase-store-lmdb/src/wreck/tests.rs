@@ -25,7 +25,7 @@ fn filled(path: &Path) {
         let folds = Arc::new(Folds::new().fallback(Arc::new(Latest)));
         let options = ReplicaOptions { new_identity: true, ..ReplicaOptions::default() };
         let random: Random = Box::new(move || [origin; 16]);
-        let mut replica = Replica::open(store, Arc::clone(&folds), options, 0, random).unwrap();
+        let mut replica = Replica::open(store, Arc::clone(&folds), options, random).unwrap();
         let mut batch = PreparedBatch::new(RootName::new("order").unwrap(), folds);
         for number in 0..EVENTS {
             let long = if number == 7 { 6_000 } else { 300 };

@@ -63,7 +63,7 @@ pub(super) fn open(store: Arc<dyn Store>, id: u64) -> Replica {
     let options = ReplicaOptions { front_events_flush: FRONT_EVENTS, ..ReplicaOptions::default() };
     let mut dice = Dice::new(id);
     let random: Random = Box::new(move || dice.bytes());
-    Replica::open(store, folds(), options, START, random).expect("the store opens")
+    Replica::open(store, folds(), options, random).expect("the store opens")
 }
 
 /// What was written as event `seq` by the process of a round.

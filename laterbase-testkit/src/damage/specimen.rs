@@ -45,7 +45,7 @@ pub(super) fn open(store: Arc<dyn Store>, id: u64) -> Result<Replica, OpenError>
         ReplicaOptions { front_events_flush: 64, hot_bytes_max: 0, ..ReplicaOptions::default() };
     let mut dice = Dice::new(id);
     let random: Random = Box::new(move || dice.bytes());
-    Replica::open(store, folds(2), options, START, random)
+    Replica::open(store, folds(2), options, random)
 }
 
 fn in_memory(id: u64) -> Replica {

@@ -35,7 +35,7 @@ fn open(store: Arc<MemoryStore>, id: u64) -> Replica {
     let random: Random = Box::new(move || dice.bytes());
     let folds = Arc::new(Folds::new().fallback(Arc::new(Latest)));
     let options = ReplicaOptions { front_events_flush: 4, ..ReplicaOptions::default() };
-    Replica::open(store, folds, options, NOW, random).expect("an empty store opens")
+    Replica::open(store, folds, options, random).expect("an empty store opens")
 }
 
 fn write(replica: &mut Replica) {

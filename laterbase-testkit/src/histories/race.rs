@@ -81,8 +81,7 @@ pub fn check_late_event_during_read(store: Arc<dyn Store>, flushes: bool) {
     let folds = Arc::new(Folds::new().fallback(Arc::new(fold)));
     let options = ReplicaOptions { hot_bytes_max: 0, ..ReplicaOptions::default() };
     let random = Box::new(|| [1; 16]);
-    let mut replica =
-        Replica::open(store, Arc::clone(&folds), options, START, random).expect("a replica");
+    let mut replica = Replica::open(store, Arc::clone(&folds), options, random).expect("a replica");
     let write = {
         let folds = Arc::clone(&folds);
         move |replica: &mut Replica, occurred| {

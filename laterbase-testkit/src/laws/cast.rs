@@ -37,7 +37,7 @@ impl Cast {
     /// Replicas that hold nothing.
     pub(super) fn new(fresh: &Fresh<'_>, seed: u64, count: usize) -> Self {
         let mut dice = Dice::new(seed);
-        let replicas = (0..count).map(|_| open(fresh(), &mut dice, START)).collect();
+        let replicas = (0..count).map(|_| open(fresh(), &mut dice)).collect();
         let roots = dice.count(1, ROOTS.len());
         Self {
             dice,
@@ -135,12 +135,12 @@ fn folds() -> Arc<Folds> {
 }
 
 /// Opens a store as a replica, with a front that is flushed after a random number of events.
-pub(super) fn open(store: Arc<dyn Store>, dice: &mut Dice, now: i64) -> Replica {
+pub(super) fn open(store: Arc<dyn Store>, dice: &mut Dice) -> Replica {
     let front_events_flush = dice.count(1, 40);
     let options = ReplicaOptions { front_events_flush, ..ReplicaOptions::default() };
     let mut own = dice.split();
     let random: Random = Box::new(move || own.bytes());
-    Replica::open(store, folds(), options, now, random).expect("the store opens")
+    Replica::open(store, folds(), options, random).expect("the store opens")
 }
 
 pub(super) fn append(

@@ -23,7 +23,7 @@ use crate::simulator::order_fold::OrderFold;
 pub fn fold_order_is_the_same_everywhere(fresh: &Fresh<'_>, seed: u64) {
     let mut cast = Cast::mixed(fresh, seed, 3, 30);
     let now = cast.now;
-    let mut reference = open(Arc::new(MemoryStore::new()), &mut cast.dice, now);
+    let mut reference = open(Arc::new(MemoryStore::new()), &mut cast.dice);
     for replica in &cast.replicas {
         merge_all(&mut reference, replica, &mut cast.dice, now);
     }

@@ -34,7 +34,7 @@ pub fn merge_is_commutative(fresh: &Fresh<'_>, seed: u64) {
     let mut cast = Cast::mixed(fresh, seed, 2, 16);
     let (now, dice) = (cast.now, &mut cast.dice);
     let [a, b] = &mut cast.replicas[..] else { unreachable!("two replicas") };
-    let (mut ab, mut ba) = (open(fresh(), dice, now), open(fresh(), dice, now));
+    let (mut ab, mut ba) = (open(fresh(), dice), open(fresh(), dice));
     merge_all(&mut ab, a, dice, now);
     merge_all(&mut ab, b, dice, now);
     merge_all(&mut ba, b, dice, now);
@@ -55,7 +55,7 @@ pub fn merge_is_associative(fresh: &Fresh<'_>, seed: u64) {
     let (now, dice) = (cast.now, &mut cast.dice);
     let [a, b, c] = &cast.replicas[..] else { unreachable!("three replicas") };
     let mut union = |first: &Replica, second: &Replica| {
-        let mut union = open(fresh(), dice, now);
+        let mut union = open(fresh(), dice);
         merge_all(&mut union, first, dice, now);
         merge_all(&mut union, second, dice, now);
         union
@@ -80,7 +80,7 @@ pub fn merging_deltas_equals_merging_the_full_state(fresh: &Fresh<'_>, seed: u64
     let mut cast = Cast::mixed(fresh, seed, 2, 20);
     let (now, dice) = (cast.now, &mut cast.dice);
     let [a, b] = &mut cast.replicas[..] else { unreachable!("two replicas") };
-    let mut whole = open(fresh(), dice, now);
+    let mut whole = open(fresh(), dice);
     merge_all(&mut whole, a, dice, now);
     merge_all(&mut whole, b, dice, now);
     let mut deltas = Vec::new();

@@ -54,7 +54,7 @@ pub fn a_delta_with_a_hole_is_refused_whole(fresh: &Fresh<'_>, seed: u64) {
 pub fn an_idempotency_key_is_replayed(fresh: &Fresh<'_>, seed: u64) {
     let store = fresh();
     let mut cast = Cast::new(fresh, seed, 0);
-    let mut replica = Some(open(Arc::clone(&store), &mut cast.dice, START));
+    let mut replica = Some(open(Arc::clone(&store), &mut cast.dice));
     let mut written = Vec::new();
     for step in 0..24 {
         let replica_now = restart_or_flush(&mut replica, &store, &mut cast);
@@ -93,7 +93,7 @@ fn restart_or_flush<'r>(
         }
         _ => {}
     }
-    replica.get_or_insert_with(|| open(Arc::clone(store), &mut cast.dice, START))
+    replica.get_or_insert_with(|| open(Arc::clone(store), &mut cast.dice))
 }
 
 /// A replica that is dropped at any moment and opened again, with a wall clock that may have been
@@ -104,7 +104,7 @@ fn restart_or_flush<'r>(
 pub fn a_crash_changes_nothing_acknowledged(fresh: &Fresh<'_>, seed: u64) {
     let store = fresh();
     let mut cast = Cast::mixed(fresh, seed, 2, 12);
-    let mut replica = open(Arc::clone(&store), &mut cast.dice, START);
+    let mut replica = open(Arc::clone(&store), &mut cast.dice);
     for _ in 0..8 {
         for _ in 0..cast.dice.count(0, 4) {
             cast.replicas.push(replica);
@@ -122,7 +122,7 @@ pub fn a_crash_changes_nothing_acknowledged(fresh: &Fresh<'_>, seed: u64) {
         // Staged and never committed: a crash takes it, and nobody was told otherwise.
         replica.remember(b"staged", b"and lost");
         drop(replica);
-        replica = open(Arc::clone(&store), &mut cast.dice, START - 3_600 * SECOND);
+        replica = open(Arc::clone(&store), &mut cast.dice);
         let after = (Picture::of(&replica), replica.reader().head(), replica.id());
         assert_eq!(after, before, "the same after the crash");
         let lost = replica.reader().recall(b"staged").expect("the store works");

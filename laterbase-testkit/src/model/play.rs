@@ -65,19 +65,19 @@ pub(super) struct Play<'p, 'o> {
     pub tried: BTreeMap<&'static str, u64>,
 }
 
-fn open_replica(store: Arc<dyn Store>, id: u64, flush: usize, now: i64) -> Replica {
+fn open_replica(store: Arc<dyn Store>, id: u64, flush: usize) -> Replica {
     let hot_bytes_max = if flush.is_multiple_of(2) { 1 << 16 } else { 0 };
     let options =
         ReplicaOptions { front_events_flush: flush, hot_bytes_max, ..ReplicaOptions::default() };
     let mut dice = Dice::new(id);
     let random: Random = Box::new(move || dice.bytes());
-    Replica::open(store, folds(), options, now, random).expect("the store opens")
+    Replica::open(store, folds(), options, random).expect("the store opens")
 }
 
 impl<'p, 'o> Play<'p, 'o> {
     pub(super) fn start(open: &'p mut Open<'o>, bytes: &'p [u8]) -> Self {
-        let ours = open_replica(open(), 1, 7, START);
-        let theirs = open_replica(Arc::new(MemoryStore::new()), 2, 4, START);
+        let ours = open_replica(open(), 1, 7);
+        let theirs = open_replica(Arc::new(MemoryStore::new()), 2, 4);
         Self {
             open,
             script: Script::new(bytes),
@@ -312,7 +312,7 @@ impl<'p, 'o> Play<'p, 'o> {
             drop(replica);
             self.count("crashed");
         }
-        let replica = open_replica((self.open)(), 1, flush, self.now);
+        let replica = open_replica((self.open)(), 1, flush);
         assert_eq!(replica.id(), id, "a durable store keeps its id");
         self.ours = Some(Side { replica, held });
     }
@@ -322,7 +322,7 @@ impl<'p, 'o> Play<'p, 'o> {
         let limit = 1 + self.script.below(40);
         let now = self.now;
         let side = self.side(Who::Ours);
-        let mut copy = open_replica(Arc::new(MemoryStore::new()), 3, 50, now);
+        let mut copy = open_replica(Arc::new(MemoryStore::new()), 3, 50);
         loop {
             let vv = copy.reader().version_vector(&root());
             let page = side.replica.reader().delta(&root(), &vv, limit, BATCH_BYTES_MAX);

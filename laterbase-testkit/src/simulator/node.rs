@@ -219,17 +219,17 @@ impl Node {
 
     /// Starts a process on the disk as the last one left it, and checks that everything is still
     /// there. False if the disk's faults kept it from starting.
-    pub(super) fn start(&mut self, ledger: &mut Ledger, now: i64) -> Verdict<bool> {
+    pub(super) fn start(&mut self, ledger: &mut Ledger) -> Verdict<bool> {
         self.replica = None;
         // The last commit may be there although nobody heard so.
         let in_doubt = self.disk.is_poisoned() || self.disk.is_crashed();
         self.in_doubt |= in_doubt;
         self.disk = Arc::new(self.disk.reopen());
-        self.open(ledger, now)
+        self.open(ledger)
     }
 
     /// As [`Self::start`], on a disk that was just put in or whose faults are set already.
-    pub(super) fn open(&mut self, ledger: &mut Ledger, now: i64) -> Verdict<bool> {
+    pub(super) fn open(&mut self, ledger: &mut Ledger) -> Verdict<bool> {
         let mut own = self.dice.split();
         let random: Random = Box::new(move || own.bytes());
         let mut home = [0; 32];
@@ -243,7 +243,7 @@ impl Node {
         self.awaited.clear();
         self.disk.take_faults();
         let in_doubt = self.in_doubt;
-        let opened = Replica::open(store, self.folds(), options, self.wall(now), random);
+        let opened = Replica::open(store, self.folds(), options, random);
         let faults = self.disk.take_faults();
         match opened {
             Ok(replica) => {

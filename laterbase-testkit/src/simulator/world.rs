@@ -152,7 +152,7 @@ impl World {
 
     /// Starts a device's process.
     pub(super) fn start(&mut self, index: usize) -> Verdict {
-        let started = self.nodes[index].start(&mut self.ledger, self.now)?;
+        let started = self.nodes[index].start(&mut self.ledger)?;
         let id = self.nodes[index].id;
         self.say(format_args!("{index} starts: {started}, {id:?}"));
         Ok(())

@@ -19,7 +19,7 @@ fn open(store: &MemoryStore) -> Result<Replica, OpenError> {
     let random: Random = Box::new(|| [COUNT.fetch_add(1, Ordering::Relaxed); 16]);
     let folds = Arc::new(Folds::new().fallback(Arc::new(Latest)));
     let store = Arc::new(store.reopen());
-    Replica::open(store, folds, ReplicaOptions::default(), NOW, random)
+    Replica::open(store, folds, ReplicaOptions::default(), random)
 }
 
 /// Writes ten events and closes.

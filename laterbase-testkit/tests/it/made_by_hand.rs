@@ -16,7 +16,7 @@ fn open(store: &MemoryStore) -> Replica {
     let folds = Arc::new(Folds::new().fallback(Arc::new(MergePatch)));
     let random = Box::new(|| [7; 16]);
     let options = ReplicaOptions::default();
-    Replica::open(Arc::new(store.clone()), folds, options, NOW, random).unwrap()
+    Replica::open(Arc::new(store.clone()), folds, options, random).unwrap()
 }
 
 fn write(replica: &mut Replica, data: &str) {
@@ -57,6 +57,6 @@ fn a_cursor_of_the_original_does_not_fit_a_copy() {
     let options = ReplicaOptions { home: [1; 32], ..ReplicaOptions::default() };
     let folds = Arc::new(Folds::new().fallback(Arc::new(MergePatch)));
     let copy = Arc::new(store.after_power_loss());
-    let copy = Replica::open(copy, folds, options, NOW, Box::new(|| [8; 16])).unwrap();
+    let copy = Replica::open(copy, folds, options, Box::new(|| [8; 16])).unwrap();
     assert!(!copy.reader().fits(&cursor).unwrap());
 }

@@ -28,7 +28,7 @@ fn folds() -> Arc<Folds> {
 fn open(store: &MemoryStore, seed: u8) -> Replica {
     let random = Box::new(move || [seed; 16]);
     let store = Arc::new(store.reopen());
-    Replica::open(store, folds(), ReplicaOptions::default(), NOW, random).unwrap()
+    Replica::open(store, folds(), ReplicaOptions::default(), random).unwrap()
 }
 
 fn write(replica: &mut Replica, aggregate_id: &str) {
@@ -89,7 +89,7 @@ fn open_with(store: &MemoryStore, seed: u8) -> Replica {
         next += 1;
         [[seed; 8], [next; 8]].concat().try_into().unwrap()
     });
-    Replica::open(Arc::new(store.clone()), folds(), ReplicaOptions::default(), NOW, random).unwrap()
+    Replica::open(Arc::new(store.clone()), folds(), ReplicaOptions::default(), random).unwrap()
 }
 
 /// Merges all that one replica holds of some origins into another.
@@ -249,7 +249,7 @@ fn nothing_is_read_by_tables_of_a_log_that_was_written_anew() {
     let reopen = |seed: u8| {
         let random = Box::new(move || [seed; 16]);
         let store: Arc<dyn Store> = Arc::clone(&store) as _;
-        Replica::open(store, folds(), ReplicaOptions::default(), NOW, random).unwrap()
+        Replica::open(store, folds(), ReplicaOptions::default(), random).unwrap()
     };
     let mut device = reopen(2);
     tell(&a, &mut device, &[id]);

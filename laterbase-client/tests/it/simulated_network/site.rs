@@ -80,7 +80,6 @@ impl Site {
             Arc::new(store.reopen()),
             Arc::new(Folds::new().fallback(Arc::new(MergePatch))),
             ReplicaOptions::default(),
-            clock.now(),
             random(seed),
         );
         replica.unwrap().close().unwrap();

@@ -25,7 +25,7 @@ fn root() -> RootName {
 fn replica(store: &MemoryStore, id: u8) -> Replica {
     let shared: Arc<dyn Store> = Arc::new(store.reopen());
     let options = ReplicaOptions::default();
-    Replica::open(shared, Arc::new(Folds::new()), options, 0, Box::new(move || [id; 16])).unwrap()
+    Replica::open(shared, Arc::new(Folds::new()), options, Box::new(move || [id; 16])).unwrap()
 }
 
 fn write(replica: &mut Replica, now: i64) {
