@@ -80,7 +80,7 @@ fn main() -> Result<()> {
     match Arguments::parse().task {
         Task::Measure { volumes, without, samples, out } => {
             for volume in volumes {
-                keep(measure(volume, &without)?, &out)?;
+                measure(volume, &without, &out)?;
                 keep(first_sync(volume, samples.as_deref())?, &out)?;
             }
             Ok(())
@@ -139,18 +139,22 @@ fn first_sync(volume: u64, samples: Option<&Path>) -> Result<Results> {
     Ok(results)
 }
 
-fn measure(volume: u64, without: &[String]) -> Result<Results> {
+/// Measures engine by engine, and keeps what each has shown, should a later one fail.
+fn measure(volume: u64, without: &[String], out: &Path) -> Result<()> {
     let is_quick = volume <= Plan::QUICK.volume;
     let plan = if is_quick { Plan { volume, ..Plan::QUICK } } else { Plan::full(volume) };
-    let (mut results, start) = (Results::default(), Instant::now());
-    let machine = Machine::look(&env::temp_dir());
+    let (machine, start) = (Machine::look(&env::temp_dir()), Instant::now());
     for engine in Engine::ALL {
         if without.iter().all(|name| name != engine.name()) {
             progress(&format!("{} with {volume} events", engine.name()));
+            let mut results = Results::default();
             suite::run(*engine, &plan, &mut results)?;
+            results.set_ratios();
+            keep(results, out)?;
         }
     }
     progress("LMDB environments");
+    let mut results = Results::default();
     suite::environments(Duration::from_millis(if is_quick { 500 } else { 3_000 }), &mut results)?;
     results.set_ratios();
     results.runs.push(Run {
@@ -159,7 +163,7 @@ fn measure(volume: u64, without: &[String]) -> Result<Results> {
         load_after: machine::load(),
         seconds: start.elapsed().as_secs(),
     });
-    Ok(results)
+    keep(results, out)
 }
 
 #[expect(clippy::print_stderr, reason = "a program that runs for minutes says what it does")]

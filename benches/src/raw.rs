@@ -1,6 +1,7 @@
 //! Engines without Laterbase: the floor under every figure.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -113,7 +114,7 @@ impl Raw {
     }
 }
 
-/// Bytes of all files in a folder and below.
+/// Bytes of all files in a folder and below. An engine may be removing some meanwhile.
 ///
 /// # Errors
 /// If it cannot be read.
@@ -121,8 +122,12 @@ pub fn folder_bytes(folder: &Path) -> Result<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        let metadata = entry.metadata()?;
-        bytes += if metadata.is_dir() { folder_bytes(&entry.path())? } else { metadata.len() };
+        bytes += match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => folder_bytes(&entry.path())?,
+            Ok(metadata) => metadata.len(),
+            Err(error) if error.kind() == ErrorKind::NotFound => 0,
+            Err(error) => return Err(error.into()),
+        };
     }
     Ok(bytes)
 }

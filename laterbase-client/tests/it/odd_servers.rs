@@ -129,6 +129,27 @@ async fn roots_that_a_server_does_not_take_are_left_out_and_named() {
     assert_ne!(pending["shipment"], 0);
 }
 
+/// Mutations, each tried: let the level move on although something was left out, in the commit of a
+/// page or at the end of a push.
+#[tokio::test]
+async fn roots_that_were_left_out_follow_once_the_server_takes_them() {
+    let (store, device) = (MemoryStore::new(), device());
+    sample::record(&device, &sample::lines(5, 100));
+    let choosy = Server::builder().fold("order", Arc::new(MergePatch));
+    let choosy = choosy.sync_roots(SyncRoots::Known).store(Arc::new(store.reopen()));
+    let choosy = choosy.build().unwrap();
+    for _ in 0..2 {
+        sync(&device, &client(&choosy), &impatient(1), &mut |_| {}).await.unwrap();
+    }
+    choosy.close().await.unwrap();
+    let open = Server::builder().fallback(Arc::new(MergePatch)).store(Arc::new(store.reopen()));
+    let open = open.build().unwrap();
+    let report = sync(&device, &client(&open), &impatient(1), &mut |_| {}).await.unwrap();
+    assert_eq!(holdings(open.reader()), holdings(device.reader()));
+    assert!(report.skipped.is_empty() && report.pushed > 0, "{report:?}");
+    assert_eq!(device.pending().unwrap().values().sum::<u64>(), 0);
+}
+
 #[tokio::test]
 async fn a_server_that_writes_under_our_own_id_is_refused() {
     let store = Arc::new(MemoryStore::new());
