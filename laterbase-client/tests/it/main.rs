@@ -9,6 +9,7 @@ mod convergence;
 mod cuts;
 mod cutting_transport;
 mod damaged_link;
+mod damaged_sources;
 mod damaged_stores;
 mod depot;
 mod dice;

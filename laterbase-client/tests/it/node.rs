@@ -31,6 +31,11 @@ impl Node {
         Self { name: self.name.clone(), store: self.store.after_power_loss() }
     }
 
+    /// The store itself, whatever replica is open on it.
+    pub(crate) const fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
     pub(crate) fn device(&self) -> Device {
         let options = DeviceOptions { upkeep: UpkeepMode::Writer, ..DeviceOptions::default() };
         Device::over(Arc::new(self.store.reopen()), options).unwrap()
