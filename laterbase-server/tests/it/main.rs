@@ -17,6 +17,7 @@ mod gate_store;
 mod group_commit;
 mod kill;
 mod live;
+mod memory;
 mod origins;
 mod peering;
 mod process;

@@ -31,6 +31,11 @@ impl Process {
         Self { child, address }
     }
 
+    /// Its number in the system.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub async fn connect(&self) -> Connection {
         Connection::open(self.address).await
     }
