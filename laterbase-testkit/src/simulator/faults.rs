@@ -319,15 +319,21 @@ impl World {
         })
     }
 
+    /// Events of an id that nobody holds any more never were, so that their dots may be given
+    /// again. What somebody has in quarantine may still come in, and the id is in doubt anyway.
     fn forget_what_is_lost(&mut self, origin: laterbase_core::id::ReplicaId) {
         let living = self.nodes.iter().filter(|node| !node.is_retired);
         let memories = living.flat_map(|node| {
             let aside = node.backups.iter().map(|backup| &backup.memory);
             aside.chain([&node.memory])
         });
-        let held: BTreeSet<usize> = memories
-            .flat_map(|memory| memory.arrivals.iter().map(|arrival| arrival.fact))
-            .collect();
+        let memories: Vec<&Memory> = memories.collect();
+        let mut forks = memories.iter().flat_map(|memory| &memory.forks);
+        if forks.any(|fork| fork.origin == origin) {
+            return;
+        }
+        let held = memories.iter().flat_map(|memory| &memory.arrivals);
+        let held: BTreeSet<usize> = held.map(|arrival| arrival.fact).collect();
         self.ledger.forget(origin, &held);
     }
 }

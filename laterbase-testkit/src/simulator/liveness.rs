@@ -7,8 +7,9 @@ use super::node::Node;
 use super::outcome::{Verdict, Violation, ensure};
 use super::world::World;
 
-/// Messages that a device may need for each event, each round, each peer.
-const STEPS_PER_EVENT: u64 = 4;
+/// Messages that a device may need for each event, each peer: pages may be so small that they hold
+/// one event, and come in twice where two devices call each other at the same time.
+const STEPS_PER_EVENT: u64 = 12;
 
 /// Rounds of deciding and syncing after which no fork may be left.
 const ROUNDS_MAX: u64 = 12;
