@@ -72,17 +72,17 @@ impl Directory {
         Ok(path)
     }
 
-    /// Makes the engine's files survive power loss, as far as their names go: the names in the
-    /// directory and in these folders of it. Syncing a file need not sync its name.
+    /// Makes the engine's files in a folder survive power loss, as far as their names go, and the
+    /// folder's own. Syncing a file need not sync its name.
     ///
     /// An engine that does not do so by itself asks for it at every opening, before anything is
     /// acknowledged: one that made the files may have been killed before it could.
     ///
     /// # Errors
     /// [`OpenError::Io`] if the file system refuses.
-    pub fn sync_names(&self, folders: &[&str]) -> Result<(), OpenError> {
+    pub fn sync_names(&self, folder: &str) -> Result<(), OpenError> {
         sync_directory(&self.path)?;
-        folders.iter().try_for_each(|folder| sync_directory(&self.path.join(folder)))
+        sync_directory(&self.path.join(folder))
     }
 
     /// Describes where the store lives, as a hash that stays the same for as long as the store

@@ -46,7 +46,7 @@ impl LmdbStore {
             check_head(path, area)?;
             let environment = Environment::open(&folder, area, options.map_bytes_max, flags)?;
             // LMDB syncs its file, and never the name of it.
-            directory.sync_names(&[folder_name(area)])?;
+            directory.sync_names(folder_name(area))?;
             Ok::<_, OpenError>(environment)
         };
         let truth = open(Area::Truth, truth_flags)?;

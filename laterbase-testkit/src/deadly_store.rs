@@ -114,7 +114,7 @@ impl<S: Store> DeadlyStore<S> {
 }
 
 /// Ends this process as the system does when it kills it: nothing is cleaned up.
-pub fn die() -> ! {
+fn die() -> ! {
     let _ = kill_process(getpid(), Signal::KILL);
     unreachable!("nobody survives SIGKILL");
 }

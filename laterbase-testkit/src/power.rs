@@ -127,7 +127,7 @@ pub fn check<H: CrashHarness>(test: &str, durability: Durability) {
         let mut dice = Dice::new(seed);
         let top = H::fresh();
         let store = top.directory().expect("the backend has directories");
-        let changes = record::<H>(store, durability, &mut dice);
+        let changes = record::<H>(store, durability, seed, &mut dice);
         tally.changes += changes.len();
         for round in 0..rounds(24) {
             let mut dice = Dice::new(seed << 32 | round);
@@ -148,10 +148,19 @@ fn say(text: &str) {
     eprintln!("{text}");
 }
 
-/// Has a replica work on a store, and gives what the store asked of the system.
-fn record<H: CrashHarness>(store: &Path, durability: Durability, dice: &mut Dice) -> Vec<Change> {
+/// Has a replica work on a store, and gives what the store asked of the system. On every other
+/// tape, whoever made the store's directory was killed before it could sync its name.
+fn record<H: CrashHarness>(
+    store: &Path,
+    durability: Durability,
+    seed: u64,
+    dice: &mut Dice,
+) -> Vec<Change> {
     let top = store.parent().expect("the store is within a directory");
     let tape = Tape::start(top);
+    if seed % 2 == 1 {
+        fs::create_dir(store).expect("the disk has room");
+    }
     let harness = H::at(store).expect("the backend has directories");
     in_peace(&harness, durability, dice, &tape.speaker());
     let changes = tape.stop();

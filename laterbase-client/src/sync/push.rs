@@ -59,29 +59,29 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
     /// server is level with once it has them all.
     async fn push_stretches(
         &mut self,
-        stretches: Vec<Want>,
+        mut wants: Vec<Want>,
         level: Option<u64>,
     ) -> Result<Turn, SyncError> {
-        let mut wants = Wants { entries: stretches };
         let (mut holes, mut next) = (0, None);
-        while !wants.entries.is_empty() {
+        while !wants.is_empty() {
             if self.is_out_of_time() {
                 return Ok(Turn::Paused);
             }
             let page = match next.take() {
                 Some(page) => page,
-                None => self.outgoing(&wants, &[])?,
+                None => self.outgoing(first_of(&wants, &[], self.page_size.events()))?,
             };
             let Outgoing { stretches, bytes, events, delivered } = page;
             if events == 0 {
                 // Damaged here: `verify` tells more.
-                let damaged = wants.entries.drain(..stretches);
+                let damaged = wants.drain(..stretches);
                 self.excluded.places.extend(damaged.map(|want| (want.root, want.origin)));
                 continue;
             }
             let pushing = Ahead::start((), self.client.push(bytes)).await;
             // While the server stores this page, the next one is made.
-            let behind = self.outgoing(&wants, &delivered)?;
+            let behind = first_of(&wants, &delivered, self.page_size.events());
+            let behind = if behind.is_empty() { None } else { Some(self.outgoing(behind)?) };
             match pushing.answer(&()).await.expect("this is the question") {
                 Ok(answer) if answer.stored.checked_add(answer.known) != Some(events) => {
                     let detail = "the server took another number of events than were sent";
@@ -96,17 +96,17 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
                     if !self.holds_what_was_pushed(&answer).await? {
                         return Ok(Turn::Handshake);
                     }
-                    remove(&mut wants.entries, &delivered);
-                    let level = level.filter(|_| wants.entries.is_empty());
+                    remove(&mut wants, &delivered);
+                    let level = level.filter(|_| wants.is_empty());
                     self.page_is_held(&answer, &delivered, level)?;
-                    (holes, next) = (0, Some(behind));
+                    (holes, next) = (0, behind);
                 }
                 Err(ClientError::Problem(problem)) if problem.root.is_some() => {
                     holes += u32::from(problem.is("hole"));
                     if holes > HOLES_MAX {
                         return Ok(Turn::Handshake);
                     }
-                    self.refused(problem, &mut wants.entries)?;
+                    self.refused(problem, &mut wants)?;
                 }
                 Err(error) => self.page_failed(error).await?,
             }
@@ -134,10 +134,10 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
         }
     }
 
-    /// Makes a page of the first events of a list, behind those that are on another page.
-    fn outgoing(&self, wants: &Wants, behind: &[Want]) -> Result<Outgoing, SyncError> {
+    /// Makes a page of the first events of some stretches.
+    fn outgoing(&self, stretches: Vec<Want>) -> Result<Outgoing, SyncError> {
         let (events, bytes) = (self.page_size.events(), self.page_size.bytes());
-        let wants = Wants { entries: first_of(&wants.entries, behind, events as u64) };
+        let wants = Wants { entries: stretches };
         let page = blocking(|| self.reader().wanted_delta(&wants, events, bytes))?;
         let delivered = self.delivered(&wants, &page)?;
         let (stretches, events) = (wants.entries.len(), page.events as u64);
@@ -238,8 +238,8 @@ struct Outgoing {
 }
 
 /// The first stretches behind what was delivered, until they have so many events.
-fn first_of(wants: &[Want], delivered: &[Want], events: u64) -> Vec<Want> {
-    let (mut delivered, mut left) = (delivered.iter().peekable(), events);
+fn first_of(wants: &[Want], delivered: &[Want], events: usize) -> Vec<Want> {
+    let (mut delivered, mut left) = (delivered.iter().peekable(), events as u64);
     let mut first = Vec::new();
     for want in wants {
         if left == 0 {

@@ -5,6 +5,8 @@
 //! the middle of a sync. Behind every round nothing that was recorded is missing, nothing is there
 //! twice, and no device takes an event for safe that the depot does not hold; and once nobody is
 //! killed any more, all have everything.
+//!
+//! Mutation, tried: remember that the server holds five events more than were on a page.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
