@@ -175,6 +175,11 @@ impl Folds {
         self.kinds.keys().map(String::as_str)
     }
 
+    /// Whether there is a fold for roots that have none of their own.
+    pub fn has_fallback(&self) -> bool {
+        self.fallback.is_some()
+    }
+
     /// Whether there is a fold for the root.
     pub fn knows(&self, root: &RootName) -> bool {
         self.default_for(root).is_some()

@@ -209,7 +209,8 @@ impl Replica {
     /// version vector.
     ///
     /// # Errors
-    /// [`WriteError::NoFork`], [`WriteError::ForkNotLocated`], or a failure of the store.
+    /// [`WriteError::NoFork`], [`WriteError::ForkNotLocated`], [`WriteError::Uncommitted`] if
+    /// something is staged, or a failure of the store.
     pub fn resolve(
         &mut self,
         root: &RootName,

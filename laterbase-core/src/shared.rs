@@ -12,7 +12,7 @@ use crate::front::Front;
 use crate::hlc::Hlc;
 use crate::hot::HotStates;
 use crate::id::{ReplicaId, RootName};
-use crate::reader::DamageFound;
+use crate::reader::{DamageFound, SuspendedFeeds};
 use crate::snapshot::CandidateQueue;
 use crate::store::{Snapshot, Store, StoreError};
 use crate::version_vector::VersionVector;
@@ -148,6 +148,8 @@ pub(crate) struct Shared {
     pub candidates: CandidateQueue,
     /// Log entries that readers have found damaged.
     pub damage: DamageFound,
+    /// Feeds between two pages.
+    pub feeds: SuspendedFeeds,
     state: RwLock<State>,
     sweep: Mutex<Option<Vec<u8>>>,
     flush: Mutex<()>,
@@ -169,6 +171,7 @@ impl Shared {
             hot: HotStates::new(hot_bytes_max),
             candidates: CandidateQueue::default(),
             damage: DamageFound::default(),
+            feeds: SuspendedFeeds::default(),
             state: RwLock::new(state),
             sweep: Mutex::new(Some(Vec::new())),
             flush: Mutex::new(()),

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use laterbase_core::store::Store;
 
 pub use feed::{
+    a_feed_followed_by_its_cursor_gives_everything_once,
     pages_cut_anywhere_lose_and_double_nothing, the_feed_is_in_clock_order_without_holes,
     the_feed_is_the_set_difference,
 };
@@ -84,6 +85,7 @@ macro_rules! laws {
             the_feed_is_the_set_difference,
             the_feed_is_in_clock_order_without_holes,
             pages_cut_anywhere_lose_and_double_nothing,
+            a_feed_followed_by_its_cursor_gives_everything_once,
             fold_order_is_the_same_everywhere,
             a_delta_with_a_hole_is_refused_whole,
             an_idempotency_key_is_replayed,

@@ -4,30 +4,51 @@
 //! both in clock order and without holes per origin (invariant 8). It streams: per origin, a
 //! small stretch of the log is in memory.
 //!
+//! A caller says what it holds by its version vector, or by the short cursor of the page before
+//! ([`FeedCursor`]), which says the same in a few bytes; `feed/pass.rs` has why that is exact.
+//!
 //! A log entry that is damaged ends its origin's run; the other origins go on.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
-use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::ControlFlow;
 
 use super::damaged::unless_damaged;
 use super::{ReadError, Reader, VisitEvent};
 use crate::chain::ChainHash;
+use crate::cursor::FeedCursor;
 use crate::delta::{DeltaBuilder, Outgoing};
 use crate::entry::{Entry, chain_of_damaged};
 use crate::event::{Event, Record};
-use crate::hlc::Hlc;
 use crate::id::{Dot, ReplicaId, RootName};
 use crate::keys;
 use crate::limits::BATCH_BYTES_MAX;
-use crate::store::{Scan, Snapshot, StoreError, Table};
+use crate::store::{Snapshot, StoreError, Table};
 use crate::version_vector::VersionVector;
 use crate::view::{damaged, find_run};
 
+mod ahead;
+mod look;
+mod pass;
+mod run;
+mod suspended;
+
+use pass::{Marks, Opening, Waiting};
+pub(super) use run::LackingRun;
+pub(crate) use suspended::SuspendedFeeds;
+
 /// Log entries that are read ahead at most, over all origins of a feed.
 const READ_AHEAD_ENTRIES: usize = 1_024;
+
+/// What a caller of a feed holds.
+#[derive(Clone, Copy, Debug)]
+pub enum FeedFrom<'f> {
+    /// What it says itself.
+    Holding(&'f VersionVector),
+    /// What the page said that gave this cursor.
+    After(&'f FeedCursor),
+}
 
 /// What a page of a feed came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +74,38 @@ pub struct DeltaPage {
     pub more: bool,
 }
 
+/// What a page of a feed came to that goes on by a cursor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FollowedPage {
+    /// The caller's version vector and what the page delivered; `None` if it came with a cursor.
+    pub vv: Option<VersionVector>,
+    /// How many events were visited.
+    pub events: usize,
+    /// Whether there was more to deliver.
+    pub more: bool,
+    /// The same as the vector, in a few bytes. `None` if it does not fit, which it does unless
+    /// the caller's vector is ahead of the page in dozens of origins.
+    pub after: Option<FeedCursor>,
+}
+
+/// Takes one event, and what can be said behind it, and says whether to go on.
+pub type VisitFed<'v> = dyn FnMut(&Event<'_>, &Behind<'_>) -> ControlFlow<()> + 'v;
+
+/// The place behind an event of a feed.
+#[derive(Debug)]
+pub struct Behind<'m> {
+    marks: &'m Marks,
+    place: crate::cursor::FeedPlace,
+}
+
+impl Behind<'_> {
+    /// What a caller goes on with that has taken in the events up to this one; `None` as in
+    /// [`FollowedPage::after`].
+    pub fn cursor(&self) -> Option<FeedCursor> {
+        self.marks.cursor(Some(self.place))
+    }
+}
+
 impl Reader {
     /// Visits what a caller that holds `vv` lacks of a root, in feed order, at most `limit`
     /// events and 16 MiB of records.
@@ -68,8 +121,39 @@ impl Reader {
         limit: usize,
         visit: &mut VisitEvent<'_>,
     ) -> Result<FeedPage, ReadError> {
+        let mut opening = Opening::holding(&self.shared, root, vv)?;
+        let page = self.visit_runs(&mut opening, limit, &mut |event, _| visit(event))?;
+        let FollowedPage { vv, events, more, .. } = page;
+        Ok(FeedPage { vv: vv.unwrap_or_default(), events, more })
+    }
+
+    /// [`Self::feed`] for a caller that goes on by a cursor; `None` if the one it came with is not
+    /// of this log, as it is now.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn follow(
+        &self,
+        root: &RootName,
+        from: FeedFrom<'_>,
+        limit: usize,
+        visit: &mut VisitFed<'_>,
+    ) -> Result<Option<FollowedPage>, ReadError> {
+        match Opening::of(&self.shared, root, from)? {
+            Some(mut opening) => self.visit_runs(&mut opening, limit, visit).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn visit_runs(
+        &self,
+        opening: &mut Opening<'_>,
+        limit: usize,
+        visit: &mut VisitFed<'_>,
+    ) -> Result<FollowedPage, ReadError> {
         let mut bytes = 0;
-        self.merge_runs(root, vv, limit, &mut |_, origin, position, entry| {
+        self.merge_runs(opening, limit, &mut |taken| {
+            let Taken { origin, position, entry, marks, .. } = *taken;
             let record = Record::decode(entry.record).map_err(|error| damaged(position, error))?;
             let event = Event {
                 dot: Dot { origin, seq: entry.seq },
@@ -79,7 +163,7 @@ impl Reader {
                 record,
             };
             bytes += entry.record.len();
-            let flow = visit(&event);
+            let flow = visit(&event, &Behind { marks, place: (entry.recorded, origin) });
             Ok(if bytes >= BATCH_BYTES_MAX { Step::TakenLast } else { Step::of(flow) })
         })
     }
@@ -96,9 +180,41 @@ impl Reader {
         limit: usize,
         bytes_max: usize,
     ) -> Result<DeltaPage, ReadError> {
+        let mut opening = Opening::holding(&self.shared, root, vv)?;
+        let (bytes, page) = self.build_delta(&mut opening, root, limit, bytes_max)?;
+        let FollowedPage { vv, events, more, .. } = page;
+        Ok(DeltaPage { bytes, events, vv: vv.unwrap_or_default(), more })
+    }
+
+    /// [`Self::delta`] for a caller that goes on by a cursor; `None` if the one it came with is
+    /// not of this log, as it is now.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn follow_delta(
+        &self,
+        root: &RootName,
+        from: FeedFrom<'_>,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<Option<(Vec<u8>, FollowedPage)>, ReadError> {
+        match Opening::of(&self.shared, root, from)? {
+            Some(mut opening) => self.build_delta(&mut opening, root, limit, bytes_max).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn build_delta(
+        &self,
+        opening: &mut Opening<'_>,
+        root: &RootName,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<(Vec<u8>, FollowedPage), ReadError> {
         let mut builder = DeltaBuilder::new();
         let mut runs: BTreeMap<ReplicaId, usize> = BTreeMap::new();
-        let page = self.merge_runs(root, vv, limit, &mut |snapshot, origin, _, entry| {
+        let page = self.merge_runs(opening, limit, &mut |taken| {
+            let Taken { snapshot, origin, entry, .. } = *taken;
             if !builder.has_room(entry.record.len(), limit, bytes_max) {
                 return Ok(Step::NotTaken);
             }
@@ -115,56 +231,52 @@ impl Reader {
             builder.push(run, Outgoing { origin, seq, recorded, record, chain: entry.chain });
             Ok(Step::Taken)
         })?;
-        let FeedPage { vv, events, more } = page;
-        Ok(DeltaPage { bytes: builder.finish(), events, vv, more })
+        Ok((builder.finish(), page))
     }
 
     fn merge_runs(
         &self,
-        root: &RootName,
-        vv: &VersionVector,
+        opening: &mut Opening<'_>,
         limit: usize,
         take: &mut Take<'_>,
-    ) -> Result<FeedPage, ReadError> {
-        let mut page = FeedPage { vv: vv.clone(), events: 0, more: false };
-        let mut runs = self.lacking(root, vv);
-        if runs.is_empty() || limit == 0 {
-            page.more = !runs.is_empty();
-            return Ok(page);
-        }
-        let snapshot = self.shared.snapshot()?;
-        let snapshot = &*snapshot;
-        let ahead = (READ_AHEAD_ENTRIES / runs.len()).clamp(1, limit.min(256));
-        let mut heap = BinaryHeap::with_capacity(runs.len());
-        for (index, run) in runs.iter_mut().enumerate() {
-            let filled = run.fill(snapshot, ahead).and_then(|()| run.recorded());
-            if let Some(recorded) = unless_damaged(&self.shared, run.place(), filled)? {
-                heap.push(Reverse((recorded, run.origin_id, index)));
-            }
-        }
-        loop {
-            let Some(mut top) = heap.peek_mut() else { break };
-            let Reverse((_, origin, index)) = *top;
+    ) -> Result<FollowedPage, ReadError> {
+        let Opening { snapshot, number, heap, marks, vv, .. } = opening;
+        let (snapshot, marks) = (&**snapshot, &*marks);
+        let mut page = FollowedPage { vv: vv.take(), events: 0, more: false, after: None };
+        let mut place = None;
+        let ahead = (READ_AHEAD_ENTRIES / heap.len().max(1)).clamp(1, limit.clamp(1, 256));
+        // By the origins' numbers, those of which an event was at the top.
+        let mut runs: BTreeMap<u32, LackingRun> = BTreeMap::new();
+        while let Some(mut top) = heap.peek_mut() {
             if page.events == limit {
-                page.more = true;
                 break;
             }
-            let run = &mut runs[index];
-            let taken = take(snapshot, origin, run.position, &run.entry()?);
-            let Some(step) = unless_damaged(&self.shared, run.place(), taken)? else {
+            let Waiting { origin_id: origin, origin: lane, next_seq, last_seq, .. } = top.0;
+            let run = runs
+                .entry(lane)
+                .or_insert_with(|| LackingRun::new((*number, lane), next_seq - 1, last_seq));
+            let entry = run.opened(snapshot, ahead).and_then(|()| run.entry());
+            let taken = entry.and_then(|entry| {
+                let position = run.position();
+                let step = take(&Taken { snapshot, origin, position, entry: &entry, marks })?;
+                Ok((step, entry.recorded))
+            });
+            let Some((step, recorded)) = unless_damaged(&self.shared, run.place(), taken)? else {
                 PeekMut::pop(top);
                 continue;
             };
             if step == Step::NotTaken {
-                page.more = true;
                 break;
             }
             page.events += 1;
-            page.vv.raise(origin, run.next_seq);
+            place = Some((recorded, origin));
+            if let Some(vv) = &mut page.vv {
+                vv.raise(origin, run.next_seq());
+            }
             let next = run.next(snapshot, ahead);
             match unless_damaged(&self.shared, run.place(), next)?.flatten() {
                 Some(recorded) => {
-                    *top = Reverse((recorded, origin, index));
+                    top.0 = Waiting { recorded, next_seq: run.next_seq(), ..top.0 };
                     drop(top);
                 }
                 None => {
@@ -172,31 +284,25 @@ impl Reader {
                 }
             }
             if step == Step::TakenLast {
-                page.more = !heap.is_empty();
                 break;
             }
         }
+        opening.end(place, &mut page)?;
         Ok(page)
-    }
-
-    /// Per origin, the events that the caller lacks.
-    fn lacking(&self, root: &RootName, vv: &VersionVector) -> Vec<LackingRun> {
-        let state = self.shared.state();
-        let Some(number) = state.names.root(root) else { return Vec::new() };
-        state
-            .heads_of(number)
-            .filter_map(|(origin, head)| {
-                let origin_id = state.names.origin_id(origin)?;
-                let held = vv.get(&origin_id);
-                (held < head.seq)
-                    .then(|| LackingRun::new((number, origin), origin_id, held, head.seq))
-            })
-            .collect()
     }
 }
 
-type Take<'t> =
-    dyn FnMut(&dyn Snapshot, ReplicaId, u64, &Entry<'_>) -> Result<Step, StoreError> + 't;
+/// An event that is offered to a page.
+#[derive(Clone, Copy)]
+struct Taken<'t> {
+    snapshot: &'t dyn Snapshot,
+    origin: ReplicaId,
+    position: u64,
+    entry: &'t Entry<'t>,
+    marks: &'t Marks,
+}
+
+type Take<'t> = dyn FnMut(&Taken<'_>) -> Result<Step, StoreError> + 't;
 
 /// What became of an event that was offered to a page.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -214,6 +320,9 @@ impl Step {
         }
     }
 }
+
+/// Waiting events, the one whose turn is next at the top.
+type Heap = BinaryHeap<Reverse<Waiting>>;
 
 /// The chain's value before an event.
 pub(super) fn chain_before(
@@ -238,112 +347,5 @@ fn missing(position: u64) -> StoreError {
     StoreError::corrupt(format!("log position {position} is missing"))
 }
 
-/// One origin's events that a caller lacks, with the next few log entries read ahead.
-pub(super) struct LackingRun {
-    root: u32,
-    origin: u32,
-    origin_id: ReplicaId,
-    next_seq: u64,
-    last_seq: u64,
-    /// The log position of the next event.
-    position: u64,
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
-    index: usize,
-}
-
-impl LackingRun {
-    /// The events of a root and an origin, by their numbers, behind `after` up to `last_seq`.
-    /// [`Self::fill`] must follow.
-    pub(super) const fn new(
-        (root, origin): (u32, u32),
-        origin_id: ReplicaId,
-        after: u64,
-        last_seq: u64,
-    ) -> Self {
-        Self {
-            root,
-            origin,
-            origin_id,
-            next_seq: after + 1,
-            last_seq,
-            position: 0,
-            bytes: Vec::new(),
-            ends: Vec::new(),
-            index: 0,
-        }
-    }
-
-    /// The next event's entry.
-    pub(super) fn entry(&self) -> Result<Entry<'_>, StoreError> {
-        let start = self.index.checked_sub(1).map_or(0, |before| self.ends[before]);
-        let entry = Entry::decode(&self.bytes[start..self.ends[self.index]])
-            .map_err(|error| damaged(self.position, error))?;
-        if (entry.root, entry.origin, entry.seq) == (self.root, self.origin, self.next_seq) {
-            Ok(entry)
-        } else {
-            let detail = format!("log position {} holds another event", self.position);
-            Err(StoreError::corrupt(detail))
-        }
-    }
-
-    fn recorded(&self) -> Result<Hlc, StoreError> {
-        self.entry().map(|entry| entry.recorded)
-    }
-
-    /// The next event: its root and origin, by their numbers, and its seq.
-    pub(super) const fn place(&self) -> (u32, u32, u64) {
-        (self.root, self.origin, self.next_seq)
-    }
-
-    /// Goes on to the next event and gives its stamp; nothing if there is none.
-    fn next(&mut self, snapshot: &dyn Snapshot, ahead: usize) -> Result<Option<Hlc>, StoreError> {
-        if self.advance(snapshot, ahead)? { self.recorded().map(Some) } else { Ok(None) }
-    }
-
-    /// Goes on to the next event. Says whether there is one.
-    pub(super) fn advance(
-        &mut self,
-        snapshot: &dyn Snapshot,
-        ahead: usize,
-    ) -> Result<bool, StoreError> {
-        if self.next_seq == self.last_seq {
-            return Ok(false);
-        }
-        self.next_seq += 1;
-        self.position += 1;
-        self.index += 1;
-        if self.index == self.ends.len() {
-            self.fill(snapshot, ahead)?;
-        }
-        Ok(true)
-    }
-
-    /// Reads the next entries of the run that the next event is in.
-    pub(super) fn fill(&mut self, snapshot: &dyn Snapshot, ahead: usize) -> Result<(), StoreError> {
-        let at = find_run(snapshot, self.root, self.origin, self.next_seq)?;
-        let lacking = self.last_seq - self.next_seq + 1;
-        let count = at.remaining.min(lacking).min(ahead as u64);
-        (self.position, self.index) = (at.position, 0);
-        self.bytes.clear();
-        self.ends.clear();
-        let (start, end) = (keys::position(at.position), keys::position(at.position + count));
-        let mut expected = at.position;
-        let scanned = snapshot.scan(Scan::range(Table::Log, &start, &end), &mut |key, value| {
-            if keys::read_u64(key) != Some(expected) {
-                return ControlFlow::Break(());
-            }
-            expected += 1;
-            self.bytes.extend_from_slice(value);
-            self.ends.push(self.bytes.len());
-            ControlFlow::Continue(())
-        });
-        match scanned {
-            // What lies before the damage is good; whoever gets to it meets the damage again.
-            Err(StoreError::Corrupt { .. }) if !self.ends.is_empty() => Ok(()),
-            Err(error) => Err(error),
-            Ok(()) if self.ends.is_empty() => Err(missing(at.position)),
-            Ok(()) => Ok(()),
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -60,7 +60,7 @@ impl Reader {
         let held_part = |want: &'w Want| {
             let numbers = (state.names.root(&want.root)?, state.names.origin(want.origin)?);
             let until = state.heads.get(&numbers)?.seq.min(want.until);
-            let run = || LackingRun::new(numbers, want.origin, want.after, until);
+            let run = || LackingRun::new(numbers, want.after, until);
             (want.after < until).then(|| (want, run()))
         };
         wants.entries.iter().filter_map(held_part).collect()

@@ -12,7 +12,8 @@ use crate::id::{Dot, ReplicaId, RootName};
 use crate::prepared::Indexed;
 use crate::shared::Head;
 
-/// Resolves the fork of an origin in a root, durably. What is staged is committed first.
+/// Resolves the fork of an origin in a root, durably. Nothing may be staged: what is would hear of
+/// a commit that is not its own.
 pub(super) fn resolve(
     replica: &mut Replica,
     root: &RootName,
@@ -20,7 +21,9 @@ pub(super) fn resolve(
     keep: Keep,
     now_nanos: i64,
 ) -> Result<Resolved, WriteError> {
-    replica.commit()?;
+    if replica.staged.is_some() {
+        return Err(WriteError::Uncommitted);
+    }
     let found = {
         let state = replica.shared.state();
         let numbers = state.names.root(root).zip(state.names.origin(origin));

@@ -8,7 +8,7 @@
 //! | `merge_is_commutative` | `replica/staged.rs`, `index`: the arrival position stands for the stamp in the fold index | 1 |
 //! | `merge_is_associative` | `replica/merge.rs`, `stage`: a run that is held in part is dropped (`if skip == 0`) | 0 |
 //! | `merging_deltas_equals_merging_the_full_state` | `replica/merge.rs`, `held_count`: a run behind a hole is passed over | 0 |
-//! | `the_feed_is_the_set_difference` | `reader/feed.rs`, `lacking`: the replica's own events are left out | 0 |
+//! | `the_feed_is_the_set_difference` | `reader/feed/pass.rs`, `begin`: the replica's own events are left out | 0 |
 //! | `the_feed_is_in_clock_order_without_holes` | `reader/feed.rs`, `merge_runs`: the heap keeps an origin's old stamp | 3 |
 //! | `pages_cut_anywhere_lose_and_double_nothing` | `reader/feed.rs`, `merge_runs`: the page's vv is one too high, or the holder's | 0 |
 //! | `fold_order_is_the_same_everywhere` | `replica/staged.rs`, `index`: as for `merge_is_commutative` | 0 |
