@@ -1,5 +1,6 @@
 //! The command line: what it takes, and what each command does.
 
+mod forks;
 mod held_back;
 mod lines;
 mod log;
@@ -94,6 +95,8 @@ enum Command {
     Import(transfer::ImportArgs),
     /// Check everything that can be checked on disk.
     Verify(verify::VerifyArgs),
+    /// List forks: origins of which there are two histories.
+    Forks(forks::ForksArgs),
     /// Decide a fork: which of two histories of one origin keeps the ids.
     ///
     /// No event is lost: those of the other history get new ids, which are the same wherever and
@@ -115,6 +118,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Export(args) => transfer::export(&common, &args, &mut output),
         Command::Import(args) => transfer::import(&common, &args, &mut output),
         Command::Verify(args) => verify::run(&common, &args, &mut output),
+        Command::Forks(args) => forks::run(&common, &args, &mut output),
         Command::Resolve(args) => resolve::run(&common, &args, &mut output),
     };
     output.conclude(done)

@@ -4,6 +4,7 @@ mod arrivals;
 mod encoding;
 mod error;
 mod exchange;
+mod forks;
 mod replication;
 mod server_url;
 mod traffic;
@@ -24,6 +25,7 @@ use exchange::{Call, Exchange, Reply};
 pub use arrivals::{Arrival, ArrivalStream};
 pub use encoding::Compression;
 pub use error::{ClientError, Problem};
+pub use forks::{Decided, ForksPage, ServerFork};
 pub use replication::{Arrivals, ArrivalsQuery, Heads, Pushed, Wanted};
 pub use server_url::ServerUrl;
 pub use traffic::Traffic;
@@ -178,7 +180,9 @@ impl<T: Transport> Client<T> {
         page: Bytes,
     ) -> Result<VersionVector, ClientError> {
         let segments = ["e", root.as_str()];
-        let reply = self.exchange.call(Call::post(&segments, DELTA_MEDIA_TYPE, page)).await?;
+        let query = [("vv", "true".to_owned())];
+        let call = Call::post(&segments, DELTA_MEDIA_TYPE, page).query(&query);
+        let reply = self.exchange.call(call).await?;
         Ok(decode::<wire::HeldDocument>(&reply)?.vv)
     }
 

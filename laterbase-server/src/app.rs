@@ -7,6 +7,8 @@ use std::time::Duration;
 use laterbase_core::fold::Folds;
 use laterbase_core::id::RootName;
 use laterbase_core::reader::Reader;
+#[cfg(feature = "peers")]
+use laterbase_core::selection::RootSelection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::spawn_blocking;
 
@@ -137,6 +139,31 @@ impl App {
             SyncRoots::Any => true,
             SyncRoots::Known => self.folds().knows(root),
         }
+    }
+
+    /// Of a selection of roots, those that take part in sync; `None` if none does.
+    #[cfg(feature = "peers")]
+    pub(crate) fn selection(&self, wanted: &RootSelection) -> Option<RootSelection> {
+        let takes_all = match self.sync_roots {
+            SyncRoots::Any => true,
+            SyncRoots::Known => self.folds().has_fallback(),
+        };
+        if takes_all {
+            return Some(wanted.clone());
+        }
+        let known: Vec<&str> = self.folds().kinds().collect();
+        let entries: Vec<String> = if wanted.is_all() {
+            known.iter().flat_map(|kind| [(*kind).to_owned(), format!("{kind}@*")]).collect()
+        } else {
+            let kind = |entry: &String| entry.split('@').next().map(str::to_owned);
+            let is_known = |kind: String| known.contains(&kind.as_str());
+            wanted.entries().into_iter().filter(|it| kind(it).is_some_and(is_known)).collect()
+        };
+        // The empty selection would be all roots.
+        let entries = Some(entries).filter(|entries| !entries.is_empty())?;
+        let selection = RootSelection::from_entries(entries.iter().map(String::as_str));
+        let complain = |error: &_| tracing::error!(%error, "too many kinds of roots to sync them");
+        selection.inspect_err(complain).ok()
     }
 
     /// Turns writes away from now on, and ends live feeds.

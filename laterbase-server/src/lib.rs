@@ -47,6 +47,7 @@ mod builder;
 mod conditions;
 mod encoding;
 mod engine;
+mod held_back;
 mod live;
 mod locks;
 mod maintenance;
@@ -60,6 +61,7 @@ mod routes;
 mod server;
 mod shutdown;
 mod wire;
+mod work;
 mod writer;
 
 pub use builder::{BuildError, Builder, SyncRoots, WallClock};

@@ -2,7 +2,7 @@
 //! itself.
 //!
 //! ```text
-//! id: <vv>            what the reader holds once it has taken this event in
+//! id: <cursor>        where the reader is once it has taken this event in
 //! data: {"id": …}     the event, on one line
 //!
 //! : heartbeat         where nothing happens
@@ -12,8 +12,7 @@
 //! ```
 //!
 //! A reader that comes back sends the last `id` it saw as `Last-Event-ID`, and goes on from
-//! there. Where a root has so many origins that the id would outweigh the event, only the last
-//! event of a page carries one: a reader cut off before it gets that page again.
+//! there. The id is the short cursor of a page, so it says the same for any number of origins.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -24,76 +23,87 @@ use laterbase_core::id::RootName;
 use laterbase_core::json::write_event;
 use laterbase_core::limits::PAGE_EVENTS_DEFAULT;
 use laterbase_core::reader::Reader;
-use laterbase_core::version_vector::VersionVector;
 
 use crate::app::App;
 use crate::problem::Result;
 use crate::pulse::{self, News};
+use crate::routes::feed::{Holding, cursor_gone};
 
 /// Bytes of a page after which it is sent. A larger event is a page of its own.
 const PAGE_BYTES_MAX: usize = 1024 * 1024;
 
-/// Origins up to which every event carries an id.
-const ID_ORIGINS_MAX: usize = 16;
-
-/// Starts a live feed of what a caller that holds `vv` lacks.
-pub(crate) fn respond(app: Arc<App>, root: RootName, vv: VersionVector, limit: usize) -> Response {
+/// Starts a live feed of what a caller lacks.
+///
+/// # Errors
+/// 410 if the caller's cursor is of another log.
+pub(crate) async fn respond(
+    app: Arc<App>,
+    root: RootName,
+    holding: Holding,
+    limit: usize,
+) -> Result<Response> {
     let limit = limit.min(PAGE_EVENTS_DEFAULT);
-    pulse::respond(&Arc::clone(&app), Feed { app, root, vv, limit })
+    let feed = Feed { app: Arc::clone(&app), root, holding, limit };
+    if let Holding::Cursor(_) = feed.holding {
+        let (root, from) = (feed.root.clone(), feed.holding.clone());
+        // A look without an event: whether the cursor fits is said before the answer begins.
+        app.read(move |reader| {
+            let look = reader.follow(&root, from.as_from(), 0, &mut |_, _| ControlFlow::Break(()));
+            look?.map(drop).ok_or_else(cursor_gone)
+        })
+        .await?;
+    }
+    Ok(pulse::respond(&app, feed))
 }
 
 /// One reader's live feed.
 ///
-/// Invariant: `vv` covers exactly what has been sent, beside what the reader had.
+/// Invariant: `holding` covers exactly what has been sent, beside what the reader had.
 struct Feed {
     app: Arc<App>,
     root: RootName,
-    vv: VersionVector,
+    holding: Holding,
     limit: usize,
 }
 
 impl News for Feed {
     /// Reads what the reader lacks, as much as is sent at once.
     async fn look(&mut self) -> Result<Option<Bytes>> {
-        if self.vv.covers(&self.app.reader().version_vector(&self.root)) {
-            return Ok(None);
+        loop {
+            let (root, limit) = (self.root.clone(), self.limit);
+            let holding = self.holding.clone();
+            let read = move |reader: &Reader| read_page(reader, &root, &holding, limit);
+            let (page, holding, more) = self.app.read(read).await?;
+            self.holding = holding;
+            if !page.is_empty() {
+                return Ok(Some(page.into()));
+            }
+            if !more {
+                return Ok(None);
+            }
         }
-        let (root, vv, limit) = (self.root.clone(), self.vv.clone(), self.limit);
-        let (page, vv) = self.app.read(move |reader| read_page(reader, &root, vv, limit)).await?;
-        self.vv = vv;
-        Ok((!page.is_empty()).then(|| page.into()))
     }
 }
 
 fn read_page(
     reader: &Reader,
     root: &RootName,
-    vv: VersionVector,
+    holding: &Holding,
     limit: usize,
-) -> Result<(Vec<u8>, VersionVector)> {
+) -> Result<(Vec<u8>, Holding, bool)> {
     let mut out = Vec::new();
-    let mut sent = vv.clone();
-    // Where the `data` line of the last event begins: an id may still have to stand before it.
-    let mut last_start = 0;
-    let page = reader.feed(root, &vv, limit, &mut |event| {
-        sent.raise(event.dot.origin, event.dot.seq);
-        last_start = out.len();
-        if sent.len() <= ID_ORIGINS_MAX {
-            write_id(&mut out, &sent);
+    let page = reader.follow(root, holding.as_from(), limit, &mut |event, behind| {
+        if let Some(cursor) = behind.cursor() {
+            out.extend_from_slice(format!("id: {cursor}\n").as_bytes());
         }
         out.extend_from_slice(b"data: ");
         write_event(&mut out, root, event);
         out.extend_from_slice(b"\n\n");
         if out.len() < PAGE_BYTES_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    if page.events > 0 && page.vv.len() > ID_ORIGINS_MAX {
-        let mut id = Vec::new();
-        write_id(&mut id, &page.vv);
-        out.splice(last_start..last_start, id);
-    }
-    Ok((out, page.vv))
-}
-
-fn write_id(out: &mut Vec<u8>, vv: &VersionVector) {
-    out.extend_from_slice(format!("id: {vv}\n").as_bytes());
+    let page = page.ok_or_else(cursor_gone)?;
+    // Without a cursor, there is a vector: what came with a cursor always has room for one.
+    let vector = page.vv.map(Holding::Vector);
+    let holding = page.after.map(Holding::Cursor).or(vector).ok_or_else(cursor_gone)?;
+    Ok((out, holding, page.more))
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use axum::extract::{FromRequestParts, Path, Query as UrlQuery};
+use axum::extract::{FromRequestParts, Path};
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use laterbase_core::Place;
+use laterbase_core::id::{ReplicaId, RootName};
 use laterbase_core::limits::{BATCH_EVENTS_MAX, NAME_BYTES_MAX, PAGE_EVENTS_DEFAULT};
 use laterbase_core::reader::Query;
 use laterbase_core::time::parse_time;
@@ -35,57 +36,29 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segment
     }
 }
 
-/// The query's parameters, in the order in which each was given. [`Self::only`] must be asked
-/// before any is believed.
+/// The query's parameters. The route's declaration has checked that it has them, and which of them
+/// were given more than once.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Parameters(BTreeMap<String, Vec<String>>);
+
+impl From<BTreeMap<String, Vec<String>>> for Parameters {
+    fn from(values: BTreeMap<String, Vec<String>>) -> Self {
+        Self(values)
+    }
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let query = UrlQuery::<Vec<(String, String)>>::from_request_parts(parts, state).await;
-        let UrlQuery(pairs) = query.map_err(|rejection| {
-            Problem::new(Kind::MalformedParameter).detail(rejection.body_text())
-        })?;
-        let mut parameters = BTreeMap::<String, Vec<String>>::new();
-        for (name, value) in pairs {
-            parameters.entry(name).or_default().push(value);
-        }
-        Ok(Self(parameters))
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self> {
+        Ok(parts.extensions.remove().unwrap_or_default())
     }
 }
 
 /// The parameters of [`Parameters::query`].
-const QUERY_NAMES: [&str; 4] = ["fold", "occurred_until", "recorded_until", "known_at"];
+pub(crate) const QUERY_NAMES: [&str; 4] = ["fold", "occurred_until", "recorded_until", "known_at"];
 
 impl Parameters {
-    /// Takes no other parameters than these, each once. A misspelt one would quietly change the
-    /// answer.
-    pub(crate) fn only(&self, names: &[&str]) -> Result<()> {
-        self.only_and_repeated(names, &[])
-    }
-
-    /// As [`Self::only`], and some that may be given more than once.
-    pub(crate) fn only_and_repeated(&self, names: &[&str], repeated: &[&str]) -> Result<()> {
-        for (name, values) in &self.0 {
-            if repeated.contains(&name.as_str()) {
-                continue;
-            }
-            if values.len() > 1 {
-                return Err(Problem::parameter(name, "given twice"));
-            }
-            if !names.contains(&name.as_str()) {
-                return Err(Problem::parameter(name, "the route has no such parameter"));
-            }
-        }
-        Ok(())
-    }
-
-    /// As [`Self::only`], and those of [`Self::query`].
-    pub(crate) fn only_query_and(&self, names: &[&str]) -> Result<()> {
-        self.only(&[&QUERY_NAMES[..], names].concat())
-    }
-
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.all(name).first().map(String::as_str)
     }
@@ -112,6 +85,15 @@ impl Parameters {
         }
     }
 
+    /// A parameter that is `true` or `false`; `false` if the caller does not say.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool> {
+        match self.get(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(Problem::parameter(name, "must be true or false")),
+        }
+    }
+
     /// What the caller holds; nothing, if it does not say.
     pub(crate) fn vv(&self) -> Result<VersionVector> {
         parse_vv("vv", self.get("vv").unwrap_or_default())
@@ -125,6 +107,16 @@ impl Parameters {
     /// The place in fold order behind which a page starts.
     pub(crate) fn after_place(&self) -> Result<Option<Place>> {
         self.get("after").map(|text| read_place_cursor(text).ok_or_else(bad_cursor)).transpose()
+    }
+
+    /// The root and origin behind which a page starts, in the form of [`origin_cursor`].
+    pub(crate) fn after_origin(&self, source: &str) -> Result<Option<(RootName, ReplicaId)>> {
+        let Some(text) = self.get("after") else { return Ok(None) };
+        let read = || {
+            let (root, origin) = text.split_once('/')?;
+            Some((root.parse().ok()?, origin.parse().ok()?))
+        };
+        read().map(Some).ok_or_else(|| Problem::parameter("after", format!("not {source}")))
     }
 
     /// Which events a read looks at, and by which fold.
@@ -155,6 +147,11 @@ fn bad_cursor() -> Problem {
 /// What a cursor goes on from, so that one kind is not taken for the other.
 const ID_CURSOR: u8 = 1;
 const PLACE_CURSOR: u8 = 2;
+
+/// The cursor behind an origin in a root.
+pub(crate) fn origin_cursor(root: &RootName, origin: ReplicaId) -> String {
+    format!("{root}/{origin}")
+}
 
 /// The cursor behind an aggregate id.
 pub(crate) fn id_cursor(id: &str) -> String {

@@ -18,12 +18,13 @@ use laterbase_core::store::StoreError;
 
 use crate::app::App;
 use crate::shutdown;
-use crate::writer::{Task, Uncommitted};
+use crate::work::{Job, Resolution, Work};
 
 /// How a server keeps in sync with a peer.
 #[derive(Clone, Debug, Default)]
 pub struct PeerOptions {
-    /// Which roots, and how.
+    /// Which roots, and how. Of those, only the ones that the server takes
+    /// ([`crate::SyncRoots`]) are asked for, and given.
     pub sync: SyncOptions,
     /// How it waits for news.
     pub waiting: WatchOptions,
@@ -37,6 +38,11 @@ pub(crate) async fn keep_in_sync<T: Transport>(
 ) {
     let stop = shutdown::requested(app.stopping());
     let peer = client.server().to_string();
+    let Some(roots) = app.selection(&options.sync.roots) else {
+        tracing::warn!(peer, "no root that this server takes is to be synced; nothing is");
+        return;
+    };
+    let sync = SyncOptions { roots, ..options.sync };
     let local = Side { app };
     let mut was_reached = true;
     let mut on_sync = |outcome: &Result<SyncReport, _>| match outcome {
@@ -47,7 +53,7 @@ pub(crate) async fn keep_in_sync<T: Transport>(
                 tracing::info!(peer, pushed, pulled, requests, "synced");
             }
             for held in &report.held_back {
-                tracing::warn!(peer, held = %held, "an origin is held back");
+                local.app.writer.held_back().name(&held.root, held.origin, held);
             }
         }
         Err(error) => {
@@ -58,7 +64,7 @@ pub(crate) async fn keep_in_sync<T: Transport>(
             was_reached = false;
         }
     };
-    watch(&local, &client, &options.sync, options.waiting, &mut on_sync, stop).await;
+    watch(&local, &client, &sync, options.waiting, &mut on_sync, stop).await;
 }
 
 /// An error with its causes, in one line.
@@ -85,7 +91,8 @@ impl Side {
     /// Has the writer do something, and waits until it is durable.
     fn write<W: Work>(&self, work: W) -> Result<W::Done, WriteError> {
         let (reply, answer) = mpsc::sync_channel(1);
-        let job = Job { work, staged: None, reply };
+        // Whoever gave up waiting syncs again later.
+        let job = Job::new(work, move |done| drop(reply.send(done)));
         self.app.writer.run(Box::new(job)).map_err(|_turned_away| gone())?;
         answer.recv().unwrap_or_else(|_gone| Err(gone()))
     }
@@ -119,15 +126,6 @@ impl Local for Side {
     }
 }
 
-/// Something that the writer does for a sync.
-trait Work: Send + 'static {
-    type Done: Send + 'static;
-
-    fn size_bytes(&self) -> usize;
-
-    fn stage(&self, replica: &mut Replica, now_nanos: i64) -> Result<Self::Done, WriteError>;
-}
-
 impl Work for IncomingPage {
     type Done = MergedPage;
 
@@ -153,58 +151,6 @@ impl Work for Vec<Remembered> {
             replica.remember(key, value);
         }
         Ok(())
-    }
-}
-
-/// The resolution of a fork.
-struct Resolution {
-    root: RootName,
-    origin: ReplicaId,
-    keep: Keep,
-}
-
-impl Work for Resolution {
-    type Done = Resolved;
-
-    fn size_bytes(&self) -> usize {
-        0
-    }
-
-    fn stage(&self, replica: &mut Replica, now_nanos: i64) -> Result<Resolved, WriteError> {
-        replica.resolve(&self.root, self.origin, self.keep, now_nanos)
-    }
-}
-
-/// Work on its way through the writer's queue.
-struct Job<W: Work> {
-    work: W,
-    staged: Option<Result<W::Done, WriteError>>,
-    reply: mpsc::SyncSender<Result<W::Done, WriteError>>,
-}
-
-impl<W: Work> Task for Job<W> {
-    fn size_bytes(&self) -> usize {
-        self.work.size_bytes()
-    }
-
-    fn stage(&mut self, replica: &mut Replica, now_nanos: i64) -> Result<(), Uncommitted> {
-        match self.work.stage(replica, now_nanos) {
-            Err(WriteError::Uncommitted) => Err(Uncommitted),
-            staged => {
-                self.staged = Some(staged);
-                Ok(())
-            }
-        }
-    }
-
-    fn answer(self: Box<Self>, failed: Option<&Arc<WriteError>>) {
-        let staged = self.staged.unwrap_or(Err(WriteError::Uncommitted));
-        let outcome = match failed {
-            Some(error) => Err(WriteError::Store(StoreError::engine("commit", Arc::clone(error)))),
-            None => staged,
-        };
-        // Whoever gave up waiting syncs again later.
-        let _ = self.reply.send(outcome);
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) enum Kind {
     UnknownRoute,
     UnknownRoot,
     UnknownAggregate,
+    UnknownFork,
     MethodNotAllowed,
     NotAcceptable,
     RequestTimeout,
@@ -39,6 +40,7 @@ pub(crate) enum Kind {
     PreconditionFailed,
     Hole,
     Fork,
+    ForkNotLocated,
     CursorGone,
     TooLarge,
     UnsupportedMediaType,
@@ -76,6 +78,7 @@ impl Kind {
             Self::UnknownAggregate => {
                 (S::NOT_FOUND, "unknown-aggregate", "There is no such aggregate")
             }
+            Self::UnknownFork => (S::NOT_FOUND, "unknown-fork", "There is no such fork"),
             Self::MethodNotAllowed => {
                 (S::METHOD_NOT_ALLOWED, "method-not-allowed", "The route has no such method")
             }
@@ -95,9 +98,10 @@ impl Kind {
             ),
             Self::Hole => (S::CONFLICT, "hole", "The delta leaves a hole"),
             Self::Fork => (S::CONFLICT, "fork", "Two histories claim the same ids"),
-            Self::CursorGone => {
-                (S::GONE, "cursor-gone", "The cursor is of another log: ask for the heads")
+            Self::ForkNotLocated => {
+                (S::CONFLICT, "fork-not-located", "Where the histories part is not known")
             }
+            Self::CursorGone => (S::GONE, "cursor-gone", "The cursor is not of this log"),
             Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "too-large", "The request is too large"),
             Self::UnsupportedMediaType => (
                 S::UNSUPPORTED_MEDIA_TYPE,
@@ -334,6 +338,12 @@ impl Problem {
             }
             WriteError::Fork { root, origin, seq } => {
                 let mut problem = Self::new(Kind::Fork).detail(error.to_string());
+                problem.name(root, origin.to_string(), *seq);
+                problem
+            }
+            WriteError::NoFork { .. } => Self::new(Kind::UnknownFork).detail(error.to_string()),
+            WriteError::ForkNotLocated { root, origin, seq } => {
+                let mut problem = Self::new(Kind::ForkNotLocated).detail(error.to_string());
                 problem.name(root, origin.to_string(), *seq);
                 problem
             }

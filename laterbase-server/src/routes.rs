@@ -5,31 +5,53 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::{Method, Uri};
 use axum::middleware;
-use axum::routing::{get, post};
 
 use crate::app::App;
 use crate::encoding;
 use crate::problem::{Kind, Problem};
 
 mod aggregate;
-mod feed;
+pub(crate) mod feed;
+mod forks;
 mod status;
 mod sync;
+mod table;
 mod write;
 
-/// All routes of the contract.
+use table::{Allowed, NONE, Route, only};
+
+/// All routes of the contract, each with the parameters that it may be given.
+pub(crate) fn declared() -> Vec<Route> {
+    const PAGE: Allowed = only(&["limit", "after"]);
+    vec![
+        Route::at("/").get(NONE, status::replica),
+        Route::at("/healthz").get(NONE, status::health),
+        Route::at("/readyz").get(NONE, status::readiness),
+        Route::at("/e/{root}")
+            .get(only(&["vv", "after", "limit"]), feed::read)
+            .post(only(&["vv"]), write::write),
+        Route::at("/e/{root}/feed").post(only(&["limit"]), feed::read_by_body),
+        Route::at("/sync")
+            .get(
+                only(&["cursor", "seen", "roots", "limit"]).and_repeated(&["not"]),
+                sync::arrivals::read,
+            )
+            .post(NONE, sync::push::merge),
+        Route::at("/sync/heads").get(only(&["roots", "after", "limit"]), sync::heads::read),
+        Route::at("/sync/wants").post(only(&["limit"]), sync::wants::answer),
+        Route::at("/forks").get(PAGE, forks::list),
+        Route::at("/forks/{root}/{origin}").post(NONE, forks::decide),
+        Route::at("/a/{root}").get(PAGE.and_query(), aggregate::list),
+        Route::at("/a/{root}/{id}").get(NONE.and_query(), aggregate::state),
+        Route::at("/a/{root}/{id}/events").get(PAGE.and_query(), aggregate::events),
+    ]
+}
+
+/// The router of [`declared`].
 pub(crate) fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/", get(status::replica))
-        .route("/healthz", get(status::health))
-        .route("/readyz", get(status::readiness))
-        .route("/e/{root}", get(feed::read).post(write::write))
-        .route("/sync", get(sync::arrivals::read).post(sync::push::merge))
-        .route("/sync/heads", get(sync::heads::read))
-        .route("/sync/wants", post(sync::wants::answer))
-        .route("/a/{root}", get(aggregate::list))
-        .route("/a/{root}/{id}", get(aggregate::state))
-        .route("/a/{root}/{id}/events", get(aggregate::events))
+    declared()
+        .into_iter()
+        .fold(Router::new(), |router, route| router.route(route.path, route.methods))
         .method_not_allowed_fallback(no_such_method)
         .fallback(no_such_route)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), encoding::compress_answers))

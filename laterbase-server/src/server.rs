@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::Method;
 use axum::serve::{Listener, ListenerExt};
 use laterbase_core::reader::Reader;
 use laterbase_core::store::StoreError;
@@ -42,6 +43,14 @@ impl Server {
     /// The routes, to be served or nested in another router.
     pub fn router(&self) -> Router {
         routes::router(Arc::clone(&self.app))
+    }
+
+    /// The method and the path of every route, as the router has them.
+    pub fn routes() -> Vec<(Method, &'static str)> {
+        routes::declared()
+            .into_iter()
+            .flat_map(|route| route.declared.into_iter().map(move |method| (method, route.path)))
+            .collect()
     }
 
     /// Reads what the server holds, without HTTP.

@@ -11,7 +11,7 @@ use laterbase_core::PreparedBatch;
 use laterbase_core::fold::Folds;
 use laterbase_core::id::RootName;
 use laterbase_core::json::{self, JsonEvent};
-use laterbase_core::version_vector::VersionVector;
+use serde_json::Value;
 
 use crate::conditions::Conditions;
 use crate::problem::{Kind, Problem, Result};
@@ -23,8 +23,8 @@ pub(crate) const HEADS: &str = "application/vnd.laterbase.heads";
 pub(crate) const WANTS: &str = "application/vnd.laterbase.wants";
 pub(crate) const EVENT_STREAM: &str = "text/event-stream";
 
-/// What the caller holds once it has taken the page in.
-pub(crate) const VV_HEADER: HeaderName = HeaderName::from_static("laterbase-vv");
+/// What to go on with in a feed once the page was taken in.
+pub(crate) const AFTER_HEADER: HeaderName = HeaderName::from_static("laterbase-after");
 /// Whether there is another page: `true` or `false`.
 pub(crate) const MORE_HEADER: HeaderName = HeaderName::from_static("laterbase-more");
 /// What to ask for the next page with.
@@ -157,11 +157,42 @@ impl JsonList {
     }
 
     /// Ends the list and the object, with more members behind the list.
-    pub(crate) fn finish(mut self, members: &[(&str, serde_json::Value)]) -> Vec<u8> {
+    pub(crate) fn finish(self, members: &[(&str, Value)]) -> Vec<u8> {
+        self.end().finish(members)
+    }
+
+    /// Ends the list.
+    pub(crate) fn end(mut self) -> JsonObject {
         self.out.push(b']');
+        JsonObject { out: self.out }
+    }
+}
+
+/// A JSON object that is being written.
+///
+/// Invariant: it begins with `{` and lacks only the end.
+pub(crate) struct JsonObject {
+    out: Vec<u8>,
+}
+
+impl JsonObject {
+    /// Begins an object with members.
+    pub(crate) fn of(members: &[(&str, Value)]) -> Self {
+        let mut object = Self { out: vec![b'{'] };
+        object.push(members);
+        object
+    }
+
+    fn push(&mut self, members: &[(&str, Value)]) {
         for (name, value) in members {
-            self.out.extend_from_slice(format!(",\"{name}\":{value}").as_bytes());
+            let comma = if self.out.len() > 1 { "," } else { "" };
+            self.out.extend_from_slice(format!("{comma}\"{name}\":{value}").as_bytes());
         }
+    }
+
+    /// Ends the object, with more members.
+    pub(crate) fn finish(mut self, members: &[(&str, Value)]) -> Vec<u8> {
+        self.push(members);
         self.out.push(b'}');
         self.out
     }
@@ -183,10 +214,4 @@ pub(crate) fn respond(status: StatusCode, media_type: &'static str, body: Vec<u8
 pub(crate) fn set(response: &mut Response, name: HeaderName, value: &str) {
     let value = HeaderValue::from_str(value).expect("our own values are plain ASCII");
     response.headers_mut().insert(name, value);
-}
-
-/// Adds the headers that say where a page of a feed ends.
-pub(crate) fn set_page_end(response: &mut Response, vv: &VersionVector, more: bool) {
-    set(response, VV_HEADER, &vv.to_string());
-    set(response, MORE_HEADER, if more { "true" } else { "false" });
 }

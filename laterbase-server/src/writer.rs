@@ -11,15 +11,17 @@ use laterbase_core::codec::CodecError;
 use laterbase_core::cursor::Cursor;
 use laterbase_core::delta::Delta;
 use laterbase_core::reader::Reader;
-use laterbase_core::replica::{Appended, Merged, Replica, WriteError};
+use laterbase_core::replica::{Appended, Merged, Replica, Resolved, WriteError};
 use laterbase_core::store::StoreError;
 use self_cell::self_cell;
 use tokio::sync::{oneshot, watch};
 
 use crate::builder::WallClock;
+use crate::held_back::HeldBackLog;
 use crate::maintenance::MaintenanceThread;
 use crate::problem::{Kind, Problem};
 use crate::queue::{GroupBounds, Queue, Turned, Weigh};
+use crate::work::{self, Resolution};
 
 self_cell!(
     /// A delta that was decoded and checked on the request's thread.
@@ -37,15 +39,8 @@ impl DecodedDelta {
 }
 
 enum Job {
-    Append {
-        batch: PreparedBatch,
-        reply: Reply<Appended>,
-    },
-    Merge {
-        delta: DecodedDelta,
-        reply: Reply<Landed>,
-    },
-    #[cfg_attr(not(feature = "peers"), expect(dead_code, reason = "only peers have tasks"))]
+    Append { batch: PreparedBatch, reply: Reply<Appended> },
+    Merge { delta: DecodedDelta, reply: Reply<Landed> },
     Task(Box<dyn Task>),
 }
 
@@ -119,6 +114,7 @@ struct Shared {
     queue: Queue<Job>,
     /// Set by a commit that failed in a way that only reopening the store can mend.
     is_poisoned: AtomicBool,
+    held_back: HeldBackLog,
 }
 
 impl std::fmt::Debug for Job {
@@ -139,6 +135,7 @@ impl Writer {
         let shared = Arc::new(Shared {
             queue: Queue::new(bounds.queue_length_max),
             is_poisoned: AtomicBool::new(false),
+            held_back: HeldBackLog::default(),
         });
         let reader = replica.reader();
         let maintenance = MaintenanceThread::start(replica.maintenance(), reader.clone())?;
@@ -171,7 +168,6 @@ impl Writer {
     }
 
     /// Has the writer thread run something, which is told itself how it ended.
-    #[cfg(feature = "peers")]
     pub(crate) fn run(&self, task: Box<dyn Task>) -> Result<(), Problem> {
         self.submit(Job::Task(task))
     }
@@ -181,6 +177,24 @@ impl Writer {
             Turned::Full => Problem::new(Kind::Busy),
             Turned::Closed => Problem::new(Kind::ShuttingDown),
         })
+    }
+
+    /// What the log says of origins that are held back.
+    pub(crate) fn held_back(&self) -> &HeldBackLog {
+        &self.shared.held_back
+    }
+
+    /// Decides a fork. Returns once that is durable, or nothing has changed.
+    pub(crate) async fn resolve(&self, resolution: Resolution) -> Result<Resolved, Problem> {
+        let (root, origin) = (resolution.root.clone(), resolution.origin);
+        let (reply, answer) = oneshot::channel();
+        let hear = move |done: Result<Resolved, WriteError>| {
+            let _ = reply.send(done.map_err(Arc::new));
+        };
+        self.run(Box::new(work::Job::new(resolution, hear)))?;
+        let resolved = settle(answer).await?;
+        self.held_back().forget(&root, origin);
+        Ok(resolved)
     }
 
     /// Whether a write has a chance.
@@ -279,7 +293,10 @@ impl Turn {
                 let before = self.replica.cursor();
                 match self.replica.stage_merge(delta.borrow_dependent(), now) {
                     Err(WriteError::Uncommitted) => return Err(Uncommitted),
-                    merged => Outcome::Merge(merged.map(|merged| self.landed(&merged, before))),
+                    merged => {
+                        self.note_fork(&merged);
+                        Outcome::Merge(merged.map(|merged| self.landed(&merged, before)))
+                    }
                 }
             }
             Job::Task(task) => {
@@ -287,6 +304,13 @@ impl Turn {
                 Outcome::Task
             }
         })
+    }
+
+    /// Whoever pushed it hears of it too, and may keep it to itself.
+    fn note_fork(&self, merged: &Result<Merged, WriteError>) {
+        if let Err(error @ WriteError::Fork { root, origin, .. }) = merged {
+            self.shared.held_back.name(root, *origin, error);
+        }
     }
 
     /// Where the events of a merge that was just staged land.

@@ -103,18 +103,18 @@ impl load::Connection for Connection {
     }
 
     async fn read(&mut self, limit: usize) -> Result<usize> {
-        let (mut count, mut vv) = (0, String::new());
+        let (mut count, mut after) = (0, String::new());
         while count < limit {
             let page = PAGE_EVENTS.min(limit - count);
-            let from = if vv.is_empty() { String::new() } else { format!("&vv={vv}") };
+            let from = if after.is_empty() { String::new() } else { format!("&after={after}") };
             let request = Request::get(format!("/e/shipment?limit={page}{from}"))
                 .header(HOST, &self.host)
                 .header(ACCEPT, "application/x-ndjson")
                 .body(Full::default())?;
             let answer = self.answer(request).await?;
             ensure!(answer.status() == StatusCode::OK, "a page was refused: {}", answer.status());
-            let header = answer.headers().get("laterbase-vv").context("a page without a vv")?;
-            vv = header.to_str()?.to_owned();
+            let header = answer.headers().get("laterbase-after").context("a page without an end")?;
+            after = header.to_str()?.to_owned();
             let body = answer.into_body().collect().await?.to_bytes();
             let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
             ensure!(lines > 0, "the feed ends after {count} events");

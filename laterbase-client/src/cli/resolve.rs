@@ -1,10 +1,15 @@
 //! `laterbase resolve`: decides a fork.
 
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
+use laterbase_client::client::{Client, Decided, ServerUrl};
+use laterbase_client::device::Device;
 use laterbase_client::local::Local as _;
+use laterbase_client::transport::HttpTransport;
 use laterbase_core::fork::Keep;
 use laterbase_core::id::{ReplicaId, RootName};
 use serde::Serialize;
+use tokio::runtime::Runtime;
 
 use super::Common;
 use super::output::Output;
@@ -30,6 +35,9 @@ pub(crate) struct ResolveArgs {
     /// Which of the two keeps the ids. The events of the other one stay, under new ids.
     #[arg(long)]
     keep: Choice,
+    /// Decide it at a running server, and not in a store. `ours` is the server's then.
+    #[arg(long, value_name = "URL")]
+    server: Option<ServerUrl>,
 }
 
 #[derive(Serialize)]
@@ -43,12 +51,27 @@ pub(crate) fn run(common: &Common, args: &ResolveArgs, output: &mut Output) -> a
         Choice::Ours => Keep::Ours,
         Choice::Theirs => Keep::Theirs,
     };
-    let resolved = common
-        .with_existing_device(|device| Ok(device.resolve(&args.root, args.origin, keep)?))?;
-    let into: Vec<String> = resolved.into.iter().map(ToString::to_string).collect();
+    let (moved, into) = match &args.server {
+        Some(server) => {
+            let decided = at_server(server, args, keep)?;
+            (decided.moved, decided.into)
+        }
+        None => {
+            let resolve = |device: &Device| Ok(device.resolve(&args.root, args.origin, keep)?);
+            let resolved = common.with_existing_device(resolve)?;
+            (resolved.moved, resolved.into.iter().map(ToString::to_string).collect())
+        }
+    };
     let text = match into.as_slice() {
         [] => "no events had to move".to_owned(),
-        ids => format!("{} events are under {} now", resolved.moved, ids.join(" and ")),
+        ids => format!("{moved} events are under {} now", ids.join(" and ")),
     };
-    output.summary(&Summary { moved: resolved.moved, into }, text)
+    output.summary(&Summary { moved, into }, text)
+}
+
+fn at_server(server: &ServerUrl, args: &ResolveArgs, keep: Keep) -> anyhow::Result<Decided> {
+    let client = Client::new(server.clone(), HttpTransport::new()?);
+    let deciding = client.resolve(&args.root, args.origin, keep);
+    let decided = Runtime::new().context("cannot start the network")?.block_on(deciding);
+    decided.with_context(|| format!("{server} did not decide the fork"))
 }

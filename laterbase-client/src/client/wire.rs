@@ -115,9 +115,6 @@ pub struct Written {
     /// The events' ids, in the order in which they were sent.
     #[serde(deserialize_with = "from_texts")]
     pub ids: Vec<Dot>,
-    /// What the server holds of the root now.
-    #[serde(deserialize_with = "from_text")]
-    pub vv: VersionVector,
 }
 
 /// A page of a root's events, in feed order.
@@ -130,6 +127,10 @@ pub struct FeedPage {
     pub vv: VersionVector,
     /// Whether there is another page.
     pub more: bool,
+    /// What to ask the next page with, in place of the vector and much shorter; nothing where the
+    /// caller is ahead of the page in too many origins.
+    #[serde(default)]
+    pub after: Option<String>,
 }
 
 /// A page of one aggregate's events, in fold order.

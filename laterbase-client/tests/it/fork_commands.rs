@@ -111,3 +111,31 @@ async fn a_branch_that_left_in_a_file_does_not_give_way_by_itself() {
         }
     }
 }
+
+/// A fork at a server could be decided with the server stopped only.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fork_at_a_server_is_decided_from_afar_while_it_runs() {
+    let listening = Listening::start(server());
+    let sync = ["sync", "--server", &listening.url()];
+    let place = forked(|place| {
+        place.succeed(&sync);
+    });
+    place.succeed(&["export", "ours.lbd"]);
+    let id = place.summary(&["status"])["replica"].as_str().unwrap().to_owned();
+    place.run(&sync);
+    let elsewhere = Workplace::new();
+    let listed = elsewhere.summary(&["forks", "--server", &listening.url()]);
+    assert_eq!(
+        (&listed["forks"][0]["root"], &listed["forks"][0]["origin"]),
+        (&json!("order"), &json!(id))
+    );
+    let text = elsewhere.succeed(&["forks", "--server", &listening.url()]);
+    assert!(text.contains("order has two histories of"), "{text}");
+    let at_server = ["resolve", "--server", &listening.url(), "--root", "order"];
+    let decide = [&at_server[..], &["--origin", &id, "--keep", "ours"]].concat();
+    let decided = elsewhere.summary(&decide);
+    assert!(decided["moved"].is_u64() && decided["into"].is_array(), "{decided}");
+    let again = elsewhere.fail(&decide);
+    assert!(again.contains("has one history of"), "{again}");
+    assert!(!elsewhere.path("laterbase-data").exists(), "no store is made for it");
+}

@@ -33,7 +33,6 @@ pub(super) async fn list(
 ) -> Result<Response> {
     choose(&headers, &[JSON])?;
     let root = app.public_root(&name)?;
-    parameters.only_query_and(&["limit", "after"])?;
     let (limit, query) = (parameters.limit()?, parameters.query()?);
     let after = parameters.after_id()?;
     app.read(move |reader| Ok(page(reader.aggregates(&root, after.as_deref(), limit, &query)?)))
@@ -82,7 +81,6 @@ pub(super) async fn state(
 ) -> Result<Response> {
     choose(&headers, &[JSON])?;
     let root = app.public_root(&name)?;
-    parameters.only_query_and(&[])?;
     let query = parameters.query()?;
     let aggregate = app
         .read(move |reader| {
@@ -136,7 +134,6 @@ pub(super) async fn events(
 ) -> Result<Response> {
     let form = choose(&headers, &[JSON, LINES])?;
     let root = app.public_root(&name)?;
-    parameters.only_query_and(&["limit", "after"])?;
     let (limit, query) = (parameters.limit()?, parameters.query()?);
     let after = parameters.after_place()?;
     let history = History { root, id, after, limit, query };

@@ -7,30 +7,78 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use laterbase_core::fork::Fork;
 use laterbase_core::id::{ReplicaId, RootName};
-use laterbase_core::reader::{Damaged, Reader, Status};
+use laterbase_core::reader::{Damaged, Reader, RootStatus, Status};
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::problem::{Kind, Problem, Result};
 use crate::wire::{self, JSON};
 
-/// `GET /`
+/// Most origins in doubt that the status names. `GET /forks` lists all forks.
+const IN_DOUBT_MAX: usize = 20;
+
+/// `GET /`: nothing of roots that the server does not give.
 pub(super) async fn replica(State(app): State<Arc<App>>) -> Result<Response> {
-    let document = app.read(|reader| Ok(document(&reader.status()?, &doubts(reader)))).await?;
+    let giving = Arc::clone(&app);
+    let document = app.read(move |reader| document(&giving, reader)).await?;
     Ok(wire::respond(StatusCode::OK, JSON, document.to_string().into_bytes()))
 }
 
-/// Origins of which further events are held back.
+fn document(app: &App, reader: &Reader) -> Result<Value> {
+    let mut status = reader.status()?;
+    let stored_count = status.roots.len();
+    status.roots.retain(|root| app.syncs(&root.name));
+    let gives_all = status.roots.len() == stored_count;
+    // These are counted over all roots, so they would tell of those that are not given.
+    let count = |count: u64| gives_all.then_some(count);
+    let doubts = Doubts::of(app, reader);
+    Ok(json!({
+        "replica": status.replica.to_string(),
+        "engine": status.engine,
+        "roots": roots(&status),
+        "clock_suspect": count(status.counters.clock_suspect),
+        "future": count(status.counters.future),
+        "fork_count": doubts.fork_count,
+        "forks": doubts.forks(),
+        "held_back_count": doubts.fork_count + doubts.damaged.len(),
+        "held_back": doubts.held_back(),
+    }))
+}
+
+fn roots(status: &Status) -> Map<String, Value> {
+    let root = |root: &RootStatus| {
+        let document = json!({
+            "events": root.events,
+            "aggregates": root.aggregates,
+            "digest": root.digest,
+            "vv": root.vv.to_string(),
+        });
+        (root.name.to_string(), document)
+    };
+    status.roots.iter().map(root).collect()
+}
+
+/// Origins of which further events are held back, in the roots that the server gives.
 struct Doubts {
+    fork_count: usize,
+    /// The first of them.
     forks: Vec<Fork>,
     damaged: Vec<Damaged>,
 }
 
-fn doubts(reader: &Reader) -> Doubts {
-    Doubts { forks: reader.forks(), damaged: reader.damaged() }
-}
-
 impl Doubts {
+    fn of(app: &App, reader: &Reader) -> Self {
+        let gives = |root: &RootName| app.syncs(root);
+        let page = reader.forks_page(&gives, None, IN_DOUBT_MAX);
+        let mut damaged = reader.damaged();
+        damaged.retain(|damaged| app.syncs(&damaged.root));
+        Self {
+            fork_count: reader.fork_count(&gives),
+            forks: page.forks.into_iter().map(|detail| detail.fork).collect(),
+            damaged,
+        }
+    }
+
     fn forks(&self) -> Value {
         let fork = |fork: &Fork| {
             json!({
@@ -57,33 +105,8 @@ impl Doubts {
         let forks = self.forks.iter().map(|it| origin(&it.root, it.origin, it.seq, "fork"));
         let damaged = self.damaged.iter();
         let damaged = damaged.map(|it| origin(&it.root, it.origin, it.seq, "damaged"));
-        forks.chain(damaged).collect()
+        forks.chain(damaged).take(IN_DOUBT_MAX).collect()
     }
-}
-
-fn document(status: &Status, doubts: &Doubts) -> Value {
-    let roots: Map<String, Value> = status
-        .roots
-        .iter()
-        .map(|root| {
-            let document = json!({
-                "events": root.events,
-                "aggregates": root.aggregates,
-                "digest": root.digest,
-                "vv": root.vv.to_string(),
-            });
-            (root.name.to_string(), document)
-        })
-        .collect();
-    json!({
-        "replica": status.replica.to_string(),
-        "engine": status.engine,
-        "roots": roots,
-        "clock_suspect": status.counters.clock_suspect,
-        "future": status.counters.future,
-        "forks": doubts.forks(),
-        "held_back": doubts.held_back(),
-    })
 }
 
 /// `GET /healthz`: the process answers.

@@ -10,14 +10,14 @@ use bytes::Bytes;
 use laterbase_core::id::RootName;
 use laterbase_core::limits::BATCH_BYTES_MAX;
 use laterbase_core::replica::Appended;
-use serde_json::json;
+use serde_json::Value;
 
 use crate::app::App;
 use crate::body::{self, AdmittedBody};
 use crate::conditions::Conditions;
-use crate::parameters::Segments;
+use crate::parameters::{Parameters, Segments};
 use crate::problem::{Kind, Problem, Result};
-use crate::wire::{self, Form, JSON, JsonList};
+use crate::wire::{self, Form, JSON, JsonList, JsonObject};
 use crate::writer::{DecodedDelta, Landed};
 
 /// Bodies from this size on are read into events away from the threads that serve connections:
@@ -27,10 +27,11 @@ const BLOCKING_BODY_BYTES: usize = 128 * 1024;
 pub(super) async fn write(
     State(app): State<Arc<App>>,
     segments: Result<Segments<String>>,
+    parameters: Parameters,
     headers: HeaderMap,
     mut body: Body,
 ) -> Result<Response> {
-    let done = match Admitted::check(&app, segments, &headers) {
+    let done = match Admitted::check(&app, segments, &parameters, &headers) {
         Ok(admitted) => admitted.write(&app, &mut body).await,
         Err(problem) => Err(problem),
     };
@@ -45,12 +46,20 @@ struct Admitted {
     root: RootName,
     form: Form,
     conditions: Conditions,
+    /// Whether the caller asks for what is held of the root then.
+    with_vv: bool,
     body: AdmittedBody,
 }
 
 impl Admitted {
-    fn check(app: &App, segments: Result<Segments<String>>, headers: &HeaderMap) -> Result<Self> {
+    fn check(
+        app: &App,
+        segments: Result<Segments<String>>,
+        parameters: &Parameters,
+        headers: &HeaderMap,
+    ) -> Result<Self> {
         let Segments(name) = segments?;
+        let with_vv = parameters.flag("vv")?;
         let form = Form::of(headers)?;
         let root = match form {
             Form::Document | Form::Lines => app.public_root(&name)?,
@@ -64,17 +73,22 @@ impl Admitted {
             }
         };
         let body = AdmittedBody::check(app, headers, BATCH_BYTES_MAX)?;
-        Ok(Self { root, form, conditions, body })
+        Ok(Self { root, form, conditions, with_vv, body })
     }
 
     async fn write(self, app: &Arc<App>, body: &mut Body) -> Result<Response> {
         let content = self.body.read(app, body).await?;
         let bytes = content.bytes.clone();
-        match self.form {
-            Form::Delta => merge(app, self.root, bytes).await,
-            Form::Document => append(app, self.root, bytes, false, self.conditions).await,
-            Form::Lines => append(app, self.root, bytes, true, self.conditions).await,
-        }
+        let root = self.root.clone();
+        let (status, document) = match self.form {
+            Form::Delta => merge(app, root, bytes).await?,
+            Form::Document => append(app, root, bytes, false, self.conditions).await?,
+            Form::Lines => append(app, root, bytes, true, self.conditions).await?,
+        };
+        // A vector is as long as there are origins, so only who asks gets it.
+        let vv = self.with_vv.then(|| app.reader().version_vector(&self.root).to_string());
+        let members = vv.map(|vv| ("vv", Value::from(vv)));
+        Ok(wire::respond(status, JSON, document.finish(members.as_slice())))
     }
 }
 
@@ -84,7 +98,7 @@ async fn append(
     bytes: Bytes,
     is_lines: bool,
     conditions: Conditions,
-) -> Result<Response> {
+) -> Result<(StatusCode, JsonObject)> {
     let folds = Arc::clone(app.folds());
     let batch = if bytes.len() < BLOCKING_BODY_BYTES {
         wire::read_batch(is_lines, &bytes, &root, folds, conditions)?
@@ -98,30 +112,20 @@ async fn append(
         stop_check(app)?;
         app.writer.append(batch).await?
     };
-    Ok(written(app, &root, &appended))
-}
-
-fn written(app: &App, root: &RootName, appended: &Appended) -> Response {
+    let status = if appended.replayed { StatusCode::OK } else { StatusCode::CREATED };
     let mut ids = JsonList::member("ids");
     for dot in &appended.dots {
         wire::write_text(ids.value(), &dot.to_string());
     }
-    let vv = app.reader().version_vector(root).to_string();
-    let status = if appended.replayed { StatusCode::OK } else { StatusCode::CREATED };
-    wire::respond(status, JSON, ids.finish(&[("vv", vv.into())]))
+    Ok((status, ids.end()))
 }
 
-async fn merge(app: &Arc<App>, root: RootName, bytes: Bytes) -> Result<Response> {
-    let decode = {
-        let root = root.clone();
-        move || decode(&root, bytes)
-    };
-    let delta = app.take_in(decode).await?;
+async fn merge(app: &Arc<App>, root: RootName, bytes: Bytes) -> Result<(StatusCode, JsonObject)> {
+    let delta = app.take_in(move || decode(&root, bytes)).await?;
     stop_check(app)?;
     let Landed { stored, known, .. } = app.writer.merge(delta).await?;
-    let vv = app.reader().version_vector(&root).to_string();
-    let document = json!({ "vv": vv, "stored": stored, "known": known });
-    Ok(wire::respond(StatusCode::OK, JSON, document.to_string().into_bytes()))
+    let document = JsonObject::of(&[("stored", stored.into()), ("known", known.into())]);
+    Ok((StatusCode::OK, document))
 }
 
 fn decode(root: &RootName, bytes: Bytes) -> Result<DecodedDelta> {

@@ -28,7 +28,8 @@ async fn pages_are_followed_by_the_vv_that_each_gave() {
     }
     assert_eq!(seen, (0..10).collect::<Vec<_>>());
     let done = connection.get(&format!("/e/order?vv={vv}")).await.check(200).json();
-    assert_eq!(done, serde_json::json!({ "events": [], "vv": vv, "more": false }));
+    assert_eq!((&done["events"], &done["vv"]), (&serde_json::json!([]), &vv.into()));
+    assert_eq!(done["more"], false);
     server.stop().await;
 }
 
@@ -39,8 +40,8 @@ async fn lines_say_in_their_headers_where_the_page_ends() {
     assert_eq!(first.header("content-type"), Some("application/x-ndjson"));
     assert_eq!(first.header("laterbase-more"), Some("true"));
     assert_eq!(first.text().lines().count(), 3);
-    let vv = first.header("laterbase-vv").unwrap();
-    let target = format!("/e/order?vv={vv}");
+    let after = first.header("laterbase-after").unwrap();
+    let target = format!("/e/order?after={after}");
     let second = connection.send("GET", &target, &[ACCEPT_LINES], "").await.check(200);
     assert_eq!(second.header("laterbase-more"), Some("false"));
     assert_eq!(second.text().lines().count(), 2);

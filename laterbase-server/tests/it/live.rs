@@ -42,8 +42,8 @@ async fn a_live_feed_begins_with_what_is_lacking_and_goes_on_with_what_arrives()
     assert_eq!(number, 3, "an event of another root does not come along");
     let (_, last_id) = reader.next_order().await;
 
-    let page = connection.get(&format!("/e/order?vv={last_id}")).await.check(200).json();
-    assert_eq!(page["events"], serde_json::json!([]), "an id is a vv");
+    let page = connection.get(&format!("/e/order?after={last_id}")).await.check(200).json();
+    assert_eq!(page["events"], serde_json::json!([]), "an id is a cursor");
     drop((reader, connection));
     server.stop().await;
 }
@@ -63,7 +63,7 @@ async fn a_reader_cut_off_anywhere_goes_on_where_it_was() {
         assert_eq!(reader.next_order().await.0, number);
     }
     drop(reader);
-    let mut reader = Reader::open(&server, &format!("?vv={id}"), None).await;
+    let mut reader = Reader::open(&server, &format!("?after={id}"), None).await;
     assert_eq!(reader.next_order().await.0, 1);
     drop(reader);
     server.stop().await;

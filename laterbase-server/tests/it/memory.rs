@@ -102,13 +102,13 @@ async fn write(mut connection: Connection, writer: u64, order: Order) {
 
 /// All pages of the feed, as lines.
 async fn read_feed(mut connection: Connection) -> u64 {
-    let (mut vv, mut events) = (String::new(), 0);
+    let (mut after, mut events) = (String::new(), 0);
     loop {
-        let target = format!("/e/order?limit=10000&vv={vv}");
+        let target = format!("/e/order?limit=10000{after}");
         let page = connection.send("GET", &target, &[ACCEPT_LINES], "").await.check(200);
         let header = |name: &str| page.headers[name].to_str().unwrap().to_owned();
         events += page.body.iter().filter(|&&byte| byte == b'\n').count() as u64;
-        vv = header("laterbase-vv");
+        after = format!("&after={}", header("laterbase-after"));
         if header("laterbase-more") == "false" {
             return events;
         }

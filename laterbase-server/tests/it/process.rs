@@ -16,12 +16,18 @@ pub struct Process {
 impl Process {
     /// Starts a server on a data directory, and waits until it says where it is.
     pub fn start(data: &Path, arguments: &[&str]) -> Self {
+        Self::start_logging(data, arguments, Stdio::inherit())
+    }
+
+    /// The same, with its log going elsewhere.
+    pub fn start_logging(data: &Path, arguments: &[&str], log: impl Into<Stdio>) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_laterbase-server"))
             .args(["--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .args(arguments)
             .env("LATERBASE_LOG", "warn")
             .stdout(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();

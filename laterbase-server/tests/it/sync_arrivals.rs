@@ -129,7 +129,7 @@ async fn a_cursor_of_another_log_is_410() {
     let cursor = end(&mut near_side).await;
     let gone = far_side.get(&format!("/sync?cursor={cursor}")).await;
     let problem = gone.problem(410, "cursor-gone");
-    assert!(problem["title"].as_str().unwrap().contains("ask for the heads"));
+    assert!(problem["detail"].as_str().unwrap().contains("compare heads"));
     near.stop().await;
     far.stop().await;
 }

@@ -21,7 +21,7 @@ async fn one_event_an_array_and_lines_are_written_alike() {
         (&[LINES], String::new(), 0),
     ] {
         let before = events(&connection.status().await);
-        let reply = connection.send("POST", "/e/order", headers, body).await.check(201);
+        let reply = connection.send("POST", "/e/order?vv=true", headers, body).await.check(201);
         assert_eq!(reply.json()["ids"].as_array().unwrap().len(), count);
         let after = connection.status().await;
         assert_eq!(events(&after), before + count as u64);

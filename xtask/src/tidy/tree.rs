@@ -13,8 +13,8 @@ mod tests;
 /// Folders that hold nothing of ours: what builds and runs leave behind, and the history.
 const FOREIGN_FOLDERS: [&str; 4] = ["target", ".git", "laterbase-data", "node_modules"];
 
-/// Files that programs write.
-const FOREIGN_FILES: [&str; 1] = ["Cargo.lock"];
+/// Files that programs write. In a second working tree, `.git` is a file.
+const FOREIGN_FILES: [&str; 2] = ["Cargo.lock", ".git"];
 
 /// A file of text.
 #[derive(Debug)]

@@ -35,7 +35,6 @@ pub(crate) async fn read(
     headers: HeaderMap,
 ) -> Result<Response> {
     let form = choose(&headers, &[DELTA, EVENT_STREAM])?;
-    parameters.only_and_repeated(&["cursor", "seen", "roots", "limit"], &["not"])?;
     let limit = parameters.limit()?;
     let last_id = headers.get(LAST_EVENT_ID).filter(|_| form == EVENT_STREAM);
     let cursor = match (last_id, parameters.get("cursor")) {
@@ -104,5 +103,5 @@ pub(super) fn fits(reader: &Reader, cursor: Option<Cursor>) -> Result<bool> {
 
 /// The log that the cursor is of is not the one that is here.
 pub(super) fn cursor_gone() -> Problem {
-    Problem::new(Kind::CursorGone)
+    Problem::new(Kind::CursorGone).detail("compare heads, then pull from the cursor they give")
 }

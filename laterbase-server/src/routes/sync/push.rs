@@ -13,7 +13,7 @@ use serde_json::json;
 use super::set_replica;
 use crate::app::App;
 use crate::body::{self, AdmittedBody};
-use crate::parameters::{Parameters, choose};
+use crate::parameters::choose;
 use crate::problem::{Problem, Result};
 use crate::routes::write::stop_check;
 use crate::wire::{self, DELTA, JSON};
@@ -21,11 +21,10 @@ use crate::writer::{DecodedDelta, Landed};
 
 pub(crate) async fn merge(
     State(app): State<Arc<App>>,
-    parameters: Parameters,
     headers: HeaderMap,
     mut body: Body,
 ) -> Result<Response> {
-    let done = match admit(&app, &parameters, &headers) {
+    let done = match admit(&app, &headers) {
         Ok(admitted) => take(&app, admitted, &mut body).await,
         Err(problem) => Err(problem),
     };
@@ -35,10 +34,9 @@ pub(crate) async fn merge(
     done
 }
 
-fn admit(app: &App, parameters: &Parameters, headers: &HeaderMap) -> Result<AdmittedBody> {
+fn admit(app: &App, headers: &HeaderMap) -> Result<AdmittedBody> {
     choose(headers, &[JSON])?;
     wire::require_media_type(headers, DELTA)?;
-    parameters.only(&[])?;
     AdmittedBody::check(app, headers, BATCH_BYTES_MAX)
 }
 

@@ -36,7 +36,6 @@ pub(crate) async fn answer(
 fn admit(app: &App, parameters: &Parameters, headers: &HeaderMap) -> Result<(usize, AdmittedBody)> {
     choose(headers, &[DELTA])?;
     wire::require_media_type(headers, WANTS)?;
-    parameters.only(&["limit"])?;
     Ok((parameters.limit()?, AdmittedBody::check(app, headers, WANTS_BYTES_MAX)?))
 }
 

@@ -1,0 +1,78 @@
+//! `laterbase forks`: origins of which there are two histories.
+
+use std::fmt;
+
+use anyhow::Context as _;
+use clap::Args;
+use laterbase_client::client::{Client, ServerFork, ServerUrl};
+use laterbase_client::device::Device;
+use laterbase_client::transport::HttpTransport;
+use laterbase_core::fork::Fork;
+use serde::Serialize;
+use tokio::runtime::Runtime;
+
+use super::output::Output;
+use super::{Common, PAGE_EVENTS};
+
+#[derive(Debug, Args)]
+pub(crate) struct ForksArgs {
+    /// List those of a running server, and not those of a store.
+    #[arg(long, value_name = "URL")]
+    server: Option<ServerUrl>,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    forks: Vec<ServerFork>,
+}
+
+pub(crate) fn run(common: &Common, args: &ForksArgs, output: &mut Output) -> anyhow::Result<()> {
+    let forks = match &args.server {
+        Some(server) => of_server(server)?,
+        None => common.with_existing_device(|device| Ok(of_store(device)))?,
+    };
+    let summary = Summary { forks };
+    output.summary(&summary, &summary)
+}
+
+fn of_store(device: &Device) -> Vec<ServerFork> {
+    let entry = |fork: Fork| {
+        let Fork { root, origin, seq, is_located: located, ours, theirs } = fork;
+        let (root, origin) = (root.to_string(), origin.to_string());
+        ServerFork { root, origin, seq, located, ours, theirs }
+    };
+    device.reader().forks().into_iter().map(entry).collect()
+}
+
+fn of_server(server: &ServerUrl) -> anyhow::Result<Vec<ServerFork>> {
+    let client = Client::new(server.clone(), HttpTransport::new()?);
+    let listing = async {
+        let (mut forks, mut after) = (Vec::new(), None);
+        loop {
+            let page = client.forks(after.as_deref(), PAGE_EVENTS).await?;
+            forks.extend(page.forks);
+            // A server that names the same place again would be asked for ever.
+            if page.next.is_none() || page.next == after {
+                return anyhow::Ok(forks);
+            }
+            after = page.next;
+        }
+    };
+    let listed = Runtime::new().context("cannot start the network")?.block_on(listing);
+    listed.with_context(|| format!("cannot list the forks of {server}"))
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.forks.is_empty() {
+            return write!(f, "no forks");
+        }
+        for (index, fork) in self.forks.iter().enumerate() {
+            let ServerFork { root, origin, seq, ours, theirs, .. } = fork;
+            let line = if index == 0 { "" } else { "\n" };
+            write!(f, "{line}{root} has two histories of {origin} from {seq} on: ")?;
+            write!(f, "{ours} events held, {theirs} in quarantine")?;
+        }
+        Ok(())
+    }
+}
