@@ -17,6 +17,7 @@ pub mod id;
 pub mod json;
 pub mod limits;
 pub mod memory_store;
+pub mod printable;
 pub mod reader;
 pub mod replica;
 pub mod selection;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use laterbase_core::id::{ReplicaId, RootName};
+use laterbase_core::printable::Printable;
 use laterbase_core::version_vector::VersionVector;
 use serde::Deserialize;
 
@@ -142,15 +143,16 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.status.as_u16(), self.title)?;
+        // What a server says is shown on one line, whatever it is.
+        write!(f, "{} {}", self.status.as_u16(), Printable(&self.title))?;
         if let Some(detail) = &self.detail {
-            write!(f, ": {detail}")?;
+            write!(f, ": {}", Printable(detail))?;
         }
         if let Some(index) = self.index {
             write!(f, " (event {index} of the batch, counted from 0)")?;
         }
         if let Some(field) = &self.field {
-            write!(f, " (field {field})")?;
+            write!(f, " (field {})", Printable(field))?;
         }
         Ok(())
     }
