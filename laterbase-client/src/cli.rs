@@ -16,6 +16,7 @@ mod time_flags;
 mod timeline;
 mod transfer;
 mod verify;
+mod whole_file;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,7 +29,7 @@ use laterbase_core::id::RootName;
 use laterbase_core::replica::ReplicaOptions;
 use laterbase_directory::OpenError;
 
-use output::Output;
+use output::{Output, complain};
 
 /// Events that are read at a time.
 const PAGE_EVENTS: usize = 1_000;
@@ -137,10 +138,8 @@ impl Common {
     ) -> anyhow::Result<R> {
         let device = self.open_of(options).context("cannot open the store")?;
         let done = work(&device);
-        let closed = device.close().context("cannot close the store");
-        let done = done?;
-        closed?;
-        Ok(done)
+        close(device);
+        done
     }
 
     /// Opens the store, and makes one if there is none.
@@ -187,6 +186,18 @@ impl Common {
             bail!("there is no store at {}; recording or syncing makes one", self.store.display());
         }
         Ok(())
+    }
+}
+
+/// Closes the store. What was recorded is on disk before that, so a command that cannot bring the
+/// derived tables up to date, on a full disk for example, has done its work all the same.
+fn close(device: Device) {
+    if let Err(error) = device.close() {
+        let error = anyhow::Error::new(error);
+        complain(format_args!(
+            "warning: the indexes could not be brought up to date, which the next command on this \
+             store will do; every recorded event is safe: {error:#}"
+        ));
     }
 }
 

@@ -3,6 +3,7 @@
 mod local;
 mod upkeep;
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -137,12 +138,15 @@ impl Device {
     ///
     /// # Errors
     /// [`TogetherError`]; nothing of any batch is stored.
-    pub fn record_together(&self, batches: &[PreparedBatch]) -> Result<u64, TogetherError> {
+    pub fn record_together<B: Borrow<PreparedBatch>>(
+        &self,
+        batches: &[B],
+    ) -> Result<u64, TogetherError> {
         let mut failed = None;
         let stage = |replica: &mut Replica, now_nanos| {
             let id = replica.id();
             let mut last_seqs = BTreeMap::new();
-            for (index, batch) in batches.iter().enumerate() {
+            for (index, batch) in batches.iter().map(Borrow::borrow).enumerate() {
                 failed = Some(index);
                 let appended = replica.stage_append(batch, now_nanos)?;
                 let own = appended.dots.iter().filter(|dot| dot.origin == id).map(|dot| dot.seq);

@@ -1,6 +1,6 @@
 //! Newline-delimited text, a line at a time and in bounded memory.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, ErrorKind, Read};
 
 /// Longest line. The largest event, in base64 and with every character of its names escaped, is
 /// half as long.
@@ -12,6 +12,10 @@ pub(crate) struct Lines<R> {
     input: R,
     number: u64,
     text: Vec<u8>,
+    /// Bytes since the last line that was not blank.
+    input_bytes: u64,
+    /// Whether `text` is the beginning of a line, at which the input paused.
+    is_partial: bool,
 }
 
 /// One line that is not blank.
@@ -30,13 +34,16 @@ pub(crate) struct Line<'l> {
 pub(crate) enum LineError {
     #[error("longer than {LINE_BYTES_MAX} bytes")]
     TooLong,
+    /// Nothing comes for now. The next call goes on in the middle of the line.
+    #[error("the input pauses")]
+    Paused,
     #[error("cannot be read: {0}")]
-    Input(#[from] io::Error),
+    Input(io::Error),
 }
 
 impl<R: BufRead> Lines<R> {
     pub(crate) const fn new(input: R) -> Self {
-        Self { input, number: 0, text: Vec::new() }
+        Self { input, number: 0, text: Vec::new(), input_bytes: 0, is_partial: false }
     }
 
     /// Which line was read last, or failed to be.
@@ -46,23 +53,32 @@ impl<R: BufRead> Lines<R> {
 
     /// The next line that is not blank; `None` behind the last one.
     pub(crate) fn next(&mut self) -> Result<Option<Line<'_>>, LineError> {
-        let mut input_bytes = 0;
         loop {
-            self.text.clear();
-            self.number += 1;
-            let bytes_max = LINE_BYTES_MAX as u64 + 1;
-            let count = self.input.by_ref().take(bytes_max).read_until(b'\n', &mut self.text)?;
-            if count == 0 {
+            if !self.is_partial {
+                self.text.clear();
+                self.number += 1;
+            }
+            self.is_partial = true;
+            let bytes_left = (LINE_BYTES_MAX + 1 - self.text.len()) as u64;
+            match self.input.by_ref().take(bytes_left).read_until(b'\n', &mut self.text) {
+                Ok(_) => self.is_partial = false,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return Err(LineError::Paused);
+                }
+                Err(error) => return Err(LineError::Input(error)),
+            }
+            if self.text.is_empty() {
                 return Ok(None);
             }
-            if count > LINE_BYTES_MAX {
+            if self.text.len() > LINE_BYTES_MAX {
                 return Err(LineError::TooLong);
             }
-            input_bytes += count as u64;
+            self.input_bytes += self.text.len() as u64;
             if !self.text.trim_ascii().is_empty() {
                 break;
             }
         }
+        let input_bytes = std::mem::take(&mut self.input_bytes);
         if self.text.last() == Some(&b'\n') {
             self.text.pop();
         }

@@ -8,6 +8,7 @@ use laterbase_client::device::Device;
 use laterbase_core::event::Event;
 use laterbase_core::id::RootName;
 use laterbase_core::json::write_event;
+use laterbase_core::printable::Printable;
 use laterbase_core::version_vector::VersionVector;
 
 use super::output::Output;
@@ -20,7 +21,7 @@ pub(crate) struct LogArgs {
     #[arg(long, value_name = "R")]
     root: RootName,
     /// Only one aggregate's events, in the order in which they happened.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     aggregate: Option<String>,
     #[command(flatten)]
     times: TimeFlags,
@@ -51,7 +52,7 @@ fn print_feed(device: &Device, args: &LogArgs, output: &mut Output) -> anyhow::R
             is_at_end = times.ends_before(event);
             if is_at_end { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
-        output.bytes(&text)?;
+        output.json(&text)?;
         if is_at_end || !page.more {
             return Ok(());
         }
@@ -78,9 +79,9 @@ fn print_aggregate(
         let reader = device.reader();
         let page = reader.aggregate_events(root, id, after, PAGE_EVENTS, &query, &mut visit)?;
         if after.is_none() && page.events == 0 {
-            bail!("{root} holds no events of {id}{}", times.remark());
+            bail!("{root} holds no events of {}{}", Printable(id), times.remark());
         }
-        output.bytes(&text)?;
+        output.json(&text)?;
         if page.next.is_none() {
             return Ok(());
         }

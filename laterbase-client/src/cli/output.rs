@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, StdoutLock, Write};
 use std::process::ExitCode;
 
+use laterbase_core::printable::{PrintableLines, printable_json};
 use serde::Serialize;
 
 /// The command's stdout.
@@ -40,7 +41,7 @@ impl Output {
         !self.json && !unwanted && !is_dumb && self.stdout.get_ref().is_terminal()
     }
 
-    /// Prints a command's summary, in one form or the other.
+    /// Prints a command's summary, in one form or the other. Nothing in it steers a terminal.
     pub(crate) fn summary(
         &mut self,
         json: &impl Serialize,
@@ -49,19 +50,44 @@ impl Output {
         if !self.json {
             return self.line(text);
         }
-        let mut bytes = serde_json::to_vec(json)?;
-        bytes.push(b'\n');
-        self.bytes(&bytes)
+        let mut text = serde_json::to_string(json)?;
+        text.push('\n');
+        self.json(text.as_bytes())
     }
 
-    /// Prints a line.
+    /// Prints a command's summary on stderr, as its output is something else.
+    pub(crate) fn aside(
+        &self,
+        json: &impl Serialize,
+        text: impl fmt::Display,
+    ) -> anyhow::Result<()> {
+        let mut stderr = io::stderr().lock();
+        // There is nobody to tell if that fails.
+        let _nobody_reads = match self.json {
+            true => writeln!(stderr, "{}", serde_json::to_string(json)?),
+            false => writeln!(stderr, "{}", PrintableLines(text)),
+        };
+        Ok(())
+    }
+
+    /// Prints a text of one line or several, with what steers a terminal escaped.
     pub(crate) fn line(&mut self, text: impl fmt::Display) -> anyhow::Result<()> {
+        self.styled_line(PrintableLines(text))
+    }
+
+    /// Prints a line that steers the terminal itself, and holds nothing from elsewhere that could.
+    pub(crate) fn styled_line(&mut self, text: impl fmt::Display) -> anyhow::Result<()> {
         writeln!(self.stdout, "{text}").map_err(refine)
     }
 
-    /// Prints bytes as they are.
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        self.stdout.write_all(bytes).map_err(refine)
+    /// Prints JSON: as it is to a program, and so that it steers nothing to a terminal.
+    pub(crate) fn json(&mut self, text: &[u8]) -> anyhow::Result<()> {
+        match str::from_utf8(text) {
+            Ok(text) if self.stdout.get_ref().is_terminal() => {
+                self.stdout.write_all(printable_json(text).as_bytes()).map_err(refine)
+            }
+            _ => self.stdout.write_all(text).map_err(refine),
+        }
     }
 
     /// Shows at once what was printed so far.
@@ -89,8 +115,10 @@ impl Output {
     }
 }
 
-/// Writes a line to stderr. There is nobody to tell if that fails.
+/// Writes a line to stderr, or several, with what steers a terminal escaped. There is nobody to
+/// tell if that fails.
 pub(crate) fn complain(text: impl fmt::Display) {
+    let text = PrintableLines(text);
     let _nobody_reads = writeln!(io::stderr().lock(), "laterbase: {text}");
 }
 

@@ -14,7 +14,8 @@ use serde::Serialize;
 use super::Common;
 use super::output::{FaultsFound, Output, complain};
 use super::progress::{Unit, bar};
-use super::transfer::{ExportArgs, write_whole};
+use super::transfer::{ExportArgs, name, say};
+use super::whole_file::write_whole;
 
 #[derive(Serialize)]
 struct Summary {
@@ -65,7 +66,8 @@ pub(crate) fn run(common: &Common, args: &ExportArgs, output: &mut Output) -> an
         last_seq: left.last_seq,
     });
     let left_out = left_out.collect();
-    output.summary(&Summary { exported, pages, bytes, left_out, unreadable }, text)?;
+    let summary = Summary { exported, pages, bytes, left_out, unreadable };
+    say(&args.file, &summary, text, output)?;
     if is_whole { Ok(()) } else { Err(FaultsFound.into()) }
 }
 
@@ -98,7 +100,7 @@ fn take(
 
 fn describe(salvaged: &Salvaged, args: &ExportArgs, bytes: u64) -> String {
     let Salvaged { events, left_out, unreadable } = salvaged;
-    let file = args.file.display();
+    let file = name(&args.file, "output");
     let mut text = format!("exported {events} events to {file}, {bytes} bytes");
     for left in left_out {
         let (first, last) = (left.first_seq, left.last_seq);

@@ -1,6 +1,5 @@
 //! `laterbase show`: an aggregate's state.
 
-use std::fmt;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -8,6 +7,7 @@ use clap::Args;
 use laterbase_client::device::DeviceOptions;
 use laterbase_core::fold::{Fold, Folds, Latest, MergePatch};
 use laterbase_core::id::RootName;
+use laterbase_core::printable::Printable;
 use laterbase_core::reader::AggregateState;
 use laterbase_core::time::format_time;
 use serde::Serialize;
@@ -29,7 +29,7 @@ pub(crate) struct ShowArgs {
     #[arg(long, value_name = "NAME", default_value = FOLD_NAMES[0], value_parser = FOLD_NAMES)]
     fold: String,
     /// The aggregate's id.
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", allow_hyphen_values = true)]
     id: String,
     #[command(flatten)]
     times: TimeFlags,
@@ -65,11 +65,15 @@ pub(crate) fn run(common: &Common, args: &ShowArgs, output: &mut Output) -> anyh
         check_root(device, root)?;
         match device.reader().aggregate(root, id, &times.query(Some(fold.clone())))? {
             Some(read) => Ok(read),
-            None => bail!("{root} holds no events of {id}{}", times.remark()),
+            None => bail!("{root} holds no events of {}{}", Printable(id), times.remark()),
         }
     })?;
     let state = serde_json::from_slice(&read.state).context("the fold's state is not JSON")?;
-    output.summary(&Summary::of(args, &read, state), Text(state))
+    if output.is_json() {
+        return output.summary(&Summary::of(args, &read, state), "");
+    }
+    // The state alone, which is what scripts without `--json` read.
+    output.json(&[&read.state[..], b"\n"].concat())
 }
 
 /// All folds for the root that is read; other roots are left alone.
@@ -100,14 +104,5 @@ impl<'s> Summary<'s> {
             refused_count: read.refused_count,
             covered,
         }
-    }
-}
-
-/// The state alone, which is what scripts without `--json` read.
-struct Text<'s>(&'s RawValue);
-
-impl fmt::Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.get())
     }
 }

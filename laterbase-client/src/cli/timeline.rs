@@ -12,6 +12,7 @@ use laterbase_core::Place;
 use laterbase_core::event::Event;
 use laterbase_core::hlc::Hlc;
 use laterbase_core::id::RootName;
+use laterbase_core::printable::Printable;
 use laterbase_core::reader::Query;
 
 use super::output::Output;
@@ -30,7 +31,7 @@ pub(crate) struct TimelineArgs {
         value_parser = clap::value_parser!(u16).range(i64::from(WIDTH_DEFAULT)..=i64::from(WIDTH_MAX)))]
     width: u16,
     /// The aggregate's id.
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", allow_hyphen_values = true)]
     id: String,
     #[command(flatten)]
     times: TimeFlags,
@@ -42,17 +43,18 @@ pub(crate) fn run(common: &Common, args: &TimelineArgs, output: &mut Output) -> 
         let source = Source { device, args, query: args.times.query(None) };
         let survey = source.survey()?;
         let Some(span) = survey.span else {
-            bail!("{} holds no events of {}{}", args.root, args.id, args.times.remark());
+            let id = Printable(&args.id);
+            bail!("{} holds no events of {id}{}", args.root, args.times.remark());
         };
         if output.is_json() {
-            return source.rows(&survey, &mut |row| output.bytes(&row.json_line()?));
+            return source.rows(&survey, &mut |row| output.json(&row.json_line()?));
         }
         let drawing = Drawing { width: args.width, span, is_coloured: output.takes_colour() };
         output.line(drawing.head())?;
         let mut late_count = 0;
         source.rows(&survey, &mut |row| {
             late_count += u64::from(row.is_late);
-            output.line(drawing.row(row))
+            output.styled_line(drawing.row(row))
         })?;
         output.line(drawing.foot(survey.event_count, late_count))
     })

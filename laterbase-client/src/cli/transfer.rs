@@ -1,7 +1,7 @@
 //! `laterbase export` and `laterbase import`: delta files.
 
-use std::fs::{self, File};
-use std::io::{BufReader, BufWriter, Write};
+use std::fs::File;
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -10,12 +10,14 @@ use laterbase_client::delta_file::DeltaFileCounts;
 use laterbase_client::device::Device;
 use laterbase_client::transfer::{self, Imported, TransferError};
 use laterbase_core::id::RootName;
+use laterbase_core::printable::Printable;
 use laterbase_core::replica::Merged;
 use serde::Serialize;
 
 use super::held_back::{self, HeldBackSummary};
 use super::output::{Output, complain};
 use super::progress::{Unit, bar};
+use super::whole_file::{is_standard, write_whole};
 use super::{Common, check_root, salvage};
 
 #[derive(Debug, Args)]
@@ -29,14 +31,15 @@ pub(crate) struct ExportArgs {
     /// the exit status is 1 if there is any.
     #[arg(long)]
     salvage: bool,
-    /// The delta file to write. One that is there is replaced once the new one is whole.
+    /// The delta file to write, or - for standard output. A file that is there is replaced once the
+    /// new one is whole.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// The delta file to take in.
+    /// The delta file to take in, or - for standard input.
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
@@ -70,10 +73,26 @@ pub(crate) fn export(
         write_file(device, &roots, &args.file)
     })?;
     let DeltaFileCounts { pages, events } = counts;
-    output.summary(
-        &ExportSummary { exported: events, pages, bytes },
-        format_args!("exported {events} events to {}, {bytes} bytes", args.file.display()),
-    )
+    let text = format!("exported {events} events to {}, {bytes} bytes", name(&args.file, "output"));
+    say(&args.file, &ExportSummary { exported: events, pages, bytes }, text, output)
+}
+
+/// Says what was exported: on stderr if the delta file itself went to stdout.
+pub(super) fn say(
+    file: &Path,
+    summary: &impl Serialize,
+    text: String,
+    output: &mut Output,
+) -> anyhow::Result<()> {
+    if is_standard(file) { output.aside(summary, text) } else { output.summary(summary, text) }
+}
+
+/// What a message calls a file.
+pub(super) fn name(file: &Path, stream: &str) -> String {
+    match is_standard(file) {
+        true => format!("standard {stream}"),
+        false => Printable(file.display()).to_string(),
+    }
 }
 
 fn roots(device: &Device, named: &[RootName]) -> anyhow::Result<Vec<RootName>> {
@@ -109,47 +128,16 @@ fn write_file(
     Ok((counts, bytes))
 }
 
-/// Writes a file under another name first, so that a file of the right name is a whole one. Gives
-/// its length in bytes.
-pub(crate) fn write_whole(
-    file: &Path,
-    write: impl FnOnce(BufWriter<File>) -> anyhow::Result<BufWriter<File>>,
-) -> anyhow::Result<u64> {
-    let mut partial = file.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
-    let context = || format!("cannot write {}", file.display());
-    let written = write_partial(&partial, write).with_context(context).and_then(|bytes| {
-        fs::rename(&partial, file).with_context(context)?;
-        Ok(bytes)
-    });
-    if written.is_err() {
-        // It may not even be there; what matters is the first error.
-        let _removed = fs::remove_file(&partial);
-    }
-    written
-}
-
-fn write_partial(
-    file: &Path,
-    write: impl FnOnce(BufWriter<File>) -> anyhow::Result<BufWriter<File>>,
-) -> anyhow::Result<u64> {
-    let mut output = write(BufWriter::new(File::create(file)?))?;
-    output.flush()?;
-    output.get_ref().sync_all()?;
-    Ok(output.get_ref().metadata()?.len())
-}
-
 pub(crate) fn import(
     common: &Common,
     args: &ImportArgs,
     output: &mut Output,
 ) -> anyhow::Result<()> {
-    let name = args.file.display();
-    let input = File::open(&args.file).with_context(|| format!("cannot open {name}"))?;
+    let name = name(&args.file, "input");
+    let (input, length) = open(&args.file).with_context(|| format!("cannot open {name}"))?;
     let mut imported = Imported::default();
     let counts = common.with_device(|device| {
-        read_file(device, input, &mut imported).map_err(|error| {
+        read_file(device, input, length, &mut imported).map_err(|error| {
             let stored = imported.merged.stored;
             anyhow::Error::new(error).context(format!("{name}: {stored} new events were stored"))
         })
@@ -165,12 +153,22 @@ pub(crate) fn import(
     )
 }
 
+/// What is to be taken in, and its length in bytes if that is known.
+fn open(file: &Path) -> io::Result<(Box<dyn Read>, Option<u64>)> {
+    if is_standard(file) {
+        return Ok((Box::new(io::stdin().lock()), None));
+    }
+    let input = File::open(file)?;
+    let length = input.metadata().ok().filter(|meta| meta.is_file()).map(|meta| meta.len());
+    Ok((Box::new(input), length))
+}
+
 fn read_file(
     device: &Device,
-    input: File,
+    input: impl Read,
+    length: Option<u64>,
     imported: &mut Imported,
 ) -> Result<DeltaFileCounts, TransferError> {
-    let length = input.metadata().ok().filter(|meta| meta.is_file()).map(|meta| meta.len());
     let bar = bar(length, Unit::Bytes);
     let input = bar.wrap_read(BufReader::new(input));
     let read = transfer::import(device, input, imported, &mut |_merged| {});

@@ -23,6 +23,8 @@ mod late_data;
 mod lying_bodies;
 mod lying_peer;
 mod node;
+#[cfg(unix)]
+mod odd_files;
 mod odd_servers;
 mod one_cut;
 mod page_block;

@@ -1,8 +1,10 @@
 //! Consecutive lines on their way into one commit.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use laterbase_client::device::{Device, TogetherError};
+use laterbase_core::fold::Folds;
 use laterbase_core::id::RootName;
 use laterbase_core::json::JsonEvent;
 use laterbase_core::replica::WriteError;
@@ -28,9 +30,9 @@ pub(crate) struct BadLine {
 }
 
 /// The batch that is being gathered: its lines' events, by root.
-pub(crate) struct Gathering<'d> {
-    device: &'d Device,
-    root: Option<&'d RootName>,
+pub(crate) struct Gathering<'r> {
+    folds: Arc<Folds>,
+    root: Option<&'r RootName>,
     roots: BTreeMap<RootName, RootLines>,
     line_count: usize,
     line_bytes: usize,
@@ -43,11 +45,16 @@ struct RootLines {
     lines: Vec<u64>,
 }
 
-impl<'d> Gathering<'d> {
-    /// `root` is that of all events, if the user named one.
-    pub(crate) const fn new(device: &'d Device, root: Option<&'d RootName>) -> Self {
+impl<'r> Gathering<'r> {
+    /// `folds` check the events. `root` is that of all events, if the user named one.
+    pub(crate) const fn new(folds: Arc<Folds>, root: Option<&'r RootName>) -> Self {
         let roots = BTreeMap::new();
-        Self { device, root, roots, line_count: 0, line_bytes: 0, first_line: None }
+        Self { folds, root, roots, line_count: 0, line_bytes: 0, first_line: None }
+    }
+
+    /// Whether nothing has been taken.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.line_count == 0
     }
 
     /// Whether a line of this length still belongs to this batch.
@@ -64,11 +71,11 @@ impl<'d> Gathering<'d> {
         let root = self
             .root_of(event.root())
             .map_err(|detail| self.blame(line.number, Some("root".to_owned()), detail))?;
-        let device = self.device;
-        let lines = self
-            .roots
-            .entry(root)
-            .or_insert_with_key(|root| RootLines { batch: device.batch(root), lines: Vec::new() });
+        let folds = &self.folds;
+        let lines = self.roots.entry(root).or_insert_with_key(|root| {
+            let batch = PreparedBatch::new(root.clone(), Arc::clone(folds));
+            RootLines { batch, lines: Vec::new() }
+        });
         if let Err(error) = lines.batch.push(&event.record()) {
             let field = match &error {
                 EventError::Bounds { field } => Some((*field).to_owned()),
@@ -83,16 +90,26 @@ impl<'d> Gathering<'d> {
     }
 
     /// Stores the batch and begins the next. Gives the number of events that were new.
-    pub(crate) fn store(&mut self) -> Result<u64, BadLine> {
+    pub(crate) fn store(&mut self, device: &Device) -> Result<u64, BadLine> {
         let roots = std::mem::take(&mut self.roots);
-        let (batches, lines): (Vec<PreparedBatch>, Vec<Vec<u64>>) =
-            roots.into_values().map(|root| (root.batch, root.lines)).unzip();
-        let stored = self
-            .device
-            .record_together(&batches)
-            .map_err(|error| self.blame_write(&error, &lines))?;
+        let stored = self.record(roots.values(), device)?;
         (self.line_count, self.line_bytes, self.first_line) = (0, 0, None);
         Ok(stored)
+    }
+
+    /// Stores the batch in a device that stands in for the real one.
+    pub(crate) fn try_on(&self, device: &Device) -> Result<(), BadLine> {
+        self.record(self.roots.values(), device).map(drop)
+    }
+
+    fn record<'l>(
+        &self,
+        roots: impl Iterator<Item = &'l RootLines>,
+        device: &Device,
+    ) -> Result<u64, BadLine> {
+        let (batches, lines): (Vec<&PreparedBatch>, Vec<&[u64]>) =
+            roots.map(|root| (&root.batch, &root.lines[..])).unzip();
+        device.record_together(&batches).map_err(|error| self.blame_write(&error, &lines))
     }
 
     /// Says that a line is at fault.
@@ -101,7 +118,7 @@ impl<'d> Gathering<'d> {
         BadLine { line: Some(line), field, detail, batch_line }
     }
 
-    fn blame_write(&self, error: &TogetherError, lines: &[Vec<u64>]) -> BadLine {
+    fn blame_write(&self, error: &TogetherError, lines: &[&[u64]]) -> BadLine {
         let detail = error.to_string();
         let (index, field) = match error.source {
             WriteError::Future { index } => (index, "occurred_at"),

@@ -106,11 +106,11 @@ impl Syncing<'_> {
         let outcome = tokio::select! {
             outcome = sync(&device, self.client, self.options, &mut quiet) => outcome,
             () = stop => {
-                close(self.common, device, seen)?;
+                close(self.common, device, seen);
                 return Ok(Next::End);
             }
         };
-        close(self.common, device, seen)?;
+        close(self.common, device, seen);
         match outcome {
             Ok(report) => {
                 seen.total.add(&report);
@@ -166,7 +166,7 @@ async fn rest(
 fn has_local_news(common: &Common, seen: &mut Seen) -> anyhow::Result<bool> {
     let Some(device) = open(common)? else { return Ok(false) };
     let head = device.reader().head();
-    close(common, device, seen)?;
+    close(common, device, seen);
     Ok(head != seen.head)
 }
 
@@ -182,10 +182,9 @@ fn open(common: &Common) -> anyhow::Result<Option<Device>> {
     }
 }
 
-fn close(common: &Common, device: Device, seen: &mut Seen) -> anyhow::Result<()> {
-    device.close().context("cannot close the store")?;
+fn close(common: &Common, device: Device, seen: &mut Seen) {
+    super::super::close(device);
     seen.files = fingerprint(&common.store);
-    Ok(())
 }
 
 /// What the store's files look like from outside: their lengths, and when they were written.

@@ -2,6 +2,7 @@
 
 use std::iter;
 
+use laterbase_core::printable::is_control;
 use laterbase_core::time::format_time;
 
 use super::row::Row;
@@ -134,7 +135,7 @@ fn seconds(nanos: i64) -> String {
 
 /// A name in its columns. Names come from anywhere, so what would steer the terminal is replaced.
 fn fit(name: &str) -> String {
-    let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    let shown = |c: char| if is_control(c) { char::REPLACEMENT_CHARACTER } else { c };
     if name.chars().nth(TYPE_COLUMNS).is_none() {
         return name.chars().map(shown).collect();
     }

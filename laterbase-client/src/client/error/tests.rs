@@ -37,10 +37,8 @@ fn what_the_caller_did_wrong_is_not_tried_again() {
 /// of a server that syncs with it, that looks like one of ours.
 #[test]
 fn what_a_server_says_stays_on_one_line_and_steers_no_terminal() {
-    let body = br#"{"title":"No\nlaterbase: all is well","detail":"\u001b[2J\u009b1A","field":"a\rb"}"#;
+    let body =
+        br#"{"title":"No\nlaterbase: all is well","detail":"\u001b[2J\u009b1A","field":"a\rb"}"#;
     let text = Problem::read(StatusCode::CONFLICT, None, body).to_string();
-    assert_eq!(
-        text,
-        r"409 No\nlaterbase: all is well: \u{1b}[2J\u{9b}1A (field a\rb)"
-    );
+    assert_eq!(text, r"409 No\nlaterbase: all is well: \u{1b}[2J\u{9b}1A (field a\rb)");
 }
