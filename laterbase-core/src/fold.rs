@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::event::{Event, Record};
 use crate::id::{IdError, RootName};
-use crate::limits::FOLD_NAME_BYTES_MAX;
+use crate::limits::{FOLD_NAME_BYTES_MAX, STATE_BYTES_MAX, STATE_BYTES_MAX_DEFAULT};
 use crate::snapshot::SnapshotPolicy;
 
 mod built_in;
@@ -110,7 +110,14 @@ impl From<String> for FoldError {
 
 /// Runs user code and turns its panic into text.
 pub(crate) fn contain<T>(call: impl FnOnce() -> T) -> Result<T, String> {
-    panic::catch_unwind(AssertUnwindSafe(call)).map_err(|panic| panic_text(&*panic))
+    panic::catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
+        let text = panic_text(&*panic);
+        // What it panicked with is the user's too, and may panic when it is dropped.
+        if let Err(again) = panic::catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+            std::mem::forget(again);
+        }
+        text
+    })
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
@@ -126,6 +133,8 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 pub struct Folds {
     kinds: BTreeMap<String, Vec<Arc<dyn Fold>>>,
     fallback: Option<Arc<dyn Fold>>,
+    /// `None` for the default.
+    state_bytes_max: Option<usize>,
 }
 
 impl Folds {
@@ -168,6 +177,19 @@ impl Folds {
     pub fn fallback(mut self, fold: Arc<dyn Fold>) -> Self {
         self.fallback = Some(fold);
         self
+    }
+
+    /// Bounds the states' JSON text, 16 MiB by default. An aggregate whose state is longer cannot
+    /// be read. Memory for reads is in proportion to it.
+    #[must_use]
+    pub const fn with_state_bytes_max(mut self, bytes: usize) -> Self {
+        self.state_bytes_max = Some(bytes);
+        self
+    }
+
+    /// How long a state's JSON text may be, in bytes.
+    pub fn state_bytes_max(&self) -> usize {
+        self.state_bytes_max.unwrap_or(STATE_BYTES_MAX_DEFAULT).min(STATE_BYTES_MAX)
     }
 
     /// The kinds that have folds of their own, in order.

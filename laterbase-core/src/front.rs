@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::keys;
+use crate::keys::{self, Place};
 use crate::store::Table;
 
 /// Layers up to this many entries are merged when the next one comes.
@@ -129,6 +129,16 @@ impl Layer {
         let to = entries.partition_point(|slot| self.key(slot) < end.as_slice());
         let range = entries.get(from..to).unwrap_or_default();
         range.iter().map(|slot| (&self.key(slot)[1..], slot.position))
+    }
+
+    /// Places and positions of an aggregate's events, in fold order.
+    pub(crate) fn aggregate<'l>(
+        &'l self,
+        prefix: &[u8],
+    ) -> impl Iterator<Item = (Place, u64)> + use<'l> {
+        let end = keys::after_prefix(prefix).expect("the end mark of a text is no 0xff");
+        self.table_range(Table::FoldIndex, prefix, &end)
+            .filter_map(|(key, position)| Some((keys::place_of(key)?, position)))
     }
 
     /// All entries in order: their tables, keys and positions.

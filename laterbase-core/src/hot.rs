@@ -73,6 +73,11 @@ impl HotStates {
         self.slot(aggregate).fetch_max(position, Ordering::Release);
     }
 
+    /// Whether no event of an aggregate is to be seen that arrived behind a position.
+    pub(crate) fn is_untouched(&self, aggregate: &[u8], position: u64) -> bool {
+        self.slot(aggregate).load(Ordering::Acquire) <= position
+    }
+
     /// The state that a ladder's aggregate has now, if it is known.
     pub(crate) fn get(&self, aggregate: &[u8], ladder: &[u8]) -> Option<AggregateState> {
         let touched = self.slot(aggregate).load(Ordering::Acquire);

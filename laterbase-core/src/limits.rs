@@ -57,6 +57,13 @@ pub const KEY_BYTES_MAX: usize = 1_280;
 /// Longest value that a storage backend must take, in bytes.
 pub const VALUE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+/// Longest state of an aggregate, in bytes of JSON text, that can be allowed: a snapshot of it is
+/// one value.
+pub const STATE_BYTES_MAX: usize = VALUE_BYTES_MAX - 256 * 1024;
+
+/// Longest state of an aggregate, in bytes of JSON text, by default.
+pub const STATE_BYTES_MAX_DEFAULT: usize = 16 * 1024 * 1024;
+
 /// Longest record, in bytes: the data and everything that stands before it.
 pub const RECORD_BYTES_MAX: usize = DATA_BYTES_MAX + EXTENSION_BYTES_MAX + 4 * NAME_BYTES_MAX;
 
@@ -77,6 +84,7 @@ const _: () = assert!(4 + 2 * ESCAPED_NAME_BYTES_MAX + 32 <= KEY_BYTES_MAX);
 const _: () =
     assert!(4 + ESCAPED_NAME_BYTES_MAX + 2 * FOLD_NAME_BYTES_MAX + 2 + 4 + 32 <= KEY_BYTES_MAX);
 const _: () = assert!(RECORD_BYTES_MAX + 256 <= VALUE_BYTES_MAX);
+const _: () = assert!(STATE_BYTES_MAX_DEFAULT <= STATE_BYTES_MAX);
 const _: () = assert!(RECORD_BYTES_MAX < BATCH_BYTES_MAX);
 const _: () = assert!(PAGE_EVENTS_DEFAULT <= BATCH_EVENTS_MAX);
 // Root's name, origin and two numbers; a head has one number less and a check more.

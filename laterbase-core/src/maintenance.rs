@@ -29,13 +29,14 @@ impl Maintenance {
         Self { shared, events_flush }
     }
 
-    /// Flushes the front if it has grown to its bound, or merges its layers if they are many.
-    /// Says whether there was anything to do.
+    /// Flushes if the front, or what reads have left, has grown to its bound, or merges the front's
+    /// layers if they are many. Says whether there was anything to do.
     ///
     /// # Errors
     /// [`StoreError`]; nothing is lost, and a later step tries again.
     pub fn step(&mut self) -> Result<bool, StoreError> {
-        if self.shared.state().front.event_count() >= self.events_flush {
+        let is_full = self.shared.state().front.event_count() >= self.events_flush;
+        if is_full || self.shared.unstored.is_large() {
             self.flush()?;
             return Ok(true);
         }
@@ -52,7 +53,7 @@ impl Maintenance {
     /// the snapshots that reads have left.
     ///
     /// # Errors
-    /// [`StoreError`]; nothing is lost but the snapshots, and a later flush tries again.
+    /// [`StoreError`]; nothing is lost, and a later flush tries again.
     pub fn flush(&mut self) -> Result<(), StoreError> {
         flush::flush(&self.shared, None)
     }

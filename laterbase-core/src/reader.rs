@@ -15,25 +15,29 @@ use crate::version_vector::VersionVector;
 use crate::view::View;
 
 mod aggregate;
+mod allowance;
 mod arrivals;
 mod damaged;
 mod feed;
 mod folding;
 mod forks;
+mod guarded;
 mod heads;
 mod listing;
 mod query;
 mod status;
+mod under_way;
 mod wanted;
 
 pub use aggregate::{AggregateState, Covered, EventsPage};
+pub use allowance::Allowance;
 pub use arrivals::{ArrivalsPage, Taken};
 pub(crate) use damaged::DamageFound;
 pub use damaged::Damaged;
 pub(crate) use feed::SuspendedFeeds;
 pub use feed::{Behind, DeltaPage, FeedFrom, FeedPage, FollowedPage, VisitFed};
 pub use forks::{BranchDetail, ForkDetail, ForksPage};
-pub use listing::AggregatePage;
+pub use listing::{AggregatePage, AggregatesVisited, VisitAggregate};
 pub use query::Query;
 pub use status::{RootStatus, Status};
 pub use wanted::WantedPage;
@@ -48,11 +52,25 @@ pub type Remembered = (Vec<u8>, Vec<u8>);
 #[derive(Clone, Debug)]
 pub struct Reader {
     shared: Arc<Shared>,
+    /// What each read of this reader may take; `None` for all it needs.
+    allowance: Option<Arc<Allowance>>,
 }
 
 impl Reader {
     pub(crate) const fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+        Self { shared, allowance: None }
+    }
+
+    /// The same reader for one read that may take so much. Those methods heed it that fold
+    /// aggregates, or look for their events.
+    #[must_use]
+    pub fn within(&self, allowance: Arc<Allowance>) -> Self {
+        Self { shared: Arc::clone(&self.shared), allowance: Some(allowance) }
+    }
+
+    /// Takes from the allowance.
+    fn spend(&self, events: usize, bytes: usize) -> Result<(), ReadError> {
+        self.allowance.as_ref().map_or(Ok(()), |allowance| allowance.take(events, bytes))
     }
 
     /// The id that new events get.
@@ -177,16 +195,47 @@ pub enum ReadError {
     /// The aggregate's own fold failed.
     #[error(transparent)]
     FoldFailed(#[from] FoldFailure),
+    /// Nobody waits for the read any more: [`Allowance::stop`] was called.
+    #[error("the read was stopped")]
+    Stopped,
+    /// The read takes more than it was allowed.
+    #[error("the read takes more than it was allowed")]
+    AllowanceSpent,
 }
 
-/// A fold that failed, or panicked, on an event.
+/// Why an aggregate has no state to show. Others are not concerned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the fold failed on event {dot}: {reason}")]
-pub struct FoldFailure {
-    /// The event.
-    pub dot: Dot,
-    /// The fold's own words.
-    pub reason: String,
+#[non_exhaustive]
+pub enum FoldFailure {
+    /// The fold failed, or panicked, on an event.
+    #[error("the fold failed on event {dot}: {reason}")]
+    Event {
+        /// The event.
+        dot: Dot,
+        /// The fold's own words.
+        reason: String,
+    },
+    /// The fold's code failed, or panicked, apart from any event: where a state begins or ends,
+    /// becomes JSON, or may become a snapshot.
+    #[error("the fold failed: {reason}")]
+    Code {
+        /// The fold's own words.
+        reason: String,
+    },
+    /// The state is longer than it may be: [`Folds::state_bytes_max`].
+    #[error("the state has {bytes} bytes of JSON, of which {bytes_max} are allowed")]
+    StateTooLarge {
+        /// How long it is. On the way to its last event it may be twice as long as in the end.
+        bytes: usize,
+        /// How long it may be.
+        bytes_max: usize,
+    },
+}
+
+impl FoldFailure {
+    const fn code(reason: String) -> Self {
+        Self::Code { reason }
+    }
 }
 
 #[cfg(test)]

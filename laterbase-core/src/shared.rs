@@ -13,7 +13,7 @@ use crate::hlc::Hlc;
 use crate::hot::HotStates;
 use crate::id::{ReplicaId, RootName};
 use crate::reader::{DamageFound, SuspendedFeeds};
-use crate::snapshot::CandidateQueue;
+use crate::snapshot::Unstored;
 use crate::store::{Snapshot, Store, StoreError};
 use crate::version_vector::VersionVector;
 
@@ -145,7 +145,7 @@ pub(crate) struct Shared {
     /// Aggregates that were read lately.
     pub hot: HotStates,
     /// Snapshots that reads have left.
-    pub candidates: CandidateQueue,
+    pub unstored: Unstored,
     /// Log entries that readers have found damaged.
     pub damage: DamageFound,
     /// Feeds between two pages.
@@ -165,11 +165,13 @@ impl Shared {
         state: State,
         hot_bytes_max: usize,
     ) -> Self {
+        let unstored = Unstored::default();
+        unstored.restart(state.rewrites);
         Self {
             store,
             folds,
             hot: HotStates::new(hot_bytes_max),
-            candidates: CandidateQueue::default(),
+            unstored,
             damage: DamageFound::default(),
             feeds: SuspendedFeeds::default(),
             state: RwLock::new(state),
@@ -227,7 +229,7 @@ impl Shared {
         let (head, rewrites) = (state.head, state.rewrites);
         *self.state_mut() = state;
         self.hot.restart(head, rewrites);
-        drop(self.candidates.take());
+        self.unstored.restart(rewrites);
         *self.sweep() = Some(Vec::new());
     }
 

@@ -5,6 +5,11 @@
 //! no event that arrived after that position has its place at or before the snapshot's. The
 //! flush that brings such an event into the fold index takes the snapshot away in the same
 //! commit; until then, readers see the event in the front and pass the snapshot over.
+//!
+//! Reads leave snapshots in memory, where the next read finds them at once; the next flush stores
+//! those that are still exact. The same rules hold there.
+
+use std::sync::Arc;
 
 use bincode::{BorrowDecode, Encode};
 
@@ -13,11 +18,15 @@ use crate::hlc::Hlc;
 use crate::id::{Dot, ReplicaId};
 use crate::keys::{self, Place};
 
+mod ladder;
+mod overtaking;
 mod policy;
-mod queue;
+mod unstored;
 
+pub(crate) use ladder::{Candidate, Ladder};
+pub(crate) use overtaking::Overtaking;
 pub use policy::{SNAPSHOT_EVENTS_DEFAULT, SnapshotContext, SnapshotPolicy};
-pub(crate) use queue::{Candidate, CandidateQueue, Ladder};
+pub(crate) use unstored::{Followed, Moment, Unstored, UnstoredLadder};
 
 /// Longest reason of a refusal that a read lists, in bytes.
 pub(crate) const REASON_BYTES_MAX: usize = 512;
@@ -27,18 +36,22 @@ pub(crate) const REASON_BYTES_MAX: usize = 512;
 pub(crate) struct Snapshot {
     /// The greatest stamp among the events that were folded.
     pub recorded_max: Hlc,
+    /// The last arrival position among them: at any time since, these were the events up to the
+    /// snapshot's place.
+    pub arrived_max: u64,
     /// Running hash over the events, which the etag is of.
     pub digest: [u8; 32],
     pub event_count: u64,
     pub refused_count: u64,
     pub refused: Vec<(Dot, String)>,
     /// The state as JSON text.
-    pub state: Vec<u8>,
+    pub state: Arc<Vec<u8>>,
 }
 
 #[derive(Encode, BorrowDecode)]
 struct Head {
     recorded_max: u64,
+    arrived_max: u64,
     digest: [u8; 32],
     event_count: u64,
     refused_count: u64,
@@ -58,6 +71,7 @@ impl Snapshot {
         out.extend_from_slice(&[0; 4]);
         let head = Head {
             recorded_max: self.recorded_max.to_bits(),
+            arrived_max: self.arrived_max,
             digest: self.digest,
             event_count: self.event_count,
             refused_count: self.refused_count,
@@ -88,11 +102,12 @@ impl Snapshot {
         }
         Ok(Self {
             recorded_max: Hlc::from_bits(head.recorded_max),
+            arrived_max: head.arrived_max,
             digest: head.digest,
             event_count: head.event_count,
             refused_count: head.refused_count,
             refused,
-            state: input.to_vec(),
+            state: Arc::new(input.to_vec()),
         })
     }
 }

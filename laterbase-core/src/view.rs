@@ -5,6 +5,7 @@ use crate::entry::Entry;
 use crate::front::Front;
 use crate::keys::{self, Place};
 use crate::shared::Shared;
+use crate::snapshot::Moment;
 use crate::store::{Scan, Snapshot, StoreError, Table};
 
 use std::ops::ControlFlow;
@@ -17,18 +18,19 @@ use std::ops::ControlFlow;
 pub(crate) struct View<'s> {
     snapshot: Box<dyn Snapshot + 's>,
     front: Front,
-    head: u64,
-    rewrites: u64,
+    moment: Moment,
 }
 
 impl<'s> View<'s> {
     pub(crate) fn open(shared: &'s Shared) -> Result<Self, StoreError> {
         let _steady = shared.steady();
+        let flushes = shared.unstored.flushes();
         let (head, rewrites, front) = {
             let state = shared.state();
             (state.head, state.rewrites, state.front.clone())
         };
-        Ok(Self { snapshot: shared.snapshot()?, front, head, rewrites })
+        let moment = Moment { head, flushes, rewrites };
+        Ok(Self { snapshot: shared.snapshot()?, front, moment })
     }
 
     /// A view of a moment that the caller took from the state, and has kept steady since.
@@ -37,17 +39,23 @@ impl<'s> View<'s> {
         (head, rewrites): (u64, u64),
         front: Front,
     ) -> Result<Self, StoreError> {
-        Ok(Self { snapshot: shared.snapshot()?, front, head, rewrites })
+        let moment = Moment { head, flushes: shared.unstored.flushes(), rewrites };
+        Ok(Self { snapshot: shared.snapshot()?, front, moment })
     }
 
     /// The number of the log that this is a view of.
     pub(crate) const fn rewrites(&self) -> u64 {
-        self.rewrites
+        self.moment.rewrites
     }
 
     /// The last arrival position that is part of the view.
     pub(crate) const fn head(&self) -> u64 {
-        self.head
+        self.moment.head
+    }
+
+    /// The moment that this is a view of.
+    pub(crate) const fn moment(&self) -> Moment {
+        self.moment
     }
 
     pub(crate) fn snapshot(&self) -> &dyn Snapshot {
@@ -77,13 +85,13 @@ impl<'s> View<'s> {
         limit: usize,
     ) -> Result<Vec<(Vec<u8>, u64)>, StoreError> {
         let mut found = self.front.range(table, start, end, limit);
-        found.retain(|&(_, position)| position <= self.head);
+        found.retain(|&(_, position)| position <= self.head());
         let front_count = found.len();
         let mut damaged = false;
         self.snapshot.scan(Scan::range(table, start, end), &mut |key, value| {
             match keys::read_u64(value) {
                 // A flush may have put later arrivals into the table since.
-                Some(position) if position > self.head => {}
+                Some(position) if position > self.head() => {}
                 Some(position) => found.push((key.to_vec(), position)),
                 None => damaged = true,
             }

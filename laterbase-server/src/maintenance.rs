@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use laterbase_core::Maintenance;
 use laterbase_core::reader::Reader;
@@ -11,6 +11,10 @@ use laterbase_core::store::StoreError;
 /// After so long without a write, the derived tables are brought up to date however little they
 /// lack, so that a crash costs little to recover from.
 const IDLE: Duration = Duration::from_secs(2);
+
+/// And after so long in any case: snapshots that reads have left in memory would else be lost with
+/// a crash, however long ago they were made.
+const FLUSH_PERIOD: Duration = Duration::from_secs(10);
 
 /// A running maintenance thread.
 #[derive(Debug)]
@@ -54,12 +58,16 @@ impl Drop for MaintenanceThread {
 }
 
 fn run(mut maintenance: Maintenance, reader: &Reader, inbox: &Receiver<()>) {
-    let mut last_head = 0;
+    let (mut last_head, mut last_flush) = (0, Instant::now());
     loop {
         let done = match inbox.recv_timeout(IDLE) {
-            Ok(()) => step(&mut maintenance),
-            Err(RecvTimeoutError::Timeout) if reader.head() == last_head => maintenance.flush(),
-            Err(RecvTimeoutError::Timeout) => Ok(()),
+            Err(RecvTimeoutError::Timeout)
+                if reader.head() == last_head || last_flush.elapsed() >= FLUSH_PERIOD =>
+            {
+                last_flush = Instant::now();
+                maintenance.flush()
+            }
+            Ok(()) | Err(RecvTimeoutError::Timeout) => step(&mut maintenance),
             Err(RecvTimeoutError::Disconnected) => return,
         };
         last_head = reader.head();

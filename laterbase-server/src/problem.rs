@@ -48,6 +48,8 @@ pub(crate) enum Kind {
     FutureEvent,
     RefusedEvent,
     FoldFailed,
+    FoldTooSlow,
+    StateTooLarge,
     Internal,
     Busy,
     ShuttingDown,
@@ -119,12 +121,7 @@ impl Kind {
             Self::RefusedEvent => {
                 (S::UNPROCESSABLE_ENTITY, "refused-event", "The root does not take the event")
             }
-            Self::FoldFailed
-            | Self::Internal
-            | Self::Busy
-            | Self::ShuttingDown
-            | Self::ReadOnly
-            | Self::StoreFull => self.server_parts(),
+            _ => self.server_parts(),
         }
     }
 
@@ -135,6 +132,14 @@ impl Kind {
             Self::FoldFailed => {
                 (S::INTERNAL_SERVER_ERROR, "fold-failed", "The aggregate cannot be folded")
             }
+            Self::FoldTooSlow => {
+                (S::SERVICE_UNAVAILABLE, "fold-too-slow", "Folding took longer than a read may")
+            }
+            Self::StateTooLarge => (
+                S::INTERNAL_SERVER_ERROR,
+                "state-too-large",
+                "The aggregate's state is longer than a state may be",
+            ),
             Self::Busy => (S::SERVICE_UNAVAILABLE, "busy", "Too many writes are waiting"),
             Self::ShuttingDown => {
                 (S::SERVICE_UNAVAILABLE, "shutting-down", "The server is shutting down")
@@ -149,7 +154,7 @@ impl Kind {
 
     /// Whether it passes by itself.
     const fn passes(self) -> bool {
-        matches!(self, Self::Busy | Self::ShuttingDown)
+        matches!(self, Self::Busy | Self::FoldTooSlow | Self::ShuttingDown)
     }
 }
 
@@ -404,6 +409,7 @@ impl From<ReadError> for Problem {
             ReadError::Store(error) => Self::of_store(&error),
             ReadError::UnknownFold => Self::parameter("fold", "the root has no such fold"),
             ReadError::FoldFailed(failure) => Self::from(&failure),
+            ReadError::Stopped => Self::new(Kind::FoldTooSlow),
             other => Self::internal(&other),
         }
     }
@@ -411,11 +417,20 @@ impl From<ReadError> for Problem {
 
 impl From<&FoldFailure> for Problem {
     fn from(failure: &FoldFailure) -> Self {
-        let mut problem = Self::new(Kind::FoldFailed)
-            .detail("the root's fold cannot take one of the aggregate's events")
-            .log(failure);
-        problem.document.extensions.event = Some(failure.dot.to_string());
-        problem
+        let failed = || Self::new(Kind::FoldFailed);
+        match failure {
+            FoldFailure::Event { dot, .. } => {
+                let mut problem = failed()
+                    .detail("the root's fold cannot take one of the aggregate's events")
+                    .log(failure);
+                problem.document.extensions.event = Some(dot.to_string());
+                problem
+            }
+            FoldFailure::StateTooLarge { bytes_max, .. } => Self::new(Kind::StateTooLarge)
+                .detail(format!("a state has at most {bytes_max} bytes of JSON here"))
+                .log(failure),
+            _ => failed().detail("the root's fold cannot give a state").log(failure),
+        }
     }
 }
 

@@ -1,11 +1,15 @@
 //! Who brings the derived tables up to date, and when.
 
 use std::io;
-use std::sync::mpsc::{self, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use laterbase_core::Maintenance;
+
+/// After so long, what was written is flushed however little it is.
+const FLUSH_PERIOD: Duration = Duration::from_secs(10);
 
 /// Who brings the derived tables up to date.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,12 +34,9 @@ impl Upkeep {
             return Ok(Self::Writer(Mutex::new(maintenance)));
         }
         let (wake, woken) = mpsc::sync_channel(1);
-        let thread =
-            thread::Builder::new().name("laterbase-upkeep".to_owned()).spawn(move || {
-                while woken.recv().is_ok() {
-                    step(&mut maintenance);
-                }
-            })?;
+        let thread = thread::Builder::new()
+            .name("laterbase-upkeep".to_owned())
+            .spawn(move || run(&mut maintenance, &woken))?;
         Ok(Self::Thread { wake, thread })
     }
 
@@ -56,6 +57,29 @@ impl Upkeep {
             drop(wake);
             // A panic in there has cost nothing but derived entries, which are built anew.
             let _ended = thread.join();
+        }
+    }
+}
+
+/// Steps when something was written. Every now and then, what reads have left in memory is stored
+/// with the rest, so that little of it is lost with a crash.
+fn run(maintenance: &mut Maintenance, woken: &Receiver<()>) {
+    let (mut is_behind, mut last_flush) = (false, Instant::now());
+    loop {
+        let waited = if is_behind {
+            woken.recv_timeout(FLUSH_PERIOD)
+        } else {
+            woken.recv().map_err(RecvTimeoutError::from)
+        };
+        if waited == Err(RecvTimeoutError::Disconnected) {
+            return;
+        }
+        step(maintenance);
+        is_behind = true;
+        if last_flush.elapsed() >= FLUSH_PERIOD {
+            // A failure is met again, as in a step.
+            is_behind = maintenance.flush().is_err();
+            last_flush = Instant::now();
         }
     }
 }

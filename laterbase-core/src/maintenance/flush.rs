@@ -24,19 +24,18 @@ pub(super) fn flush_alone(
     built: Option<u64>,
     _one_at_a_time: &MutexGuard<'_, ()>,
 ) -> Result<(), StoreError> {
-    let rewrites = shared.state().rewrites;
-    let mut candidates = shared.candidates.take();
-    candidates.retain(|ladder| ladder.rewrites == rewrites);
     let (layers, built) = {
         let mut state = shared.state_mut();
         (state.front.freeze(), built.unwrap_or(state.head))
     };
     let layer = front::merge_all(&layers);
+    // Before the commit: whoever sees what it stores finds no snapshot that has not seen it.
+    let unstored = shared.unstored.begin_flush(&layer, built);
     let mut batch = Batch::new(Area::Derived);
     {
         let snapshot = shared.snapshot()?;
         ladders::invalidate(&*snapshot, &layer, &mut batch)?;
-        ladders::keep(&*snapshot, &candidates, &layer, &mut batch)?;
+        ladders::keep(&*snapshot, &unstored, &layer, &mut batch)?;
         ladders::sweep(shared, &*snapshot, &mut batch)?;
         if !layer.is_empty() {
             for (table, key, position) in layer.entries() {
@@ -50,6 +49,7 @@ pub(super) fn flush_alone(
         shared.store.commit(&batch)?;
     }
     shared.state_mut().front.thaw();
+    shared.unstored.forget(&unstored);
     Ok(())
 }
 

@@ -4,12 +4,10 @@ use std::ops::ControlFlow;
 
 use crate::front::Layer;
 use crate::id::RootName;
-use crate::keys::{self, Place};
+use crate::keys;
 use crate::shared::Shared;
-use crate::snapshot::{Candidate, Ladder, Rung, kept_rungs};
+use crate::snapshot::{Candidate, Overtaking, Rung, UnstoredLadder, kept_rungs};
 use crate::store::{Batch, Scan, Snapshot, StoreError, Table};
-
-use super::flush::built;
 
 /// Snapshots that one flush looks at for those of folds that are no more.
 const SWEEP_KEYS: usize = 1_000;
@@ -38,8 +36,9 @@ pub(super) fn invalidate(
                 continue;
             }
         }
+        let overtaking = Overtaking::of(layer.aggregate(prefix));
         for key in rung_keys(snapshot, prefix)? {
-            let stale = Rung::of_key(&key).is_none_or(|rung| is_stale(layer, prefix, &rung));
+            let stale = Rung::of_key(&key).is_none_or(|rung| overtaking.hits(&rung));
             if stale {
                 batch.delete(Table::Snapshots, &key);
             }
@@ -69,23 +68,15 @@ fn rung_keys(snapshot: &dyn Snapshot, prefix: &[u8]) -> Result<Vec<Vec<u8>>, Sto
     Ok(found)
 }
 
-/// Whether the layer has an event of the aggregate that the rung should have seen and has not.
-fn is_stale(layer: &Layer, aggregate: &[u8], rung: &Rung) -> bool {
-    layer
-        .aggregate(aggregate)
-        .any(|(place, position)| place <= rung.place && position > rung.position)
-}
-
-/// Adds the snapshots that reads have left, and thins their ladders.
+/// Adds the snapshots that reads have left, and thins their ladders. None of the new ones is
+/// overtaken by the layer.
 pub(super) fn keep(
     snapshot: &dyn Snapshot,
-    ladders: &[Ladder],
+    ladders: &[UnstoredLadder],
     layer: &Layer,
     batch: &mut Batch,
 ) -> Result<(), StoreError> {
-    let built = built(snapshot)?;
-    // A flush between the read and now may have brought in events that the read did not see.
-    for ladder in ladders.iter().filter(|ladder| ladder.built == built) {
+    for ladder in ladders {
         keep_ladder(snapshot, ladder, layer, batch)?;
     }
     Ok(())
@@ -93,18 +84,19 @@ pub(super) fn keep(
 
 fn keep_ladder(
     snapshot: &dyn Snapshot,
-    ladder: &Ladder,
+    ladder: &UnstoredLadder,
     layer: &Layer,
     batch: &mut Batch,
 ) -> Result<(), StoreError> {
-    let fresh = |rung: &Rung| !is_stale(layer, &ladder.aggregate, rung);
-    let new: Vec<&Candidate> = ladder.rungs.iter().filter(|new| fresh(&new.rung)).collect();
+    let overtaking = Overtaking::of(layer.aggregate(&ladder.aggregate));
+    let fresh = |rung: &Rung| !overtaking.hits(rung);
+    let new = &ladder.rungs;
     let mut rungs: Vec<(Rung, Option<&Candidate>)> =
-        new.iter().map(|new| (new.rung, Some(*new))).collect();
+        new.iter().map(|new| (new.rung, Some(new))).collect();
     for key in rung_keys(snapshot, &ladder.prefix)? {
         let Some(rung) = Rung::of_key(&key).filter(fresh) else { continue };
         if new.iter().any(|new| new.rung.place == rung.place) {
-            // The new one at this place has seen as much, or more.
+            // Both are exact, and one at a place is enough.
             batch.delete(Table::Snapshots, &key);
         } else {
             rungs.push((rung, None));
@@ -162,13 +154,4 @@ fn parse(shared: &Shared, key: &[u8]) -> Option<(RootName, String, u32)> {
     let (_aggregate, rest) = keys::take_text(key.get(4..)?)?;
     let (fold, rest) = keys::take_text(rest)?;
     Some((root, fold, keys::number_at(rest, 0)?))
-}
-
-impl Layer {
-    /// Places and positions of an aggregate's events.
-    fn aggregate<'l>(&'l self, prefix: &[u8]) -> impl Iterator<Item = (Place, u64)> + 'l {
-        let end = keys::after_prefix(prefix).expect("the end mark of a text is no 0xff");
-        self.table_range(Table::FoldIndex, prefix, &end)
-            .filter_map(|(key, position)| Some((keys::place_of(key)?, position)))
-    }
 }

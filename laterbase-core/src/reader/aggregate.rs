@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use super::folding::Subject;
 use super::query::{Axes, places};
-use super::{Query, ReadError, Reader, VisitEvent};
+use super::{FoldFailure, Query, ReadError, Reader, VisitEvent, guarded};
 use crate::fold::Fold;
 use crate::id::{Dot, RootName};
 use crate::keys::{self, Place};
 use crate::limits::BATCH_BYTES_MAX;
-use crate::snapshot::ladder_prefix;
 use crate::store::StoreError;
 use crate::view::View;
 
@@ -66,28 +65,51 @@ impl Reader {
         id: &str,
         query: &Query,
     ) -> Result<Option<AggregateState>, ReadError> {
+        if let Some(hot) = self.hot_aggregate(root, id, query)? {
+            return Ok(Some(hot));
+        }
+        let fold = self.fold_for(root, query)?;
+        let Some(number) = self.shared.state().names.root(root) else { return Ok(None) };
+        let view = View::open(&self.shared)?;
+        let axes = Axes::resolve(query, &view)?;
+        let subject = Subject { view: &view, root: number, id, axes, fold };
+        let folded = self.fold_aggregate(&subject)?;
+        if let Some(state) = folded.as_ref().filter(|_| query.is_whole()) {
+            let aggregate = keys::index_aggregate(number, id);
+            let ladder = guarded::prefix(&**fold, &aggregate).map_err(FoldFailure::code)?;
+            self.shared.hot.put(&ladder, state, view.head(), view.rewrites());
+        }
+        Ok(folded)
+    }
+
+    /// An aggregate as it was read last, if nothing of it has arrived since and it is still in
+    /// memory. Does not block.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn hot_aggregate(
+        &self,
+        root: &RootName,
+        id: &str,
+        query: &Query,
+    ) -> Result<Option<AggregateState>, ReadError> {
         let fold = self.fold_for(root, query)?;
         let (number, head) = {
             let state = self.shared.state();
             let Some(number) = state.names.root(root) else { return Ok(None) };
             (number, state.head)
         };
+        if !query.is_whole() {
+            return Ok(None);
+        }
         let aggregate = keys::index_aggregate(number, id);
-        let ladder = ladder_prefix(&aggregate, fold.name(), fold.version());
-        let is_whole = query.is_whole();
-        if is_whole && let Some(mut hot) = self.shared.hot.get(&aggregate, &ladder) {
+        let ladder = guarded::prefix(&**fold, &aggregate).map_err(FoldFailure::code)?;
+        let mut hot = self.shared.hot.get(&aggregate, &ladder);
+        if let Some(hot) = &mut hot {
             // Nothing of the aggregate has arrived since, so it covers all there was just now.
             (hot.folded_count, hot.covered.position) = (0, head);
-            return Ok(Some(hot));
         }
-        let view = View::open(&self.shared)?;
-        let axes = Axes::resolve(query, &view)?;
-        let subject = Subject { view: &view, root: number, id, axes, fold };
-        let folded = self.fold_aggregate(&subject)?;
-        if let Some(state) = folded.as_ref().filter(|_| is_whole) {
-            self.shared.hot.put(&ladder, state, view.head(), view.rewrites());
-        }
-        Ok(folded)
+        Ok(hot)
     }
 
     /// The etag of an aggregate over all its events, without folding them; `None` if it has none.
@@ -121,7 +143,8 @@ impl Reader {
         let axes = Axes::resolve(query, &view)?;
         page.position = axes.position_max();
         let prefix = keys::index_aggregate(number, id);
-        let found = places(&view, &prefix, &axes, after, limit.saturating_add(1))?;
+        let spend = |events| self.spend(events, 0);
+        let found = places(&view, &prefix, &axes, after, limit.saturating_add(1), spend)?.found;
         let mut bytes = 0;
         for (index, &(place, position)) in found.iter().enumerate() {
             let flow = self.event_at(&view, position, |_, event, _| {

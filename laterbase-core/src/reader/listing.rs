@@ -20,6 +20,18 @@ pub struct AggregatePage {
     pub next: Option<String>,
 }
 
+/// Where a visit to the aggregates of a root ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AggregatesVisited {
+    /// The last arrival position that was looked at.
+    pub position: u64,
+    /// The id after which the next visit starts; `None` if there are no more.
+    pub next: Option<String>,
+}
+
+/// Takes one aggregate's id and state.
+pub type VisitAggregate<'v> = dyn FnMut(&str, Result<AggregateState, FoldFailure>) + 'v;
+
 impl Reader {
     /// Folds the aggregates of a root, from after an id on. A page ends early at 16 MiB.
     ///
@@ -32,34 +44,56 @@ impl Reader {
         limit: usize,
         query: &Query,
     ) -> Result<AggregatePage, ReadError> {
+        let mut aggregates = Vec::new();
+        let end = self.visit_aggregates(root, after, limit, query, &mut |id, folded| {
+            aggregates.push((id.to_owned(), folded));
+        })?;
+        Ok(AggregatePage { aggregates, position: end.position, next: end.next })
+    }
+
+    /// The same, one by one: only the state that is visited is in memory.
+    ///
+    /// # Errors
+    /// [`ReadError`]; some may have been visited.
+    pub fn visit_aggregates(
+        &self,
+        root: &RootName,
+        after: Option<&str>,
+        limit: usize,
+        query: &Query,
+        visit: &mut VisitAggregate<'_>,
+    ) -> Result<AggregatesVisited, ReadError> {
         let fold = self.fold_for(root, query)?;
-        let mut page = AggregatePage { aggregates: Vec::new(), position: 0, next: None };
-        let Some(number) = self.shared.state().names.root(root) else { return Ok(page) };
+        let mut end = AggregatesVisited { position: 0, next: None };
+        let Some(number) = self.shared.state().names.root(root) else { return Ok(end) };
         let view = View::open(&self.shared)?;
         let axes = Axes::resolve(query, &view)?;
-        page.position = axes.position_max();
-        let mut bytes = 0;
+        end.position = axes.position_max();
+        let (mut count, mut bytes) = (0, 0);
+        let mut last = None;
         let mut after = after.map(str::to_owned);
         while let Some(id) = next_aggregate(&view, number, after.as_deref())? {
-            if page.aggregates.len() == limit || bytes >= BATCH_BYTES_MAX {
-                page.next = page.aggregates.last().map(|(id, _)| id.clone());
+            self.spend(1, 0)?;
+            if count == limit || bytes >= BATCH_BYTES_MAX {
+                end.next = last;
                 break;
             }
             let subject = Subject { view: &view, root: number, id: &id, axes, fold };
-            match self.fold_aggregate(&subject) {
-                Ok(Some(state)) => {
-                    bytes += state.state.len();
-                    page.aggregates.push((id.clone(), Ok(state)));
-                }
-                Ok(None) => {}
-                Err(ReadError::FoldFailed(failure)) => {
-                    page.aggregates.push((id.clone(), Err(failure)));
-                }
+            let folded = match self.fold_aggregate(&subject) {
+                Ok(Some(state)) => Some(Ok(state)),
+                Ok(None) => None,
+                Err(ReadError::FoldFailed(failure)) => Some(Err(failure)),
                 Err(error) => return Err(error),
+            };
+            if let Some(folded) = folded {
+                bytes += folded.as_ref().map_or(0, |state| state.state.len());
+                count += 1;
+                visit(&id, folded);
+                last = Some(id.clone());
             }
             after = Some(id);
         }
-        Ok(page)
+        Ok(end)
     }
 }
 

@@ -59,7 +59,7 @@ impl Axes {
     /// Whether an event counts. What lies at or before every bound does.
     pub(super) fn admit(&self, place: &Place, position: u64) -> bool {
         position <= self.position_max
-            && place.occurred() <= self.occurred_until
+            && self.admit_occurred(place)
             && self.admit_recorded(place.recorded())
     }
 
@@ -73,9 +73,9 @@ impl Axes {
         self.position_max
     }
 
-    /// Whether every event up to some place counts: then what is folded may become a snapshot.
-    pub(super) fn is_whole_prefix(&self, view: &View<'_>) -> bool {
-        self.recorded_until == i64::MAX && self.position_max == view.head()
+    /// Whether an event at this place counts, as far as when it happened goes.
+    pub(super) fn admit_occurred(&self, place: &Place) -> bool {
+        place.occurred() <= self.occurred_until
     }
 
     /// The end, exclusive, of the index keys with a prefix that can count at all.
@@ -107,28 +107,41 @@ fn arrived(view: &View<'_>, position: u64) -> Result<i64, StoreError> {
     view.entry(position, |entry: &Entry<'_>| entry.arrived)
 }
 
-/// The next events of an aggregate in fold order: places and positions, at most `limit`, none of
-/// them before or at `after`. Fewer than `limit` means that there are no more.
-pub(super) fn places(
+/// A page of an aggregate's events.
+pub(super) struct PlacesPage {
+    /// Places and positions, in fold order.
+    pub found: Vec<(Place, u64)>,
+    /// The first event on the way that the axes leave out.
+    pub excluded: Option<Place>,
+}
+
+/// The next events of an aggregate in fold order, at most `limit`, none of them before or at
+/// `after`. Fewer than `limit` means that there are no more. `spend` is told how many events are
+/// looked at, and may object.
+pub(super) fn places<E: From<StoreError>>(
     view: &View<'_>,
     prefix: &[u8],
     axes: &Axes,
     after: Option<Place>,
     limit: usize,
-) -> Result<Vec<(Place, u64)>, StoreError> {
+    spend: impl Fn(usize) -> Result<(), E>,
+) -> Result<PlacesPage, E> {
     let mut start = prefix.to_vec();
     if let Some(after) = after {
         start.extend_from_slice(after.as_bytes());
         start.push(0);
     }
     let end = axes.end(prefix);
-    let mut found = Vec::new();
+    let (mut found, mut excluded) = (Vec::new(), None);
     while found.len() < limit {
         let page = view.indexed(Table::FoldIndex, &start, &end, limit)?;
+        spend(page.len())?;
         for (key, position) in &page {
             let place =
                 keys::place_of(key).ok_or_else(|| damaged(*position, CodecError::Malformed))?;
-            if axes.admit(&place, *position) && found.len() < limit {
+            if !axes.admit(&place, *position) {
+                excluded = excluded.or(Some(place));
+            } else if found.len() < limit {
                 found.push((place, *position));
             }
         }
@@ -140,5 +153,5 @@ pub(super) fn places(
             _ => break,
         }
     }
-    Ok(found)
+    Ok(PlacesPage { found, excluded })
 }

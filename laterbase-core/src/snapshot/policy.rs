@@ -53,15 +53,18 @@ impl SnapshotPolicy {
     }
 
     /// Whether this state is kept.
-    pub(crate) fn keeps(&self, context: &SnapshotContext<'_>) -> bool {
-        self.events().is_some_and(|events| context.events_since >= events)
-            && match self {
-                Self::Length { state_bytes_max, .. } => context.state.len() <= *state_bytes_max,
-                Self::Custom { keep, .. } => {
-                    crate::fold::contain(|| keep(context)).unwrap_or(false)
-                }
-                Self::Never | Self::Events(_) => true,
-            }
+    ///
+    /// # Errors
+    /// What the user's own code panicked with.
+    pub(crate) fn keeps(&self, context: &SnapshotContext<'_>) -> Result<bool, String> {
+        if self.events().is_none_or(|events| context.events_since < events) {
+            return Ok(false);
+        }
+        match self {
+            Self::Length { state_bytes_max, .. } => Ok(context.state.len() <= *state_bytes_max),
+            Self::Custom { keep, .. } => crate::fold::contain(|| keep(context)),
+            Self::Never | Self::Events(_) => Ok(true),
+        }
     }
 }
 

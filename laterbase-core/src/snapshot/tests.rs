@@ -8,11 +8,12 @@ fn snapshot() -> Snapshot {
     let dot = Dot { origin: ReplicaId::from_bytes([9; 16]), seq: 4 };
     Snapshot {
         recorded_max: Hlc::from_bits(7),
+        arrived_max: 301,
         digest: [3; 32],
         event_count: 300,
         refused_count: 1,
         refused: vec![(dot, "no".to_owned())],
-        state: b"{}".to_vec(),
+        state: Arc::new(b"{}".to_vec()),
     }
 }
 

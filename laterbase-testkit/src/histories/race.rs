@@ -124,3 +124,51 @@ pub fn check_late_event_during_read(store: Arc<dyn Store>, flushes: bool) {
     assert_eq!(read(), dots);
     drop(replica);
 }
+
+/// Forces the same race in a listing, which looks once for many aggregates: while the first one is
+/// folded, an event is written before all that the second one is folded from, and flushed. What
+/// the listing leaves of the second one must not be used.
+///
+/// # Panics
+/// If it is.
+pub fn check_late_event_during_listing(store: Arc<dyn Store>) {
+    let interruption: Arc<Interruption> = Arc::default();
+    let fold = Interrupted {
+        journal: journal::Journal { version: 1 },
+        interruption: interruption.clone(),
+    };
+    let folds = Arc::new(Folds::new().fallback(Arc::new(fold)));
+    let options = ReplicaOptions { hot_bytes_max: 0, ..ReplicaOptions::default() };
+    let random = Box::new(|| [1; 16]);
+    let mut replica = Replica::open(store, Arc::clone(&folds), options, random).expect("a replica");
+    let write = move |replica: &mut Replica, id: &str, occurred| {
+        let mut batch = PreparedBatch::new(root(), Arc::clone(&folds));
+        let record = Record { occurred: Some(occurred), ..Record::json(id, "t", "1") };
+        batch.push(&record).expect("within bounds");
+        replica.append(&batch, START).expect("a write").dots[0].to_string()
+    };
+    write(&mut replica, "a", START);
+    let mut dots: Vec<String> =
+        (0..9).map(|second| write(&mut replica, "b", START + second)).collect();
+    let (reader, mut maintenance) = (replica.reader(), replica.maintenance());
+    maintenance.flush().expect("a flush");
+    let late = Arc::new(Mutex::new(None));
+    let told = Arc::clone(&late);
+    *interruption.lock().expect("no panic so far") = Some(Box::new(move || {
+        let dot = write(&mut replica, "b", START - 100);
+        replica.maintenance().flush().expect("a flush");
+        *told.lock().expect("no panic so far") = Some((dot, replica));
+    }));
+    let page = reader.aggregates(&root(), None, 10, &Query::default()).expect("a page");
+    let listed = page.aggregates[1].1.as_ref().expect("a state");
+    assert_eq!(journal::dots(&listed.state), dots, "it shows the moment at which it began");
+    let (late_dot, replica) =
+        late.lock().expect("no panic so far").take().expect("the listing was interrupted");
+    dots.insert(0, late_dot);
+    for _ in 0..2 {
+        let read = reader.aggregate(&root(), "b", &Query::default()).expect("a read");
+        assert_eq!(journal::dots(&read.expect("an aggregate").state), dots);
+        maintenance.flush().expect("a flush");
+    }
+    drop(replica);
+}
