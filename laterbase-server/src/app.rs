@@ -9,18 +9,18 @@ use laterbase_core::id::RootName;
 use laterbase_core::reader::Reader;
 #[cfg(feature = "peers")]
 use laterbase_core::selection::RootSelection;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
 
+use crate::bounds::Bounds;
 use crate::builder::SyncRoots;
-use crate::problem::{Kind, Problem, Result};
+use crate::gate::Gate;
+use crate::problem::{Problem, Result};
+use crate::room::Room;
 use crate::writer::Writer;
 
 /// Reads that may run at once. Each holds a snapshot of the store and a thread.
 const READS_MAX: usize = 64;
-
-/// Bodies are accounted for in pieces of so many bytes.
-const BODY_PIECE_BYTES: usize = 1024;
 
 /// The server's parts, shared by all requests.
 pub(crate) struct App {
@@ -28,15 +28,19 @@ pub(crate) struct App {
     pub(crate) writer: Writer,
     /// The last visible arrival position.
     pub(crate) head: watch::Receiver<u64>,
+    pub(crate) bounds: Bounds,
+    /// Who is let in where the server listens itself.
+    pub(crate) gate: Gate,
+    /// Room for bodies that come in.
+    pub(crate) bodies: Room,
+    /// Room for answers that go out.
+    pub(crate) answers: Room,
     /// How long a live answer is silent at most.
     pub(crate) heartbeat_period: Duration,
     stopping: watch::Sender<bool>,
     sync_roots: SyncRoots,
     reads: Arc<Semaphore>,
     intakes: Arc<Semaphore>,
-    bodies: Arc<Semaphore>,
-    /// All that `bodies` gives out.
-    body_pieces: usize,
 }
 
 impl fmt::Debug for App {
@@ -51,21 +55,23 @@ impl App {
         writer: Writer,
         head: watch::Receiver<u64>,
         sync_roots: SyncRoots,
-        body_bytes_max: usize,
+        bounds: Bounds,
+        gate: Gate,
         heartbeat_period: Duration,
     ) -> Self {
-        let pieces = (body_bytes_max / BODY_PIECE_BYTES).min(Semaphore::MAX_PERMITS);
         Self {
             reader,
             writer,
             head,
+            bounds,
+            gate,
+            bodies: Room::new(bounds.body_bytes_max),
+            answers: Room::new(bounds.answer_bytes_max),
             heartbeat_period,
             stopping: watch::Sender::new(false),
             sync_roots,
             reads: Arc::new(Semaphore::new(READS_MAX)),
             intakes: Arc::new(Semaphore::new(intakes_max())),
-            bodies: Arc::new(Semaphore::new(pieces)),
-            body_pieces: pieces,
         }
     }
 
@@ -103,19 +109,6 @@ impl App {
             work()
         })
         .await
-    }
-
-    /// Sets room aside for a body, until what is returned is dropped.
-    pub(crate) fn admit(&self, body_bytes: usize) -> Result<OwnedSemaphorePermit> {
-        if self.is_stopping() {
-            return Err(Problem::new(Kind::ShuttingDown));
-        }
-        // A body larger than all the room there is gets in when it is the only one.
-        let pieces = body_bytes.div_ceil(BODY_PIECE_BYTES).min(self.body_pieces);
-        let pieces = u32::try_from(pieces).unwrap_or(u32::MAX);
-        Arc::clone(&self.bodies)
-            .try_acquire_many_owned(pieces)
-            .map_err(|_no_room| Problem::new(Kind::Busy))
     }
 
     /// A root of the public routes: one that there is a fold for.

@@ -12,8 +12,10 @@ use laterbase_directory::environment::{random_bytes_16, wall_clock_nanos};
 use tokio::sync::watch;
 
 use crate::app::App;
+use crate::bounds::{Bounds, TIME_MAX};
 use crate::engine::{Engine, OpenStore};
-use crate::pulse::HEARTBEAT_PERIOD_DEFAULT;
+use crate::gate::Gate;
+use crate::pulse::{HEARTBEAT_PERIOD_DEFAULT, HEARTBEAT_PERIOD_MIN};
 use crate::server::Server;
 use crate::writer::{Writer, WriterBounds};
 
@@ -22,9 +24,6 @@ pub type WallClock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// Requests that may wait for the writer.
 const QUEUE_LENGTH_MAX_DEFAULT: usize = 1_024;
-
-/// Bytes of request bodies that may be in the server at once.
-const BODY_BYTES_MAX_DEFAULT: usize = 256 * 1024 * 1024;
 
 /// Which roots a server takes deltas of, and gives them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,7 +44,9 @@ pub struct Builder {
     options: ReplicaOptions,
     sync_roots: SyncRoots,
     queue_length_max: usize,
-    body_bytes_max: usize,
+    bounds: Bounds,
+    hosts: Vec<String>,
+    origins: Vec<String>,
     heartbeat_period: Duration,
     clock: WallClock,
 }
@@ -70,7 +71,9 @@ impl Default for Builder {
             options: ReplicaOptions::default(),
             sync_roots: SyncRoots::default(),
             queue_length_max: QUEUE_LENGTH_MAX_DEFAULT,
-            body_bytes_max: BODY_BYTES_MAX_DEFAULT,
+            bounds: Bounds::default(),
+            hosts: Vec::new(),
+            origins: Vec::new(),
             heartbeat_period: HEARTBEAT_PERIOD_DEFAULT,
             clock: Arc::new(wall_clock_nanos),
         }
@@ -138,14 +141,34 @@ impl Builder {
         self
     }
 
-    /// Most bytes of request bodies that may be in the server at once. A request that would pass
-    /// them is turned away with 503.
-    pub const fn body_bytes_max(mut self, bytes: usize) -> Self {
-        self.body_bytes_max = bytes;
+    /// How long others may take, and how much of the server they may take up.
+    pub const fn bounds(mut self, bounds: Bounds) -> Self {
+        self.bounds = bounds;
         self
     }
 
-    /// How long a live answer is silent at most: 15 s by default.
+    /// A name or address by which the server is known, beside those of loopback and the address
+    /// that it listens on. A request for any other is answered 421.
+    pub fn host(mut self, name: impl Into<String>) -> Self {
+        self.hosts.push(name.into());
+        self
+    }
+
+    /// An origin, such as `https://app.example`, whose pages in browsers may read and write.
+    /// Requests of pages from anywhere else are answered 403.
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        self.origins.push(origin.into());
+        self
+    }
+
+    /// [`Bounds::body_bytes_max`], without a word of the others.
+    pub const fn body_bytes_max(mut self, bytes: usize) -> Self {
+        self.bounds.body_bytes_max = bytes;
+        self
+    }
+
+    /// How long a live answer is silent at most: 15 s by default. Kept between 50 ms
+    /// and [`crate::TIME_MAX`].
     pub const fn heartbeat_period(mut self, period: Duration) -> Self {
         self.heartbeat_period = period;
         self
@@ -162,24 +185,41 @@ impl Builder {
     /// # Errors
     /// [`BuildError`]; the store's data is as it was.
     pub fn build(self) -> Result<Server, BuildError> {
+        let zero = |setting| BuildError::Zero { setting };
+        let bounds = self.bounds.checked().map_err(zero)?;
+        if self.queue_length_max == 0 {
+            return Err(zero("queue_length_max"));
+        }
+        let gate = gate(&self.hosts, &self.origins)?;
         let folds = Arc::new(self.folds?);
         let OpenStore { store, home } = match self.storage {
             Storage::Given(store) => OpenStore { store, home: self.options.home },
             Storage::Directory(path, engine) => engine.open(&path, self.durability)?,
         };
         let options = ReplicaOptions { home, ..self.options };
-        let bounds = WriterBounds {
+        let writer_bounds = WriterBounds {
             queue_length_max: self.queue_length_max,
             front_events_flush: options.front_events_flush,
         };
         let replica = Replica::open(store, folds, options, Box::new(random_bytes_16))?;
         let reader = replica.reader();
         let (head_sender, head) = watch::channel(reader.head());
-        let writer = Writer::start(replica, self.clock, bounds, head_sender)?;
-        let (sync_roots, period) = (self.sync_roots, self.heartbeat_period);
-        let app = App::new(reader, writer, head, sync_roots, self.body_bytes_max, period);
+        let writer = Writer::start(replica, self.clock, writer_bounds, head_sender)?;
+        let period = self.heartbeat_period.clamp(HEARTBEAT_PERIOD_MIN, TIME_MAX);
+        let app = App::new(reader, writer, head, self.sync_roots, bounds, gate, period);
         Ok(Server::new(app))
     }
+}
+
+fn gate(hosts: &[String], origins: &[String]) -> Result<Gate, BuildError> {
+    let mut gate = Gate::default();
+    for host in hosts {
+        gate.let_in_host(host).map_err(|()| BuildError::Host { text: host.clone() })?;
+    }
+    for origin in origins {
+        gate.let_in_origin(origin).map_err(|()| BuildError::Origin { text: origin.clone() })?;
+    }
+    Ok(gate)
 }
 
 /// Why a server could not be built.
@@ -195,6 +235,24 @@ pub enum BuildError {
     /// The store is no replica that this version can go on with.
     #[error(transparent)]
     Replica(#[from] OpenError),
+    /// With a size of zero nothing would get through.
+    #[error("`{setting}` is zero, so that nothing would get through")]
+    Zero {
+        /// Which one.
+        setting: &'static str,
+    },
+    /// A server cannot be known by that.
+    #[error("{text:?} is no name or address of a host")]
+    Host {
+        /// What was given.
+        text: String,
+    },
+    /// No page comes from there.
+    #[error("{text:?} is no origin, such as https://app.example")]
+    Origin {
+        /// What was given.
+        text: String,
+    },
     /// The engine was left out when this program was built.
     #[error("this program was built without the engine `{engine}`; build it with that feature")]
     EngineMissing {

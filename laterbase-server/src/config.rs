@@ -1,18 +1,22 @@
 //! What the reference server is told: flags, over environment, over a file.
 
+use std::env;
 use std::fs;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
-use clap::Parser;
+use clap::builder::Resettable;
+use clap::{CommandFactory, FromArgMatches, Parser};
 #[cfg(feature = "peers")]
 use laterbase_client::client::ServerUrl;
 use laterbase_core::fold::{Fold, Latest, MergePatch};
 use laterbase_core::replica::ReplicaOptions;
 use laterbase_core::store::Durability;
-use laterbase_server::{Builder, Engine, Server, SyncRoots};
+use laterbase_server::{Bounds, Builder, Engine, Server, SyncRoots};
 use serde::Deserialize;
 
 const DATA_DEFAULT: &str = "laterbase-server-data";
@@ -68,12 +72,74 @@ struct Settings {
     #[arg(long, env = "LATERBASE_PEER", value_name = "URL", value_delimiter = ',')]
     peer: Vec<String>,
 
+    /// A name or address that the server is known by, beside loopback and --listen
+    #[arg(long, env = "LATERBASE_HOST", value_name = "NAME", value_delimiter = ',')]
+    host: Vec<String>,
+
+    /// An origin whose pages in browsers may read and write, such as https://app.example
+    #[arg(long, env = "LATERBASE_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    allow_origin: Vec<String>,
+
     /// Most requests that wait for the writer before others are turned away [default: 1024]
     #[arg(long, env = "LATERBASE_QUEUE_LENGTH", value_name = "REQUESTS")]
-    queue_length: Option<usize>,
+    queue_length: Option<NonZeroUsize>,
+
+    /// Most connections at once [default: as file descriptors allow, at most 16384]
+    #[arg(long, env = "LATERBASE_CONNECTIONS", value_name = "COUNT")]
+    connections: Option<NonZeroUsize>,
+
+    /// Most connections at once from one address [default: half of the others]
+    #[arg(long, env = "LATERBASE_CONNECTIONS_PER_ADDRESS", value_name = "COUNT")]
+    connections_per_address: Option<NonZeroUsize>,
+
+    /// How long the head of a request may take [default: 30]
+    #[arg(long, env = "LATERBASE_HEAD_SECONDS", value_name = "SECONDS")]
+    head_seconds: Option<NonZeroU64>,
+
+    /// How long a connection may be without a request [default: 60]
+    #[arg(long, env = "LATERBASE_IDLE_SECONDS", value_name = "SECONDS")]
+    idle_seconds: Option<NonZeroU64>,
+
+    /// How long a body or an answer may be slower than --bytes-per-second-min [default: 30]
+    #[arg(long, env = "LATERBASE_LAG_SECONDS", value_name = "SECONDS")]
+    lag_seconds: Option<NonZeroU64>,
+
+    /// What a body or an answer must come to [default: 2048]
+    #[arg(long, env = "LATERBASE_BYTES_PER_SECOND_MIN", value_name = "BYTES")]
+    bytes_per_second_min: Option<NonZeroU64>,
+
+    /// Most bytes of request bodies in memory at once [default: 268435456]
+    #[arg(long, env = "LATERBASE_BODY_BYTES", value_name = "BYTES")]
+    body_bytes: Option<NonZeroUsize>,
+
+    /// Most bytes of answers in memory at once [default: 67108864]
+    #[arg(long, env = "LATERBASE_ANSWER_BYTES", value_name = "BYTES")]
+    answer_bytes: Option<NonZeroUsize>,
+
+    /// How long requests under way may take to end once the server is told to stop [default: 10]
+    #[arg(long, env = "LATERBASE_STOP_SECONDS", value_name = "SECONDS")]
+    stop_seconds: Option<NonZeroU64>,
 }
 
 impl Config {
+    /// Reads flags and environment. Ends the process where they cannot be understood.
+    pub(crate) fn read() -> Self {
+        let found = Self::command_without_empties().get_matches();
+        Self::from_arg_matches(&found).unwrap_or_else(|error| error.exit())
+    }
+
+    /// The command line, for which an environment variable that is empty is not set. That is how
+    /// shells, units and compose files leave one out.
+    fn command_without_empties() -> clap::Command {
+        Self::command().mut_args(|argument| {
+            let is_empty = argument
+                .get_env()
+                .and_then(env::var_os)
+                .is_some_and(|value| value.to_str().is_some_and(|text| text.trim().is_empty()));
+            if is_empty { argument.env(Resettable::Reset) } else { argument }
+        })
+    }
+
     /// Fills in from the file what flags and environment left open.
     pub(crate) fn complete(mut self) -> anyhow::Result<Self> {
         if let Some(path) = &self.config {
@@ -82,7 +148,20 @@ impl Config {
             let file: Settings = toml::from_str(&text).with_context(at)?;
             self.settings = self.settings.or(file);
         }
+        trim("--root", &mut self.settings.root)?;
+        trim("--peer", &mut self.settings.peer)?;
+        trim("--host", &mut self.settings.host)?;
+        trim("--allow-origin", &mut self.settings.allow_origin)?;
         Ok(self)
+    }
+
+    /// Takes the address to listen on, so that nothing is opened where it is in use.
+    pub(crate) fn listener(&self) -> anyhow::Result<TcpListener> {
+        let address = self.address()?;
+        let at = || format!("cannot listen on {address}");
+        let listener = TcpListener::bind(address).with_context(at)?;
+        listener.set_nonblocking(true).with_context(at)?;
+        Ok(listener)
     }
 
     /// The address to listen on.
@@ -112,6 +191,11 @@ impl Config {
         Ok(Vec::new())
     }
 
+    /// How long requests under way may take to end.
+    pub(crate) fn stop_time_max(&self) -> Duration {
+        self.settings.bounds().stop_time_max
+    }
+
     /// The server, still to be built.
     pub(crate) fn server(&self) -> anyhow::Result<Builder> {
         let settings = &self.settings;
@@ -125,8 +209,12 @@ impl Config {
             .sync_roots(sync_roots(settings.sync_roots.as_deref())?)
             .replica_options(options);
         if let Some(length) = settings.queue_length {
-            server = server.queue_length_max(length);
+            server = server.queue_length_max(length.get());
         }
+        server = server.bounds(settings.bounds());
+        server = settings.host.iter().fold(server, |server, host| server.host(host));
+        let origins = settings.allow_origin.iter();
+        server = origins.fold(server, |server, origin| server.allow_origin(origin));
         if settings.root.is_empty() {
             return Ok(server.fallback(Arc::new(MergePatch)));
         }
@@ -144,9 +232,61 @@ impl Settings {
             durability: self.durability.or(file.durability),
             sync_roots: self.sync_roots.or(file.sync_roots),
             peer: if self.peer.is_empty() { file.peer } else { self.peer },
+            host: if self.host.is_empty() { file.host } else { self.host },
+            allow_origin: if self.allow_origin.is_empty() {
+                file.allow_origin
+            } else {
+                self.allow_origin
+            },
             queue_length: self.queue_length.or(file.queue_length),
+            connections: self.connections.or(file.connections),
+            connections_per_address: self.connections_per_address.or(file.connections_per_address),
+            head_seconds: self.head_seconds.or(file.head_seconds),
+            idle_seconds: self.idle_seconds.or(file.idle_seconds),
+            lag_seconds: self.lag_seconds.or(file.lag_seconds),
+            bytes_per_second_min: self.bytes_per_second_min.or(file.bytes_per_second_min),
+            body_bytes: self.body_bytes.or(file.body_bytes),
+            answer_bytes: self.answer_bytes.or(file.answer_bytes),
+            stop_seconds: self.stop_seconds.or(file.stop_seconds),
         }
     }
+
+    fn bounds(&self) -> Bounds {
+        let default = Bounds::default();
+        let seconds = |set: Option<NonZeroU64>, default| {
+            set.map_or(default, |seconds| Duration::from_secs(seconds.get()))
+        };
+        let size = |set: Option<NonZeroUsize>, default| {
+            set.map_or(default, |size: NonZeroUsize| size.get())
+        };
+        Bounds {
+            connections_max: self.connections.map(NonZeroUsize::get),
+            connections_per_address_max: self.connections_per_address.map(NonZeroUsize::get),
+            head_time_max: seconds(self.head_seconds, default.head_time_max),
+            idle_time_max: seconds(self.idle_seconds, default.idle_time_max),
+            lag_time_max: seconds(self.lag_seconds, default.lag_time_max),
+            bytes_per_second_min: self
+                .bytes_per_second_min
+                .map_or(default.bytes_per_second_min, NonZeroU64::get),
+            body_bytes_max: size(self.body_bytes, default.body_bytes_max),
+            answer_bytes_max: size(self.answer_bytes, default.answer_bytes_max),
+            stop_time_max: seconds(self.stop_seconds, default.stop_time_max),
+        }
+    }
+}
+
+/// Takes the spaces of `a, b` away, and the empty entry behind a last comma.
+fn trim(flag: &str, list: &mut Vec<String>) -> anyhow::Result<()> {
+    let was_said = !list.is_empty();
+    for entry in &mut *list {
+        *entry = entry.trim().to_owned();
+    }
+    list.retain(|entry| !entry.is_empty());
+    // Nothing said means every root; that is not to come out of a variable that was not set.
+    if was_said && list.is_empty() {
+        bail!("{flag} is given and names nothing");
+    }
+    Ok(())
 }
 
 /// Takes a root by both built-in folds, the one that is asked for first.

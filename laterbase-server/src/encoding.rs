@@ -4,15 +4,12 @@
 //! sender claims makes the server allocate more than its bounds.
 
 use std::io::{self, Read};
-use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
 use axum::http::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, VARY,
 };
 use axum::http::{HeaderMap, HeaderValue};
-use axum::middleware::Next;
 use axum::response::Response;
 use http_body::Body as _;
 use http_body_util::{BodyExt, Collected};
@@ -93,13 +90,7 @@ fn refuse(error: &io::Error) -> Problem {
 ///
 /// Left alone are small answers, those that have no end, and those with an etag, which is the
 /// same for whoever holds the same events and so must not stand for two forms of an answer.
-pub(crate) async fn compress_answers(
-    State(app): State<Arc<App>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let accepted = is_accepted(request.headers());
-    let mut response = next.run(request).await;
+pub(crate) async fn compress(app: &App, accepted: bool, mut response: Response) -> Response {
     let size = response.body().size_hint().exact().unwrap_or(0);
     let headers = response.headers();
     let is_plain = !headers.contains_key(CONTENT_ENCODING) && !headers.contains_key(ETAG);
@@ -107,7 +98,7 @@ pub(crate) async fn compress_answers(
         return response;
     }
     response.headers_mut().insert(VARY, HeaderValue::from_name(ACCEPT_ENCODING));
-    if accepted { compressed(&app, response).await } else { response }
+    if accepted { compressed(app, response).await } else { response }
 }
 
 async fn compressed(app: &App, response: Response) -> Response {
@@ -132,7 +123,7 @@ async fn compressed(app: &App, response: Response) -> Response {
 }
 
 /// Whether a caller takes answers in zstd.
-fn is_accepted(headers: &HeaderMap) -> bool {
+pub(crate) fn is_accepted(headers: &HeaderMap) -> bool {
     let values = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|offer| {
         let mut parts = offer.split(';').map(str::trim);

@@ -41,22 +41,31 @@
 //! [`Server::router`] gives the same as an axum router, to be mounted in an application of your
 //! own.
 
+mod answers;
 mod app;
+mod below;
 mod body;
+mod bounds;
 mod builder;
 mod conditions;
+mod connection;
+mod connections;
 mod encoding;
 mod engine;
+mod gate;
 mod held_back;
 mod live;
 mod locks;
 mod maintenance;
+mod pace;
 mod parameters;
 #[cfg(feature = "peers")]
 mod peering;
 mod problem;
+mod progress;
 mod pulse;
 mod queue;
+mod room;
 mod routes;
 mod server;
 mod shutdown;
@@ -64,6 +73,7 @@ mod wire;
 mod work;
 mod writer;
 
+pub use bounds::{Bounds, TIME_MAX, TIME_MIN};
 pub use builder::{BuildError, Builder, SyncRoots, WallClock};
 pub use engine::{Engine, UnknownEngine};
 #[cfg(feature = "peers")]

@@ -28,6 +28,7 @@ use crate::app::App;
 use crate::problem::Result;
 use crate::pulse::{self, News};
 use crate::routes::feed::{Holding, cursor_gone};
+use crate::wire;
 
 /// Bytes of a page after which it is sent. A larger event is a page of its own.
 const PAGE_BYTES_MAX: usize = 1024 * 1024;
@@ -72,11 +73,14 @@ impl News for Feed {
         loop {
             let (root, limit) = (self.root.clone(), self.limit);
             let holding = self.holding.clone();
-            let read = move |reader: &Reader| read_page(reader, &root, &holding, limit);
-            let (page, holding, more) = self.app.read(read).await?;
+            let room = self.app.page_room(PAGE_BYTES_MAX).await?;
+            let bytes_max = room.bytes().min(PAGE_BYTES_MAX);
+            let read = move |reader: &Reader| read_page(reader, &root, &holding, limit, bytes_max);
+            let (mut page, holding, more) = self.app.read(read).await?;
             self.holding = holding;
             if !page.is_empty() {
-                return Ok(Some(page.into()));
+                page.shrink_to_fit();
+                return self.app.settled(page.into(), Some(room)).await.map(Some);
             }
             if !more {
                 return Ok(None);
@@ -90,6 +94,7 @@ fn read_page(
     root: &RootName,
     holding: &Holding,
     limit: usize,
+    bytes_max: usize,
 ) -> Result<(Vec<u8>, Holding, bool)> {
     let mut out = Vec::new();
     let page = reader.follow(root, holding.as_from(), limit, &mut |event, behind| {
@@ -99,7 +104,7 @@ fn read_page(
         out.extend_from_slice(b"data: ");
         write_event(&mut out, root, event);
         out.extend_from_slice(b"\n\n");
-        if out.len() < PAGE_BYTES_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        wire::flow(out.len(), bytes_max)
     })?;
     let page = page.ok_or_else(cursor_gone)?;
     // Without a cursor, there is a vector: what came with a cursor always has room for one.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::HeaderMap;
-use axum::http::header::ACCEPT;
+use axum::http::header::{ACCEPT, HeaderName};
 use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,24 +15,54 @@ use laterbase_core::limits::{BATCH_EVENTS_MAX, NAME_BYTES_MAX, PAGE_EVENTS_DEFAU
 use laterbase_core::reader::Query;
 use laterbase_core::time::parse_time;
 use laterbase_core::version_vector::VersionVector;
-use serde::de::DeserializeOwned;
 
 use crate::problem::{Kind, Problem, Result};
 
 /// What a reader of an event stream sends when it comes back, by the rules of the HTML standard.
-pub(crate) const LAST_EVENT_ID: &str = "last-event-id";
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// Path segments, percent-decoded.
+/// What a reader of an event stream saw last. By the same rules, an empty id is none.
+pub(crate) fn last_event_id(headers: &HeaderMap) -> Option<&str> {
+    let id = headers.get(LAST_EVENT_ID)?;
+    Some(id.to_str().unwrap_or("?").trim()).filter(|id| !id.is_empty())
+}
+
+/// Path segments of a route, percent-decoded: a text, or a pair of them.
+///
+/// They are the last ones of the path. Where the router is nested, those before them belong to
+/// whatever stands around it.
 pub(crate) struct Segments<T>(pub T);
 
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segments<T> {
+impl<T: PathSegments, S: Send + Sync> FromRequestParts<S> for Segments<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let path = Path::<T>::from_request_parts(parts, state).await;
-        path.map(|Path(segments)| Self(segments)).map_err(|rejection| {
-            Problem::parameter("path", format!("cannot be read: {}", rejection.body_text()))
-        })
+        let unreadable = |detail: String| Problem::parameter("path", detail);
+        let path = RawPathParams::from_request_parts(parts, state).await;
+        let path = path.map_err(|rejection| {
+            unreadable(format!("cannot be read: {}", rejection.body_text()))
+        })?;
+        let segments: Vec<&str> = path.iter().map(|(_, segment)| segment).collect();
+        T::last_of(&segments).map(Self).ok_or_else(|| unreadable("has too few segments".to_owned()))
+    }
+}
+
+/// What [`Segments`] can hold.
+pub(crate) trait PathSegments: Sized + Send {
+    /// Takes the last segments, as many as it holds.
+    fn last_of(segments: &[&str]) -> Option<Self>;
+}
+
+impl PathSegments for String {
+    fn last_of(segments: &[&str]) -> Option<Self> {
+        segments.last().map(|&last| last.to_owned())
+    }
+}
+
+impl PathSegments for (String, String) {
+    fn last_of(segments: &[&str]) -> Option<Self> {
+        let [.., first, last] = segments else { return None };
+        Some(((*first).to_owned(), (*last).to_owned()))
     }
 }
 
@@ -186,10 +216,11 @@ fn read_place_cursor(text: &str) -> Option<Place> {
 pub(crate) fn choose(headers: &HeaderMap, offered: &[&'static str]) -> Result<&'static str> {
     let accept: Vec<&str> =
         headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
-    if accept.is_empty() {
+    let accept = accept.join(",");
+    // A list of nothing states no wish.
+    if accept.split(',').all(|range| range.trim().is_empty()) {
         return Ok(offered[0]);
     }
-    let accept = accept.join(",");
     let mut best = None;
     for media_type in offered {
         let quality = quality(&accept, media_type);

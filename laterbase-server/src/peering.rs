@@ -36,7 +36,8 @@ pub(crate) async fn keep_in_sync<T: Transport>(
     client: Client<T>,
     options: PeerOptions,
 ) {
-    let stop = shutdown::requested(app.stopping());
+    let mut stopping = app.stopping();
+    let stop = async move { shutdown::requested(&mut stopping).await };
     let peer = client.server().to_string();
     let Some(roots) = app.selection(&options.sync.roots) else {
         tracing::warn!(peer, "no root that this server takes is to be synced; nothing is");

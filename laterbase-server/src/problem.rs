@@ -43,6 +43,10 @@ pub(crate) enum Kind {
     ForkNotLocated,
     CursorGone,
     TooLarge,
+    UriTooLong,
+    HeadTooLarge,
+    ForeignOrigin,
+    UnknownHost,
     UnsupportedMediaType,
     InvalidEvent,
     FutureEvent,
@@ -105,11 +109,6 @@ impl Kind {
             }
             Self::CursorGone => (S::GONE, "cursor-gone", "The cursor is not of this log"),
             Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "too-large", "The request is too large"),
-            Self::UnsupportedMediaType => (
-                S::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported-media-type",
-                "The route takes no such media type or encoding",
-            ),
             Self::InvalidEvent => {
                 (S::UNPROCESSABLE_ENTITY, "invalid-event", "A field of an event is out of bounds")
             }
@@ -121,6 +120,38 @@ impl Kind {
             Self::RefusedEvent => {
                 (S::UNPROCESSABLE_ENTITY, "refused-event", "The root does not take the event")
             }
+            Self::UriTooLong
+            | Self::HeadTooLarge
+            | Self::ForeignOrigin
+            | Self::UnknownHost
+            | Self::UnsupportedMediaType => self.head_parts(),
+            _ => self.server_parts(),
+        }
+    }
+
+    /// The same of heads that are not looked at further.
+    const fn head_parts(self) -> (StatusCode, &'static str, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::UriTooLong => {
+                (S::URI_TOO_LONG, "uri-too-long", "The request's target is too long")
+            }
+            Self::HeadTooLarge => (
+                S::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "head-too-large",
+                "The request's head is too large",
+            ),
+            Self::ForeignOrigin => {
+                (S::FORBIDDEN, "foreign-origin", "Pages of that origin may not ask this server")
+            }
+            Self::UnknownHost => {
+                (S::MISDIRECTED_REQUEST, "unknown-host", "The server is not known by that name")
+            }
+            Self::UnsupportedMediaType => (
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-media-type",
+                "The route takes no such media type or encoding",
+            ),
             _ => self.server_parts(),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::HeaderValue;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -21,11 +21,17 @@ use crate::wire::EVENT_STREAM;
 /// How long a reader hears nothing at most, by default.
 pub(crate) const HEARTBEAT_PERIOD_DEFAULT: Duration = Duration::from_secs(15);
 
+/// More often than so, heartbeats would keep everybody busy.
+pub(crate) const HEARTBEAT_PERIOD_MIN: Duration = Duration::from_millis(50);
+
 /// Sent at once, so that the reader's side sees that the stream is there.
 const GREETING: &[u8] = b": live\n\n";
 
 /// Tells the reader that there is nothing to tell.
 const HEARTBEAT: &[u8] = b": heartbeat\n\n";
+
+/// Tells nginx to pass on what comes as it comes.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// What a live answer tells.
 pub(crate) trait News: Send + 'static {
@@ -45,7 +51,7 @@ pub(crate) fn respond(app: &App, news: impl News) -> Response {
     let mut response = Body::from_stream(pieces).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     response
 }
 

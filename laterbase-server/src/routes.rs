@@ -3,11 +3,16 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::{Method, Uri};
-use axum::middleware;
+use axum::extract::{Request, State};
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderValue, Method, Uri};
+use axum::middleware::{self, Next};
+use axum::response::Response;
 
+use crate::answers;
 use crate::app::App;
 use crate::encoding;
+use crate::gate::{self, Gate};
 use crate::problem::{Kind, Problem};
 
 mod aggregate;
@@ -47,15 +52,41 @@ pub(crate) fn declared() -> Vec<Route> {
     ]
 }
 
-/// The router of [`declared`].
-pub(crate) fn router(app: Arc<App>) -> Router {
+/// The router of [`declared`], behind a gate if there is one.
+pub(crate) fn router(app: Arc<App>, gate: Option<Gate>) -> Router {
+    let mut router = routes(app);
+    if let Some(gate) = gate {
+        if let Some(cross_origin) = gate.cross_origin() {
+            router = router.layer(cross_origin);
+        }
+        router = router.layer(middleware::from_fn_with_state(Arc::new(gate), gate::guard));
+    }
+    router
+}
+
+fn routes(app: Arc<App>) -> Router {
     declared()
         .into_iter()
         .fold(Router::new(), |router, route| router.route(route.path, route.methods))
         .method_not_allowed_fallback(no_such_method)
         .fallback(no_such_route)
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), encoding::compress_answers))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), finish))
         .with_state(app)
+}
+
+/// Gives every answer the form in which it is sent.
+async fn finish(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let takes_zstd = encoding::is_accepted(request.headers());
+    let response = next.run(request).await;
+    let response = encoding::compress(&app, takes_zstd, response).await;
+    let mut response = answers::count(&app, response).await;
+    forbid_storing(&mut response);
+    response
+}
+
+/// An answer says what was so when it was made, and nobody on the way is to give it again.
+pub(crate) fn forbid_storing(response: &mut Response) {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
 async fn no_such_method(method: Method) -> Problem {

@@ -1,12 +1,11 @@
 //! A server: routes around a replica, and the life of both.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::http::Method;
-use axum::serve::{Listener, ListenerExt};
+use axum::serve::Listener;
 use laterbase_core::reader::Reader;
 use laterbase_core::store::StoreError;
 use tokio::net::TcpListener;
@@ -17,9 +16,11 @@ use laterbase_client::{client::Client, transport::Transport};
 
 use crate::app::App;
 use crate::builder::Builder;
+use crate::connections::{self, Connections, Door};
 #[cfg(feature = "peers")]
 use crate::peering::{self, PeerOptions};
-use crate::{routes, shutdown};
+use crate::routes;
+use crate::shutdown::{self, Signals};
 
 /// A replica that is open, with its writer running.
 ///
@@ -41,8 +42,13 @@ impl Server {
     }
 
     /// The routes, to be served or nested in another router.
+    ///
+    /// Whoever serves them answers for connections: how many there are, how long they may take,
+    /// and under which names the server is asked, unless [`Builder::host`] or
+    /// [`Builder::allow_origin`] says so. [`Server::serve_on`] takes the first two over.
     pub fn router(&self) -> Router {
-        routes::router(Arc::clone(&self.app))
+        let gate = self.app.gate.is_asked_for().then(|| self.app.gate.clone());
+        routes::router(Arc::clone(&self.app), gate)
     }
 
     /// The method and the path of every route, as the router has them.
@@ -78,17 +84,19 @@ impl Server {
 
     /// Serves on a listener until [`ServerHandle::stop`] is called, then closes the replica.
     ///
-    /// No new connection or write is taken then; requests under way get ten seconds to end.
+    /// No new connection or write is taken then; requests under way get
+    /// [`crate::Bounds::stop_time_max`] to end.
     ///
     /// # Errors
     /// [`ServeError`]; what was acknowledged is stored.
     pub async fn serve(self, listener: TcpListener) -> Result<(), ServeError> {
-        let listener = listener.tap_io(|stream| {
-            // Small answers are not to wait for more. Without it, they are only slower.
-            let _ = stream.set_nodelay(true);
-        });
-        let router = self.router();
-        self.serve_on(listener, router).await
+        let address = listener.local_addr().map_err(ServeError::Io)?;
+        let gate = self.app.gate.clone().listening_on(address.ip());
+        let router = routes::router(Arc::clone(&self.app), Some(gate));
+        let connections = Connections::new(&self.app);
+        let door = Door { listener, connections: Arc::clone(&connections) };
+        connections::serve(&self.app, &connections, door, router).await;
+        Ok(self.close().await?)
     }
 
     /// The same on a listener of any kind, with a router that has [`Server::router`] in it and
@@ -99,19 +107,11 @@ impl Server {
     pub async fn serve_on<L>(self, listener: L, router: Router) -> Result<(), ServeError>
     where
         L: Listener,
-        L::Addr: fmt::Debug,
+        L::Addr: 'static,
     {
-        let serving = axum::serve(listener, router)
-            .with_graceful_shutdown(shutdown::requested(self.app.stopping()));
-        let served = tokio::select! {
-            served = serving => served,
-            () = shutdown::grace_over(self.app.stopping()) => {
-                tracing::warn!("requests under way were cut off");
-                Ok(())
-            }
-        };
-        self.close().await?;
-        served.map_err(ServeError::Io)
+        let connections = Connections::new(&self.app);
+        connections::serve(&self.app, &connections, listener, router).await;
+        Ok(self.close().await?)
     }
 
     /// Binds an address, tells `on_ready` which one it came to, and serves until SIGINT or
@@ -126,15 +126,28 @@ impl Server {
     ) -> Result<(), ServeError> {
         let bind = |source| ServeError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(bind)?;
+        self.run_on(listener, on_ready).await
+    }
+
+    /// The same on a listener that is bound already: before the data is opened, so that a port in
+    /// use leaves no new data directory behind.
+    ///
+    /// # Errors
+    /// [`ServeError`].
+    pub async fn run_on(
+        self,
+        listener: TcpListener,
+        on_ready: impl FnOnce(SocketAddr),
+    ) -> Result<(), ServeError> {
+        // Before anybody is told that the server is there, and may tell it to stop.
+        let mut signals = Signals::listen().map_err(ServeError::Io)?;
         let handle = self.handle();
         let signals = tokio::spawn(async move {
-            match shutdown::signal().await {
-                Ok(()) => tracing::info!("told to stop"),
-                Err(error) => tracing::error!(%error, "signals cannot be heard"),
-            }
+            signals.next().await;
+            tracing::info!("told to stop");
             handle.stop();
         });
-        on_ready(listener.local_addr().map_err(bind)?);
+        on_ready(listener.local_addr().map_err(ServeError::Io)?);
         let served = self.serve(listener).await;
         signals.abort();
         served
@@ -163,6 +176,11 @@ impl ServerHandle {
     /// requests under way have ended.
     pub fn stop(&self) {
         self.app.stop();
+    }
+
+    /// Waits until the server is told to stop, by whomever.
+    pub async fn told_to_stop(&self) {
+        shutdown::requested(&mut self.app.stopping()).await;
     }
 }
 

@@ -1,42 +1,47 @@
 //! When and how a server ends.
 
-use std::time::Duration;
-
 use tokio::sync::watch;
-use tokio::time::sleep;
-
-/// How long requests under way may take to end once the server stops. What was accepted is
-/// committed in any case; after this, connections are cut without an answer.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// Waits until the server is told to stop.
-pub(crate) async fn requested(mut stopping: watch::Receiver<bool>) {
+pub(crate) async fn requested(stopping: &mut watch::Receiver<bool>) {
     // The sender lives as long as the server: without it, there is nothing left to wait for.
     let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
-/// Waits until requests had time enough to end after the server was told to stop.
-pub(crate) async fn grace_over(stopping: watch::Receiver<bool>) {
-    requested(stopping).await;
-    sleep(GRACE).await;
+/// How the user or the system asks for the end: SIGINT or SIGTERM.
+pub(crate) struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
 }
 
-/// Waits for the user or the system to ask for the end: SIGINT or SIGTERM.
-///
-/// # Errors
-/// If the system does not let signals be heard.
-pub(crate) async fn signal() -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+impl Signals {
+    /// Hears them from now on.
+    ///
+    /// # Errors
+    /// If the system does not let them be heard.
+    pub(crate) fn listen() -> std::io::Result<Self> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
+            Ok(Self { terminate: signal(terminate)?, interrupt: signal(interrupt)? })
         }
-        Ok(())
+        #[cfg(not(unix))]
+        Ok(Self {})
     }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
+
+    /// Waits for one.
+    pub(crate) async fn next(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+        #[cfg(not(unix))]
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    }
 }

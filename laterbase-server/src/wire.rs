@@ -43,6 +43,19 @@ pub(crate) const EVENT_COUNT_HEADER: HeaderName = HeaderName::from_static("later
 pub(crate) const REFUSED_COUNT_HEADER: HeaderName =
     HeaderName::from_static("laterbase-refused-count");
 
+/// The headers above.
+pub(crate) const HEADERS: [HeaderName; 9] = [
+    AFTER_HEADER,
+    MORE_HEADER,
+    NEXT_HEADER,
+    CURSOR_HEADER,
+    REPLICA_HEADER,
+    LEFT_OUT_HEADER,
+    COVERED_HEADER,
+    EVENT_COUNT_HEADER,
+    REFUSED_COUNT_HEADER,
+];
+
 /// The forms in which events may come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -55,15 +68,21 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    /// The form that a request's `Content-Type` says. Nothing said means JSON.
+    /// The form that a request's `Content-Type` says.
+    ///
+    /// # Errors
+    /// 415 if it says another one, or nothing: what is sent without a type can come from any page
+    /// in a browser, unasked.
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self> {
-        let Some(media_type) = media_type(headers) else { return Ok(Self::Document) };
+        let media_type = media_type(headers).unwrap_or_default();
         [(JSON, Self::Document), (LINES, Self::Lines), (DELTA, Self::Delta)]
             .into_iter()
             .find(|(name, _)| media_type.eq_ignore_ascii_case(name))
             .map(|(_, form)| form)
             .ok_or_else(|| {
-                let detail = format!("the route takes {JSON}, {LINES} and {DELTA}");
+                let detail = format!(
+                    "a Content-Type is needed; the route takes {JSON}, {LINES} and {DELTA}"
+                );
                 Problem::new(Kind::UnsupportedMediaType).detail(detail)
             })
     }
@@ -156,6 +175,11 @@ impl JsonList {
         &mut self.out
     }
 
+    /// Whether a page of so many bytes is full.
+    pub(crate) fn flow(&self, bytes_max: usize) -> ControlFlow<()> {
+        flow(self.out.len(), bytes_max)
+    }
+
     /// Ends the list and the object, with more members behind the list.
     pub(crate) fn finish(self, members: &[(&str, Value)]) -> Vec<u8> {
         self.end().finish(members)
@@ -198,13 +222,20 @@ impl JsonObject {
     }
 }
 
+/// Whether a page that has come to `bytes` goes on. What does not fit is on the next one.
+pub(crate) const fn flow(bytes: usize, bytes_max: usize) -> ControlFlow<()> {
+    if bytes < bytes_max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+}
+
 /// Appends a text as a JSON string.
 pub(crate) fn write_text(out: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(out, text).expect("writing into memory does not fail");
 }
 
 /// A successful answer in a media type.
-pub(crate) fn respond(status: StatusCode, media_type: &'static str, body: Vec<u8>) -> Response {
+pub(crate) fn respond(status: StatusCode, media_type: &'static str, mut body: Vec<u8>) -> Response {
+    // It may be kept for a while, and what it grew by beyond itself with it.
+    body.shrink_to_fit();
     let mut response = (status, Body::from(body)).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response

@@ -29,7 +29,7 @@ fn flags_win_over_the_file() {
     let config = with_file(&["--listen", "127.0.0.1:8"], file).unwrap();
     assert_eq!(config.address().unwrap().port(), 8);
     assert_eq!(config.settings.root, ["order"]);
-    assert_eq!(config.settings.queue_length, Some(5));
+    assert_eq!(config.settings.queue_length.unwrap().get(), 5);
     let config = with_file(&["--root", "a,b=latest", "--root", "c"], file).unwrap();
     assert_eq!(config.settings.root, ["a", "b=latest", "c"]);
 }

@@ -17,6 +17,8 @@ fn check_choice(accept: &str, expected: Option<&str>) {
 fn the_caller_chooses_the_form() {
     assert_eq!(choose(&HeaderMap::new(), &OFFERED).unwrap(), "application/json");
     check_choice("*/*", Some("application/json"));
+    check_choice("", Some("application/json"));
+    check_choice(" , ", Some("application/json"));
     check_choice("application/*", Some("application/json"));
     check_choice("application/x-ndjson", Some("application/x-ndjson"));
     check_choice("Text/Event-Stream", Some("text/event-stream"));

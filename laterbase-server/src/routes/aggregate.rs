@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use laterbase_core::Place;
 use laterbase_core::id::RootName;
 use laterbase_core::json::{write_event, write_event_verbatim};
+use laterbase_core::limits::BATCH_BYTES_MAX;
 use laterbase_core::reader::{
     AggregatePage, AggregateState, Covered, EventsPage, FoldFailure, Query, Reader,
 };
@@ -137,11 +138,13 @@ pub(super) async fn events(
     let (limit, query) = (parameters.limit()?, parameters.query()?);
     let after = parameters.after_place()?;
     let history = History { root, id, after, limit, query };
-    app.read(
-        move |reader| {
-            if form == LINES { history.lines(reader) } else { history.document(reader) }
-        },
-    )
+    app.read_page(BATCH_BYTES_MAX, move |reader, bytes_max| {
+        if form == LINES {
+            history.lines(reader, bytes_max)
+        } else {
+            history.document(reader, bytes_max)
+        }
+    })
     .await
 }
 
@@ -155,10 +158,11 @@ struct History {
 }
 
 impl History {
-    fn document(&self, reader: &Reader) -> Result<Response> {
+    fn document(&self, reader: &Reader, bytes_max: usize) -> Result<Response> {
         let mut events = JsonList::member("events");
         let page = self.read(reader, |event| {
             write_event_verbatim(events.value(), &self.root, event);
+            events.flow(bytes_max)
         })?;
         let next = page.next.map_or(Value::Null, |place| place_cursor(&place).into());
         let mut response = wire::respond(StatusCode::OK, JSON, events.finish(&[("next", next)]));
@@ -166,11 +170,12 @@ impl History {
         Ok(response)
     }
 
-    fn lines(&self, reader: &Reader) -> Result<Response> {
+    fn lines(&self, reader: &Reader, bytes_max: usize) -> Result<Response> {
         let mut body = Vec::new();
         let page = self.read(reader, |event| {
             write_event(&mut body, &self.root, event);
             body.push(b'\n');
+            wire::flow(body.len(), bytes_max)
         })?;
         let mut response = wire::respond(StatusCode::OK, LINES, body);
         wire::set(&mut response, COVERED_HEADER, &format!("arrivals={}", page.position));
@@ -183,15 +188,11 @@ impl History {
     fn read(
         &self,
         reader: &Reader,
-        mut write: impl FnMut(&laterbase_core::event::Event<'_>),
+        mut write: impl FnMut(&laterbase_core::event::Event<'_>) -> ControlFlow<()>,
     ) -> Result<EventsPage> {
         let (root, id) = (&self.root, self.id.as_str());
-        let mut visit = |event: &laterbase_core::event::Event<'_>| {
-            write(event);
-            ControlFlow::Continue(())
-        };
         let page =
-            reader.aggregate_events(root, id, self.after, self.limit, &self.query, &mut visit)?;
+            reader.aggregate_events(root, id, self.after, self.limit, &self.query, &mut write)?;
         match page.events {
             0 if self.after.is_none() => Err(unknown_aggregate(root, id)),
             _ => Ok(page),

@@ -3,7 +3,6 @@
 //! The caller says what it holds: by its version vector, in the query or, as that is as long as
 //! there are origins, in a body; or by the short cursor (`after`) that the page before gave.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -22,7 +21,7 @@ use serde_json::Value;
 use crate::app::App;
 use crate::body::{self, AdmittedBody};
 use crate::live;
-use crate::parameters::{LAST_EVENT_ID, Parameters, Segments, choose, parse_vv};
+use crate::parameters::{Parameters, Segments, choose, last_event_id, parse_vv};
 use crate::problem::{Kind, Problem, Result};
 use crate::wire::{self, AFTER_HEADER, DELTA, EVENT_STREAM, JSON, JsonList, LINES, MORE_HEADER};
 
@@ -85,19 +84,16 @@ impl Asked {
     ) -> Result<Response> {
         let Self { form, root, limit } = self;
         if form == EVENT_STREAM {
-            let last_id = headers.get(LAST_EVENT_ID).filter(|id| !id.is_empty());
-            let holding = match last_id {
-                Some(id) => {
-                    Holding::cursor("Last-Event-ID", &root, id.to_str().unwrap_or_default())?
-                }
+            let holding = match last_event_id(headers) {
+                Some(id) => Holding::cursor("Last-Event-ID", &root, id)?,
                 None => holding,
             };
             return live::respond(app, root, holding, limit).await;
         }
-        app.read(move |reader| match form {
-            LINES => lines(reader, &root, &holding, limit),
-            DELTA => delta(reader, &root, &holding, limit),
-            _ => document(reader, &root, &holding, limit),
+        app.read_page(BATCH_BYTES_MAX, move |reader, bytes_max| match form {
+            LINES => lines(reader, &root, &holding, limit, bytes_max),
+            DELTA => delta(reader, &root, &holding, limit, bytes_max),
+            _ => document(reader, &root, &holding, limit, bytes_max),
         })
         .await
     }
@@ -170,11 +166,17 @@ pub(crate) fn cursor_gone() -> Problem {
         .detail("read on by the `vv` of what you hold, or from the start without one")
 }
 
-fn document(reader: &Reader, root: &RootName, holding: &Holding, limit: usize) -> Result<Response> {
+fn document(
+    reader: &Reader,
+    root: &RootName,
+    holding: &Holding,
+    limit: usize,
+    bytes_max: usize,
+) -> Result<Response> {
     let mut events = JsonList::member("events");
     let page = reader.follow(root, holding.as_from(), limit, &mut |event, _| {
         write_event_verbatim(events.value(), root, event);
-        ControlFlow::Continue(())
+        events.flow(bytes_max)
     })?;
     let page = page.ok_or_else(cursor_gone)?;
     let vv = page.vv.map(|vv| ("vv", Value::from(vv.to_string())));
@@ -184,19 +186,31 @@ fn document(reader: &Reader, root: &RootName, holding: &Holding, limit: usize) -
     Ok(wire::respond(StatusCode::OK, JSON, events.finish(&members)))
 }
 
-fn lines(reader: &Reader, root: &RootName, holding: &Holding, limit: usize) -> Result<Response> {
+fn lines(
+    reader: &Reader,
+    root: &RootName,
+    holding: &Holding,
+    limit: usize,
+    bytes_max: usize,
+) -> Result<Response> {
     let mut body = Vec::new();
     let page = reader.follow(root, holding.as_from(), limit, &mut |event, _| {
         write_event(&mut body, root, event);
         body.push(b'\n');
-        ControlFlow::Continue(())
+        wire::flow(body.len(), bytes_max)
     })?;
     let page = page.ok_or_else(cursor_gone)?;
     Ok(with_end(wire::respond(StatusCode::OK, LINES, body), &page))
 }
 
-fn delta(reader: &Reader, root: &RootName, holding: &Holding, limit: usize) -> Result<Response> {
-    let page = reader.follow_delta(root, holding.as_from(), limit, BATCH_BYTES_MAX)?;
+fn delta(
+    reader: &Reader,
+    root: &RootName,
+    holding: &Holding,
+    limit: usize,
+    bytes_max: usize,
+) -> Result<Response> {
+    let page = reader.follow_delta(root, holding.as_from(), limit, bytes_max)?;
     let (bytes, page) = page.ok_or_else(cursor_gone)?;
     Ok(with_end(wire::respond(StatusCode::OK, DELTA, bytes), &page))
 }

@@ -9,6 +9,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 pub const JSON: (&str, &str) = ("content-type", "application/json");
@@ -42,6 +43,15 @@ impl Connection {
         Self { requests }
     }
 
+    /// Sends bytes, and gives all that is answered until the server closes the connection.
+    pub async fn raw(address: SocketAddr, bytes: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(bytes.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8(answer).unwrap()
+    }
+
     /// Sends a request; its answer's body is still to come.
     pub async fn start(
         &mut self,
@@ -50,7 +60,7 @@ impl Connection {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> hyper::Result<hyper::Response<Incoming>> {
-        let mut request = Request::builder().method(method).uri(target).header("host", "test");
+        let mut request = Request::builder().method(method).uri(target).header("host", "localhost");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

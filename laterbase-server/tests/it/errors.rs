@@ -267,7 +267,7 @@ async fn what_is_over_its_bound_is_413() {
 async fn a_body_that_claims_too_much_is_refused_without_reading_it() {
     let server = Running::start(in_memory()).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
-    let head = "POST /e/shipment HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n\
+    let head = "POST /e/shipment HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
                 content-length: 99999999999\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = [0; 12];
@@ -281,7 +281,7 @@ async fn a_body_that_claims_too_much_is_refused_without_reading_it() {
 async fn a_chunked_body_is_bounded_as_it_comes_in() {
     let server = Running::start(in_memory()).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
-    let head = "POST /e/shipment HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n\
+    let head = "POST /e/shipment HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
                 transfer-encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut chunk = b"100000\r\n".to_vec();
@@ -303,7 +303,7 @@ async fn a_body_that_breaks_off_stores_nothing() {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     let event = order("o-1", 1);
     let head = format!(
-        "POST /e/order HTTP/1.1\r\nhost: test\r\ncontent-type: application/x-ndjson\r\n\
+        "POST /e/order HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-ndjson\r\n\
          content-length: {}\r\n\r\n{event}\n",
         event.len() * 2 + 2,
     );

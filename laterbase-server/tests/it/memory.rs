@@ -19,7 +19,7 @@ const BATCH: u64 = 1_000;
 const AGGREGATES: u64 = 10_000;
 const WRITERS: u64 = 4;
 
-const MIB: u64 = 1024 * 1024;
+pub const MIB: u64 = 1024 * 1024;
 
 /// How the events' aggregates follow on each other.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +43,7 @@ impl Order {
 }
 
 /// Private memory of a process, in bytes.
-fn private_bytes(process: u32) -> u64 {
+pub fn private_bytes(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());

@@ -4,8 +4,12 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::connection::Connection;
+
+/// The program.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_laterbase-server");
 
 /// A running `laterbase-server`. Killed when dropped, without a chance to tidy up.
 pub struct Process {
@@ -21,15 +25,14 @@ impl Process {
 
     /// The same, with its log going elsewhere.
     pub fn start_logging(data: &Path, arguments: &[&str], log: impl Into<Stdio>) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_laterbase-server"))
-            .args(["--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .args(arguments)
-            .env("LATERBASE_LOG", "warn")
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.args(["--listen", "127.0.0.1:0", "--data"]).arg(data).args(arguments);
+        Self::start_by(command.env("LATERBASE_LOG", "warn").stderr(log))
+    }
+
+    /// Starts a server by a command, and waits until it says where it is.
+    pub fn start_by(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on http://").map(str::parse);
@@ -52,11 +55,33 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    /// Nobody reads what it says on stderr any more.
+    pub fn stop_listening(&mut self) {
+        drop(self.child.stderr.take().expect("it was piped"));
+    }
+
     /// SIGTERM: the server may tidy up. Waits for its end.
     pub fn terminate(mut self) -> ExitStatus {
+        self.ask_to_end();
+        self.child.wait().unwrap()
+    }
+
+    /// The same, but killed if it takes longer than a minute.
+    pub fn terminate_soon(mut self) -> ExitStatus {
+        self.ask_to_end();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the server does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn ask_to_end(&self) {
         let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
         assert!(sent.unwrap().success());
-        self.child.wait().unwrap()
     }
 }
 

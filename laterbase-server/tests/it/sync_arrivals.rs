@@ -259,7 +259,7 @@ async fn read_head(stream: &mut TcpStream) -> Vec<u8> {
 
 #[tokio::test]
 async fn nothing_new_is_at_most_512_bytes_both_ways_together() {
-    let server = Running::start(in_memory()).await;
+    let server = Running::start(in_memory().host("laterbase.example.com")).await;
     let mut connection = server.connect().await;
     let stretches: Vec<_> = (0..1_000).map(|number| ("order", origin(number), 1..=1)).collect();
     push(&mut connection, &stretches).await.check(200);

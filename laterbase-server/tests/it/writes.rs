@@ -14,7 +14,6 @@ async fn one_event_an_array_and_lines_are_written_alike() {
     let lines = format!("{one}\r\n\n{two}\n");
     for (headers, body, count) in [
         (&[JSON][..], one.clone(), 1),
-        (&[], one.clone(), 1),
         (&[("content-type", "Application/JSON; charset=utf-8")], array, 2),
         (&[LINES], lines, 2),
         (&[JSON], "[]".into(), 0),

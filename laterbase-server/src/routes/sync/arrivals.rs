@@ -13,7 +13,7 @@ use laterbase_core::selection::RootSelection;
 
 use super::{is_taken, left_out, live, parse_cursor, selection, set_cursor, set_more, set_replica};
 use crate::app::App;
-use crate::parameters::{LAST_EVENT_ID, Parameters, choose};
+use crate::parameters::{Parameters, choose, last_event_id};
 use crate::problem::{Kind, Problem, Result};
 use crate::wire::{self, DELTA, EVENT_STREAM, LEFT_OUT_HEADER};
 
@@ -36,9 +36,9 @@ pub(crate) async fn read(
 ) -> Result<Response> {
     let form = choose(&headers, &[DELTA, EVENT_STREAM])?;
     let limit = parameters.limit()?;
-    let last_id = headers.get(LAST_EVENT_ID).filter(|_| form == EVENT_STREAM);
+    let last_id = last_event_id(&headers).filter(|_| form == EVENT_STREAM);
     let cursor = match (last_id, parameters.get("cursor")) {
-        (Some(id), _) => parse_cursor("Last-Event-ID", id.to_str().unwrap_or("?"))?,
+        (Some(id), _) => parse_cursor("Last-Event-ID", id)?,
         (None, Some(text)) => parse_cursor("cursor", text)?,
         (None, None) => return Err(Problem::parameter("cursor", "must be given")),
     };
@@ -54,12 +54,19 @@ pub(crate) async fn read(
         return Ok(nothing(&app, app.reader(), &lacking));
     }
     let taking = Arc::clone(&app);
-    app.read(move |reader| page(&taking, reader, &lacking, limit)).await
+    let read = move |reader: &Reader, bytes_max| page(&taking, reader, &lacking, limit, bytes_max);
+    app.read_page(BATCH_BYTES_MAX, read).await
 }
 
-fn page(app: &App, reader: &Reader, lacking: &Lacking, limit: usize) -> Result<Response> {
+fn page(
+    app: &App,
+    reader: &Reader,
+    lacking: &Lacking,
+    limit: usize,
+    bytes_max: usize,
+) -> Result<Response> {
     let root = is_taken(app, &lacking.selection);
-    let (not_of, bytes_max) = (&lacking.not_of[..], BATCH_BYTES_MAX);
+    let not_of = &lacking.not_of[..];
     let taken = Taken { root: &root, not_of, limit, bytes_max };
     if !fits(reader, lacking.seen)? {
         return Err(cursor_gone());

@@ -49,8 +49,8 @@ async fn give(
     let mut wants = Wants::decode(&content.bytes).map_err(malformed)?;
     drop(content);
     wants.entries.retain(|want| app.syncs(&want.root));
-    app.read(move |reader| {
-        let page = reader.wanted_delta(&wants, limit, BATCH_BYTES_MAX)?;
+    app.read_page(BATCH_BYTES_MAX, move |reader, bytes_max| {
+        let page = reader.wanted_delta(&wants, limit, bytes_max)?;
         let mut response = wire::respond(StatusCode::OK, DELTA, page.bytes);
         set_more(&mut response, !page.complete);
         set_replica(&mut response, reader);
