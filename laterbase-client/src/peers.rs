@@ -4,7 +4,7 @@
 //! it durably holds the events that this store holds. It is written in the transaction that
 //! stores the page, or takes in the answer, that it came from. A value of 0 is as good as none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use laterbase_core::id::{ReplicaId, RootName};
 use laterbase_core::reader::{Reader, Remembered};
@@ -54,7 +54,7 @@ impl Device {
 /// # Errors
 /// [`StoreError`] if the store fails, or what it remembers makes no sense.
 pub fn pending(reader: &Reader) -> Result<BTreeMap<RootName, u64>, StoreError> {
-    let own_ids = reader.own_ids();
+    let own_ids: BTreeSet<ReplicaId> = reader.own_ids().into_iter().collect();
     let mut safe: BTreeMap<Place, u64> = BTreeMap::new();
     for Acknowledged { place, seq } in recall(reader, HELD)? {
         if own_ids.contains(&place.1) {
@@ -108,13 +108,34 @@ pub(crate) fn acknowledged_seq(
     }
 }
 
-/// Everything that a peer has acknowledged.
-pub(crate) fn acknowledged(
+/// What a peer has acknowledged of the places from `first` to `last`, both included, or of all
+/// behind `first`. So a page of heads costs what it has, however many others there are.
+pub(crate) fn acknowledged_between(
     reader: &Reader,
     peer: ReplicaId,
+    first: Option<&Place>,
+    last: Option<&Place>,
 ) -> Result<BTreeMap<Place, u64>, StoreError> {
-    let held = recall(reader, &peer_prefix(peer))?;
+    let start = match first {
+        Some((root, origin)) => key(peer, root, *origin),
+        None => peer_prefix(peer),
+    };
+    let end = match last {
+        // No key is another's beginning, so this is the first one behind it.
+        Some((root, origin)) => Some([&key(peer, root, *origin), [0].as_slice()].concat()),
+        None => after_prefix(&peer_prefix(peer)),
+    };
+    let held = reader.recall_between(&start, end.as_deref())?;
+    let held = held.into_iter().map(read_entry).collect::<Result<Vec<_>, _>>()?;
     Ok(held.into_iter().map(|word| (word.place, word.seq)).collect())
+}
+
+/// The smallest key that does not begin with a prefix; `None` if there is none.
+fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let kept = prefix.iter().rposition(|byte| *byte < u8::MAX)?;
+    let mut end = prefix[..=kept].to_vec();
+    end[kept] += 1;
+    Some(end)
 }
 
 /// What is to be remembered for a peer to have acknowledged an origin's events up to a seq.
@@ -133,13 +154,14 @@ struct Acknowledged {
 }
 
 fn recall(reader: &Reader, prefix: &[u8]) -> Result<Vec<Acknowledged>, StoreError> {
-    let read_entry = |(key, value): Remembered| {
-        let place = place_of(&key).ok_or_else(|| {
-            StoreError::corrupt("a peer's acknowledgement is of no root or no origin")
-        })?;
-        Ok(Acknowledged { place, seq: read(&value)? })
-    };
     reader.recall_all(prefix)?.into_iter().map(read_entry).collect()
+}
+
+fn read_entry((key, value): Remembered) -> Result<Acknowledged, StoreError> {
+    let place = place_of(&key).ok_or_else(|| {
+        StoreError::corrupt("a peer's acknowledgement is of no root or no origin")
+    })?;
+    Ok(Acknowledged { place, seq: read(&value)? })
 }
 
 fn key(peer: ReplicaId, root: &RootName, origin: ReplicaId) -> Vec<u8> {

@@ -37,10 +37,10 @@ pub const HEADS_ENTRIES_MAX: usize = 50_000;
 pub const HEADS_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Most stretches of events in one request list.
-pub const WANTS_ENTRIES_MAX: usize = 1_000;
+pub const WANTS_ENTRIES_MAX: usize = BATCH_EVENTS_MAX;
 
 /// Most bytes of a request list.
-pub const WANTS_BYTES_MAX: usize = 256 * 1024;
+pub const WANTS_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Most events of one fork that are kept in quarantine; the rest stays with the peer.
 pub const QUARANTINE_EVENTS_MAX: u64 = 10_000;

@@ -141,13 +141,20 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] if the store fails.
     pub fn recall_all(&self, prefix: &[u8]) -> Result<Vec<Remembered>, StoreError> {
+        self.recall_between(prefix, crate::keys::after_prefix(prefix).as_deref())
+    }
+
+    /// Reads everything that is remembered under keys from `start` on and below `end`, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub fn recall_between(
+        &self,
+        start: &[u8],
+        end: Option<&[u8]>,
+    ) -> Result<Vec<Remembered>, StoreError> {
         let snapshot = self.shared.store.snapshot()?;
-        let end = crate::keys::after_prefix(prefix);
-        let scan = crate::store::Scan {
-            start: prefix,
-            end: end.as_deref(),
-            ..crate::store::Scan::all(Table::Peers)
-        };
+        let scan = crate::store::Scan { start, end, ..crate::store::Scan::all(Table::Peers) };
         let mut found = Vec::new();
         snapshot.scan(scan, &mut |key, value| {
             found.push((key.to_vec(), value.to_vec()));

@@ -114,6 +114,9 @@ pub(crate) struct State {
     pub names: Names,
     /// (root number, origin number) → the origin's last event there.
     pub heads: BTreeMap<(u32, u32), Head>,
+    /// (root number, origin) → origin number, of all that is in `heads`: pages of heads are in the
+    /// order of the ids, and begin anywhere.
+    pub by_id: BTreeMap<(u32, ReplicaId), u32>,
     pub front: Front,
     pub counters: Counters,
     pub forks: Forks,
@@ -129,11 +132,31 @@ impl State {
         self.heads.range((root, 0)..=(root, u32::MAX)).map(|(&(_, origin), head)| (origin, head))
     }
 
+    /// The heads of a root in the order of their origins' ids, behind one of them if any.
+    pub(crate) fn heads_by_id(
+        &self,
+        root: u32,
+        after: Option<ReplicaId>,
+    ) -> impl Iterator<Item = (ReplicaId, &Head)> {
+        let first = (root, ReplicaId::from_bytes([0; 16]));
+        let start = after.map_or(Bound::Included(first), |after| Bound::Excluded((root, after)));
+        let end = Bound::Included((root, ReplicaId::from_bytes([u8::MAX; 16])));
+        let places = self.by_id.range((start, end));
+        places.filter_map(|(&(root, id), &origin)| Some((id, self.heads.get(&(root, origin))?)))
+    }
+
+    /// Takes in an origin's last event.
+    pub(crate) fn set_head(&mut self, (root, origin): (u32, u32), head: Head) {
+        if self.heads.insert((root, origin), head).is_none()
+            && let Some(id) = self.names.origin_id(origin)
+        {
+            self.by_id.insert((root, id), origin);
+        }
+    }
+
     pub(crate) fn version_vector(&self, root: &RootName) -> VersionVector {
         let Some(root) = self.names.root(root) else { return VersionVector::new() };
-        self.heads_of(root)
-            .filter_map(|(origin, head)| Some((self.names.origin_id(origin)?, head.seq)))
-            .collect()
+        self.heads_by_id(root, None).map(|(origin, head)| (origin, head.seq)).collect()
     }
 }
 

@@ -177,7 +177,7 @@ impl<T: Transport> Client<T> {
     /// [`ClientError`].
     ///
     /// # Panics
-    /// If there are more than 1,000 entries in the list.
+    /// If there are more than 10,000 entries in the list.
     pub async fn wanted(&self, wants: &Wants, limit: usize) -> Result<Wanted, ClientError> {
         let parameters = [("limit", limit.to_string())];
         let call = Call::post(&["sync", "wants"], WANTS_MEDIA_TYPE, wants.encode().into());

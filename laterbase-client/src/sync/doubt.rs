@@ -38,8 +38,7 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
     }
 
     fn fork(&self, (root, origin): &Place) -> Option<Fork> {
-        let mut forks = self.reader().forks().into_iter();
-        forks.find(|fork| (&fork.root, fork.origin) == (root, *origin))
+        self.reader().fork(root, *origin)
     }
 
     /// Narrows down where two histories part, by asking for single events, and then for those
@@ -104,8 +103,11 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
     fn heal(&mut self, place: &Place) -> Result<(), SyncError> {
         let Some(fork) = self.fork(place).filter(|fork| fork.is_located) else { return Ok(()) };
         let is_own = self.reader().own_ids().contains(&fork.origin);
+        if !is_own || !self.local.is_private() {
+            return Ok(());
+        }
         let seen = blocking(|| peers::last_seen(self.reader(), place))?;
-        if is_own && self.local.is_private() && seen < fork.seq {
+        if seen < fork.seq {
             blocking(|| self.local.resolve(&fork.root, fork.origin, Keep::Theirs))?;
         }
         Ok(())

@@ -3,11 +3,12 @@
 //! What the server holds comes in pages, each of which is settled and remembered before the next
 //! one is asked for: any number of origins fits into bounded memory, and a cut costs one page.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use laterbase_core::delta::Delta;
 use laterbase_core::fork::{Doubt, HeldBack};
 use laterbase_core::heads::{HeadEntry, HeadsPage};
+use laterbase_core::id::ReplicaId;
 use laterbase_core::limits::{HEADS_ENTRIES_MAX, WANTS_ENTRIES_MAX};
 use laterbase_core::store::StoreError;
 use laterbase_core::wants::{Want, Wants};
@@ -115,10 +116,11 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
     fn learn(&mut self, start: Option<&Place>, heads: &Heads) -> Result<(), SyncError> {
         let theirs = by_place(&heads.page);
         let (reader, peer) = (self.reader(), self.peer());
-        let acknowledged = blocking(|| peers::acknowledged(reader, peer))?;
-        let own_ids = reader.own_ids();
+        let end = heads.page.next.as_ref();
+        let acknowledged = blocking(|| peers::acknowledged_between(reader, peer, start, end))?;
+        let own_ids: BTreeSet<ReplicaId> = reader.own_ids().into_iter().collect();
         let mut entries = Vec::new();
-        for ours in self.held_between(start, heads.page.next.as_ref()) {
+        for ours in self.held_between(start, end) {
             let place = (ours.root.clone(), ours.origin);
             let known = acknowledged.get(&place).copied().unwrap_or(0);
             let held = match self.common(&ours, theirs.get(&place).copied())? {
@@ -169,11 +171,8 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
 
     /// The last event before a fork, if it is known where that is.
     fn located_before(&self, place: &Place) -> Option<u64> {
-        let forks = self.reader().forks().into_iter();
-        let mut located = forks.filter(|fork| fork.is_located);
-        located
-            .find(|fork| (&fork.root, fork.origin) == (&place.0, place.1))
-            .map(|fork| fork.seq - 1)
+        let fork = self.reader().fork(&place.0, place.1);
+        fork.filter(|fork| fork.is_located).map(|fork| fork.seq - 1)
     }
 
     /// Says how much there is to do, as far as the server's heads tell.
@@ -193,8 +192,10 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
         let mut ahead: Option<Ahead<'_, Wants, Wanted>> = None;
         loop {
             let mut entries = self.wants(start, page);
-            let are_all = entries.len() <= WANTS_ENTRIES_MAX;
-            entries.truncate(WANTS_ENTRIES_MAX);
+            // More of them than events fit on a page are of no use yet.
+            let entries_max = self.page_size.events().min(WANTS_ENTRIES_MAX);
+            let are_all = entries.len() <= entries_max;
+            entries.truncate(entries_max);
             if entries.is_empty() {
                 return Ok(Turn::Done);
             }
@@ -238,7 +239,7 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
     /// Asks for those events no more in this sync that did not come.
     fn give_up(&mut self, wants: impl Iterator<Item = Want>) {
         for want in wants {
-            let held_seq = self.reader().version_vector(&want.root).get(&want.origin);
+            let held_seq = self.reader().held_seq(&want.root, want.origin);
             if held_seq < want.until {
                 let (root, origin, seq) = (want.root, want.origin, held_seq + 1);
                 let reason = Doubt::Hole { held_seq };
@@ -299,12 +300,12 @@ enum Common {
 
 /// What is still wanted once a page has been taken in whole.
 fn behind(wants: &Wants, page: &Delta<'_>) -> Wants {
+    let ends: BTreeMap<_, u64> =
+        page.runs.iter().map(|run| ((&run.root, run.origin), run.last_seq())).collect();
     let mut entries = wants.entries.clone();
-    for run in &page.runs {
-        let is_of_run = |want: &&mut Want| (&want.root, want.origin) == (&run.root, run.origin);
-        if let Some(want) = entries.iter_mut().find(is_of_run) {
-            want.after = want.after.max(run.last_seq());
-        }
+    for want in &mut entries {
+        let end = ends.get(&(&want.root, want.origin)).copied().unwrap_or(0);
+        want.after = want.after.max(end);
     }
     entries.retain(|want| want.after < want.until);
     Wants { entries }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use laterbase_core::heads::HeadEntry;
 use laterbase_core::id::{ReplicaId, RootName};
 use laterbase_core::limits::BATCH_EVENTS_MAX;
 use laterbase_core::reader::Reader;
@@ -9,7 +10,7 @@ use laterbase_core::selection::RootSelection;
 use laterbase_core::store::StoreError;
 use laterbase_core::wants::Want;
 
-use crate::peers::{Place, acknowledged};
+use crate::peers::{Place, acknowledged_between};
 
 /// Heads that are looked at together.
 const HEADS_PER_STEP: usize = 10_000;
@@ -41,14 +42,16 @@ impl Excluded {
 pub(super) struct Lacking {
     /// The next ones, in the order of root and origin.
     pub(super) stretches: Vec<Want>,
-    /// How many events there are in them and in those that come after them.
+    /// How many events there are in them; where nothing was left behind `after`, also in those
+    /// that come after them.
     pub(super) event_count: u64,
     /// Behind which head to look for more; `None` if these are all.
     pub(super) next: Option<Place>,
 }
 
 impl Lacking {
-    /// Looks at the heads behind `after`.
+    /// Looks at the heads behind `after`: at all of them if there is none, else until there are
+    /// stretches enough, so that looking again and again comes to looking twice.
     pub(super) fn find(
         reader: &Reader,
         peer: ReplicaId,
@@ -56,11 +59,17 @@ impl Lacking {
         excluded: &Excluded,
         after: Option<&Place>,
     ) -> Result<Self, StoreError> {
-        let acknowledged = acknowledged(reader, peer)?;
         let mut lacking = Self::default();
+        let is_first = after.is_none();
         let mut after = after.cloned();
         loop {
             let page = reader.heads_page(selection, after.as_ref(), HEADS_PER_STEP);
+            let ends = page.entries.first().zip(page.entries.last());
+            let Some((first, last)) = ends.map(|(first, last)| (place_of(first), place_of(last)))
+            else {
+                return Ok(lacking);
+            };
+            let acknowledged = acknowledged_between(reader, peer, Some(&first), Some(&last))?;
             for head in page.entries {
                 let place = (head.root, head.origin);
                 let held = acknowledged.get(&place).copied().unwrap_or(0);
@@ -69,7 +78,7 @@ impl Lacking {
                 }
             }
             after = page.next;
-            if after.is_none() {
+            if after.is_none() || (lacking.next.is_some() && !is_first) {
                 return Ok(lacking);
             }
         }
@@ -85,6 +94,10 @@ impl Lacking {
             self.next = last;
         }
     }
+}
+
+fn place_of(head: &HeadEntry) -> Place {
+    (head.root.clone(), head.origin)
 }
 
 #[cfg(test)]

@@ -29,7 +29,11 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
         let mut after = None;
         loop {
             let lacking = self.lacking(after.as_ref())?;
-            self.progress.to_push = self.progress.pushed + lacking.event_count;
+            let to_push = self.progress.pushed + lacking.event_count;
+            self.progress.to_push = match &after {
+                None => to_push,
+                Some(_) => self.progress.to_push.max(to_push),
+            };
             if !lacking.stretches.is_empty() {
                 self.tell_progress();
             }

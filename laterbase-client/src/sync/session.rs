@@ -1,6 +1,6 @@
 //! One sync with one server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use laterbase_core::fork::{Doubt, HeldBack};
@@ -274,11 +274,12 @@ fn acknowledged_by(
     peer: ReplicaId,
     staged: &Staged<'_>,
 ) -> Result<Vec<Remembered>, WriteError> {
+    let held_back = staged.merged.held_back.iter();
+    let held_back: BTreeSet<_> =
+        held_back.map(|held| (&held.root, held.origin, held.seq)).collect();
     let mut entries = Vec::new();
     for run in &staged.delta.runs {
-        let is_held_back = staged.merged.held_back.iter().any(|held| {
-            (&held.root, held.origin, held.seq) == (&run.root, run.origin, run.first_seq)
-        });
+        let is_held_back = held_back.contains(&(&run.root, run.origin, run.first_seq));
         let place = (&run.root, run.origin);
         if !is_held_back && peers::acknowledged_seq(reader, peer, place)? < run.last_seq() {
             entries.push(peers::entry(peer, place, run.last_seq()));

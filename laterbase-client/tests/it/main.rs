@@ -22,6 +22,7 @@ mod killed;
 mod late_data;
 mod lying_bodies;
 mod lying_peer;
+mod many_origins;
 mod node;
 #[cfg(unix)]
 mod odd_files;

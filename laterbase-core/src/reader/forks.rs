@@ -90,8 +90,14 @@ impl Reader {
     /// store met them.
     pub fn forks(&self) -> Vec<Fork> {
         let state = self.shared.state();
-        let described = state.forks.iter();
-        described.filter_map(|(numbers, fork)| describe(&state, *numbers, fork)).collect()
+        state.forks.iter().filter_map(|(place, fork)| describe(&state, *place, fork)).collect()
+    }
+
+    /// The fork of an origin in a root, if one is known.
+    pub fn fork(&self, root: &RootName, origin: ReplicaId) -> Option<Fork> {
+        let state = self.shared.state();
+        let place = state.names.root(root).zip(state.names.origin(origin))?;
+        describe(&state, place, state.forks.get(&place)?)
     }
 
     /// A number that changes when events which were held back are to be had again: a cursor into

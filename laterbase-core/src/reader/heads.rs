@@ -21,7 +21,8 @@ impl Reader {
     }
 
     /// The heads behind `after` of the roots that the caller takes, in the order of root and
-    /// origin, at most `limit` and [`HEADS_ENTRIES_MAX`] of them. Reads memory only.
+    /// origin, at most `limit` and [`HEADS_ENTRIES_MAX`] of them. Reads memory only, and costs a
+    /// step for each head of the page, wherever it begins.
     ///
     /// Pages are of different moments: of a head that moved in between, its page tells.
     pub fn heads_page_of(
@@ -31,12 +32,30 @@ impl Reader {
         limit: usize,
     ) -> HeadsPage {
         let limit = limit.clamp(1, HEADS_ENTRIES_MAX);
-        let mut entries = self.heads_behind(takes, after, limit);
-        entries.sort_unstable_by(|a, b| (&a.root, a.origin).cmp(&(&b.root, b.origin)));
-        let more = entries.len() > limit;
-        entries.truncate(limit);
-        let last = entries.last().map(|last| (last.root.clone(), last.origin));
-        HeadsPage { entries, next: last.filter(|_| more) }
+        let state = self.shared.state();
+        let start = after.map_or(Bound::Unbounded, |(root, _)| Bound::Included(root));
+        let heads = state.names.roots_from(start).filter(|(root, _)| takes(root));
+        let heads = heads.flat_map(|(root, number)| {
+            let passed = after.filter(|(last, _)| last == root).map(|(_, origin)| *origin);
+            state.heads_by_id(number, passed).map(move |(origin, head)| (root, origin, head))
+        });
+        let mut page = HeadsPage { entries: Vec::new(), next: None };
+        for (root, origin, head) in heads {
+            if page.entries.len() == limit {
+                page.next = page.entries.last().map(|last| (last.root.clone(), last.origin));
+                break;
+            }
+            let check = HeadEntry::check_of(head.chain);
+            page.entries.push(HeadEntry { root: root.clone(), origin, seq: head.seq, check });
+        }
+        page
+    }
+
+    /// The last event of an origin that is held in a root; 0 for none. Reads memory only.
+    pub fn held_seq(&self, root: &RootName, origin: ReplicaId) -> u64 {
+        let state = self.shared.state();
+        let numbers = state.names.root(root).zip(state.names.origin(origin));
+        numbers.and_then(|place| state.heads.get(&place)).map_or(0, |head| head.seq)
     }
 
     /// How many events of some origins are held in the roots that the caller takes. Reads memory
@@ -50,35 +69,5 @@ impl Reader {
             .flat_map(|(root, _)| numbers.iter().map(move |origin| (root, *origin)))
             .filter_map(|place| state.heads.get(&place))
             .fold(0, |count, head| head.seq.saturating_add(count))
-    }
-
-    /// All heads behind `after` of as many whole roots as it takes to have more than `limit`.
-    /// Sorting them is left for after the state's lock is given back.
-    fn heads_behind(
-        &self,
-        takes: &dyn Fn(&RootName) -> bool,
-        after: Option<&(RootName, ReplicaId)>,
-        limit: usize,
-    ) -> Vec<HeadEntry> {
-        let state = self.shared.state();
-        let start = after.map_or(Bound::Unbounded, |(root, _)| Bound::Included(root));
-        let mut entries = Vec::new();
-        for (root, number) in state.names.roots_from(start).filter(|(root, _)| takes(root)) {
-            let passed = after.filter(|(last, _)| last == root).map(|(_, origin)| *origin);
-            let heads = state.heads_of(number).filter_map(|(origin, head)| {
-                let origin = state.names.origin_id(origin)?;
-                passed.is_none_or(|passed| passed < origin).then(|| HeadEntry {
-                    root: root.clone(),
-                    origin,
-                    seq: head.seq,
-                    check: HeadEntry::check_of(head.chain),
-                })
-            });
-            entries.extend(heads);
-            if entries.len() > limit {
-                break;
-            }
-        }
-        entries
     }
 }

@@ -173,12 +173,17 @@ pub(super) fn load(
         arrived: i64::MIN,
         names: read_names(snapshot)?,
         heads: read_heads(snapshot)?,
+        by_id: BTreeMap::new(),
         front: Front::default(),
         counters: read_counters(snapshot)?,
         forks: Forks::new(),
         generation: read_number(snapshot, keys::GENERATION)?,
         rewrites: read_number(snapshot, keys::REWRITES)?,
     };
+    let by_id = state.heads.keys().filter_map(|&(root, origin)| {
+        Some(((root, state.names.origin_id(origin)?), origin))
+    });
+    state.by_id = by_id.collect();
     read_forks(snapshot, &mut state)?;
     let clock = snapshot.get(Table::Meta, keys::CLOCK)?;
     let clock = clock.and_then(|bytes| keys::read_u64(&bytes)).map_or(Hlc::ZERO, Hlc::from_bits);

@@ -41,6 +41,10 @@ pub(super) struct Staged {
     arrived: i64,
     new_roots: Vec<RootName>,
     new_origins: Vec<ReplicaId>,
+    /// Where they are in `new_roots`.
+    root_indexes: BTreeMap<RootName, usize>,
+    /// Where they are in `new_origins`: a page may bring thousands.
+    origin_indexes: BTreeMap<ReplicaId, usize>,
     roots_before: u32,
     origins_before: u32,
     heads: BTreeMap<(u32, u32), Head>,
@@ -79,6 +83,8 @@ impl Staged {
             arrived: state.arrived,
             new_roots: Vec::new(),
             new_origins: Vec::new(),
+            root_indexes: BTreeMap::new(),
+            origin_indexes: BTreeMap::new(),
             roots_before: state.names.next_root(),
             origins_before: state.names.next_origin(),
             heads: BTreeMap::new(),
@@ -96,11 +102,12 @@ impl Staged {
     /// The number of a root, new ones included. `known` is its number in the committed state.
     pub(super) fn root_number(&mut self, known: Option<u32>, name: &RootName) -> u32 {
         known.unwrap_or_else(|| {
-            let index = self.new_roots.iter().position(|other| other == name);
-            let index = index.unwrap_or_else(|| {
-                self.new_roots.push(name.clone());
-                self.new_roots.len() - 1
-            });
+            if let Some(number) = self.find_root(None, name) {
+                return number;
+            }
+            let index = self.new_roots.len();
+            self.new_roots.push(name.clone());
+            self.root_indexes.insert(name.clone(), index);
             let number = self.roots_before + u32::try_from(index).expect("few new roots");
             let key = keys::numbered(keys::ROOT, &[number]);
             self.batch.put(Table::Meta, &key, name.as_str().as_bytes());
@@ -111,11 +118,12 @@ impl Staged {
     /// The number of an origin, new ones included.
     pub(super) fn origin_number(&mut self, known: Option<u32>, id: ReplicaId) -> u32 {
         known.unwrap_or_else(|| {
-            let index = self.new_origins.iter().position(|other| *other == id);
-            let index = index.unwrap_or_else(|| {
-                self.new_origins.push(id);
-                self.new_origins.len() - 1
-            });
+            if let Some(number) = self.find_origin(None, id) {
+                return number;
+            }
+            let index = self.new_origins.len();
+            self.new_origins.push(id);
+            self.origin_indexes.insert(id, index);
             let number = self.origins_before + u32::try_from(index).expect("few new origins");
             let key = keys::numbered(keys::ORIGIN, &[number]);
             self.batch.put(Table::Meta, &key, id.as_bytes());
@@ -126,16 +134,16 @@ impl Staged {
     /// The number of a root if it has one, new ones included.
     pub(super) fn find_root(&self, known: Option<u32>, name: &RootName) -> Option<u32> {
         known.or_else(|| {
-            let index = self.new_roots.iter().position(|other| other == name)?;
-            Some(self.roots_before + u32::try_from(index).ok()?)
+            let index = self.root_indexes.get(name)?;
+            Some(self.roots_before + u32::try_from(*index).ok()?)
         })
     }
 
     /// The number of an origin if it has one, new ones included.
     pub(super) fn find_origin(&self, known: Option<u32>, id: ReplicaId) -> Option<u32> {
         known.or_else(|| {
-            let index = self.new_origins.iter().position(|other| *other == id)?;
-            Some(self.origins_before + u32::try_from(index).ok()?)
+            let index = self.origin_indexes.get(&id)?;
+            Some(self.origins_before + u32::try_from(*index).ok()?)
         })
     }
 
@@ -347,7 +355,9 @@ impl Committed {
         for origin in staged.new_origins {
             state.names.add_origin(origin);
         }
-        state.heads.extend(staged.heads);
+        for (place, head) in staged.heads {
+            state.set_head(place, head);
+        }
         state.replica = staged.replica;
         state.former.extend(staged.former);
         state.head = staged.head;

@@ -49,6 +49,7 @@ pub fn rebuild_derived(
         arrived: i64::MIN,
         names,
         heads: BTreeMap::new(),
+        by_id: BTreeMap::new(),
         front: Front::default(),
         counters: Counters::default(),
         forks: Forks::new(),
