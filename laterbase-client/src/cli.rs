@@ -42,7 +42,8 @@ const LOCK_LOOK: Duration = Duration::from_millis(20);
 
 /// Records events where they happen, without asking any network, and syncs them with a server.
 ///
-/// Exit status: 0 done, 1 failed, 2 used wrongly.
+/// Exit status: 0 done, 1 failed, 2 used wrongly, 3 done but for what a fork, a refusal or a bound
+/// on size holds back, which is said by name.
 #[derive(Debug, Parser)]
 #[command(name = "laterbase", version, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -138,6 +139,7 @@ impl Common {
     ) -> anyhow::Result<R> {
         let device = self.open_of(options).context("cannot open the store")?;
         let done = work(&device);
+        held_back::tell_renewals(&device);
         close(device);
         done
     }

@@ -5,7 +5,9 @@ mod encoding;
 mod error;
 mod exchange;
 mod forks;
+mod patience;
 mod replication;
+mod retry_after;
 mod server_url;
 mod traffic;
 mod wire;
@@ -26,6 +28,7 @@ pub use arrivals::{Arrival, ArrivalStream};
 pub use encoding::Compression;
 pub use error::{ClientError, Problem};
 pub use forks::{Decided, ForksPage, ServerFork};
+pub use patience::Patience;
 pub use replication::{Arrivals, ArrivalsQuery, Heads, Pushed, Wanted};
 pub use server_url::ServerUrl;
 pub use traffic::Traffic;
@@ -58,6 +61,13 @@ impl<T: Transport> Client<T> {
     pub fn with_compression(mut self, compression: Compression) -> Self {
         self.exchange.set_encoding(LinkEncoding::new(compression));
         self
+    }
+
+    /// The same client with other bounds on how slow the server, or the way to it, may be. What
+    /// goes over the wire is counted together.
+    #[must_use]
+    pub fn with_patience(&self, patience: Patience) -> Self {
+        Self { exchange: self.exchange.with_patience(patience) }
     }
 
     /// The server's base URL.

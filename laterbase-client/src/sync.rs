@@ -14,6 +14,7 @@ mod ahead;
 mod backoff;
 mod doubt;
 mod handshake;
+mod headway;
 mod lacking;
 pub(crate) mod page;
 mod page_size;
@@ -22,6 +23,7 @@ mod push;
 mod report;
 mod server_state;
 mod session;
+mod standing;
 mod watch;
 
 use std::time::Duration;
@@ -39,8 +41,10 @@ use crate::transport::Transport;
 use session::Session;
 
 pub use backoff::BackoffOptions;
+pub use headway::HeadwayOptions;
 pub use page_size::PageOptions;
 pub use report::{SyncProgress, SyncReport};
+pub use standing::{HeldBackChange, HeldBackNews, LeftOut, Standing, standings};
 pub use watch::{OnSync, Watch, WatchOptions, watch};
 
 /// What is synced, and how.
@@ -52,6 +56,8 @@ pub struct SyncOptions {
     pub pages: PageOptions,
     /// How often, and when, a failed request is made again.
     pub backoff: BackoffOptions,
+    /// How long it goes on where nothing comes of it.
+    pub headway: HeadwayOptions,
     /// How long the sync may hold the store; `None` for as long as it takes. When it is over, the
     /// sync ends behind the page that it is at, and the next one goes on there.
     pub pause: Option<Duration>,
@@ -71,9 +77,10 @@ pub async fn sync<L: Local, T: Transport>(
     options: &SyncOptions,
     on_progress: &mut OnProgress<'_>,
 ) -> Result<SyncReport, SyncError> {
-    let mut session = Session::open(local, client, options, on_progress)?;
+    let client = client.with_patience(options.headway.patience);
+    let mut session = Session::open(local, &client, options, on_progress)?;
     session.run().await?;
-    Ok(session.finish())
+    session.finish()
 }
 
 /// Runs work that waits for the disk. Where the runtime has other threads, they take over what

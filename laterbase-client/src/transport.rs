@@ -67,4 +67,12 @@ pub enum TransportError {
         /// How long was waited.
         seconds: u64,
     },
+    /// What came did so too slowly to ever be an answer. The server may have taken the request.
+    #[error("the server's answer does not come: {bytes} bytes of it in {seconds} s")]
+    Crawling {
+        /// How much of the answer's body came.
+        bytes: u64,
+        /// How long was waited.
+        seconds: u64,
+    },
 }

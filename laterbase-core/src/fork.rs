@@ -81,6 +81,23 @@ pub enum Doubt {
     },
     /// Their stamps do not rise above those of the events before them.
     Stamps,
+    /// A peer takes no more of the origin's events, as it knows of two histories. This store has
+    /// one of them, or what both have in common.
+    ForkAtPeer {
+        /// The first event that is in doubt there.
+        seq: u64,
+    },
+    /// The record is damaged on this store's disk.
+    Damaged,
+    /// The first of them is larger than what the way to a peer lets through.
+    TooLarge {
+        /// How large it is, alone on a page; 0 if that is not known.
+        size_bytes: u64,
+        /// The largest page that did get through, if any.
+        passed_bytes: Option<u64>,
+        /// Whether it is this store that has it, and not the peer.
+        is_ours: bool,
+    },
 }
 
 impl fmt::Display for HeldBack {
@@ -92,6 +109,20 @@ impl fmt::Display for HeldBack {
                 write!(f, "{root} lacks events of {origin} between {held_seq} and {seq}")
             }
             Doubt::Stamps => write!(f, "{root}: stamps of {origin} do not rise at {seq}"),
+            Doubt::ForkAtPeer { seq } => {
+                write!(f, "the peer has two histories of {origin} in {root} at {seq}")
+            }
+            Doubt::Damaged => write!(f, "{root}: event {seq} of {origin} is damaged here"),
+            Doubt::TooLarge { size_bytes, passed_bytes, .. } => {
+                write!(f, "{root}: event {origin}-{seq} does not fit through on its own")?;
+                if size_bytes > 0 {
+                    write!(f, ", its page has {size_bytes} bytes")?;
+                }
+                match passed_bytes {
+                    Some(passed) => write!(f, "; the largest that got through had {passed}"),
+                    None => Ok(()),
+                }
+            }
         }
     }
 }

@@ -27,6 +27,8 @@ pub(crate) const HEAD: &[u8] = b"head/";
 
 /// Meta, prefix: number → a replica id that this store had before.
 pub(crate) const FORMER: &[u8] = b"former/";
+/// Meta, prefix: number → a change of this replica's own id.
+pub(crate) const RENEWED: &[u8] = b"renewed/";
 /// Meta: how many events were kept although they are odd.
 pub(crate) const COUNTERS: &[u8] = b"counters";
 

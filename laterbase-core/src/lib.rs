@@ -19,6 +19,7 @@ pub mod limits;
 pub mod memory_store;
 pub mod printable;
 pub mod reader;
+pub mod renewal;
 pub mod replica;
 pub mod selection;
 pub mod snapshot;

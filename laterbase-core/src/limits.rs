@@ -48,6 +48,12 @@ pub const QUARANTINE_EVENTS_MAX: u64 = 10_000;
 /// Most bytes of one fork that are kept in quarantine.
 pub const QUARANTINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// Most changes of a replica's own id that are remembered.
+pub const RENEWALS_MAX: usize = 32;
+
+/// Most roots that such a change is remembered with.
+pub const RENEWAL_ROOTS_MAX: usize = 64;
+
 /// Longest key that a storage backend must take, in bytes.
 ///
 /// The longest the core writes is an idempotency key's: root number, escaped key, escaped

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::event::{Event, Record};
 use crate::fold::Folds;
 use crate::id::{Dot, ReplicaId, RootName};
+use crate::renewal::Renewal;
 use crate::shared::Shared;
 use crate::store::{StoreError, Table};
 use crate::version_vector::VersionVector;
@@ -82,6 +83,19 @@ impl Reader {
     pub fn own_ids(&self) -> Vec<ReplicaId> {
         let state = self.shared.state();
         state.former.iter().copied().chain([state.replica]).collect()
+    }
+
+    /// The last changes of this store's id, the latest one last.
+    pub fn renewals(&self) -> Vec<Renewal> {
+        self.shared.state().renewals.clone()
+    }
+
+    /// Those that happened when this process opened the store, or since.
+    pub fn renewals_since_open(&self) -> Vec<Renewal> {
+        let before = self.shared.renewals_before;
+        let mut renewals = self.renewals();
+        renewals.retain(|renewal| renewal.number >= before);
+        renewals
     }
 
     /// The storage engine's name.

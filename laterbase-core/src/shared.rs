@@ -12,7 +12,9 @@ use crate::front::Front;
 use crate::hlc::Hlc;
 use crate::hot::HotStates;
 use crate::id::{ReplicaId, RootName};
+use crate::limits::RENEWALS_MAX;
 use crate::reader::{DamageFound, SuspendedFeeds};
+use crate::renewal::Renewal;
 use crate::snapshot::Unstored;
 use crate::store::{Snapshot, Store, StoreError};
 use crate::version_vector::VersionVector;
@@ -103,6 +105,8 @@ pub(crate) struct State {
     pub replica: ReplicaId,
     /// Earlier ids of this store.
     pub former: Vec<ReplicaId>,
+    /// The last changes of its id.
+    pub renewals: Vec<Renewal>,
     /// Names this arrival log.
     pub epoch: u64,
     /// The last arrival position; 0 for none.
@@ -145,6 +149,28 @@ impl State {
         places.filter_map(|(&(root, id), &origin)| Some((id, self.heads.get(&(root, origin))?)))
     }
 
+    /// How many changes of the id there were.
+    pub(crate) fn renewal_count(&self) -> u64 {
+        self.renewals.last().map_or(0, |last| last.number + 1)
+    }
+
+    /// Remembers a change of the id.
+    pub(crate) fn add_renewal(&mut self, renewal: Renewal) {
+        self.renewals.push(renewal);
+        if self.renewals.len() > RENEWALS_MAX {
+            self.renewals.remove(0);
+        }
+    }
+
+    /// Per root, the first seq of an origin that is not held.
+    pub(crate) fn ends_of(&self, id: ReplicaId) -> Vec<(RootName, u64)> {
+        let Some(origin) = self.names.origin(id) else { return Vec::new() };
+        let heads = self.names.roots().filter_map(|(root, name)| {
+            Some((name.clone(), self.heads.get(&(root, origin))?.seq + 1))
+        });
+        heads.collect()
+    }
+
     /// Takes in an origin's last event.
     pub(crate) fn set_head(&mut self, (root, origin): (u32, u32), head: Head) {
         if self.heads.insert((root, origin), head).is_none()
@@ -173,6 +199,8 @@ pub(crate) struct Shared {
     pub damage: DamageFound,
     /// Feeds between two pages.
     pub feeds: SuspendedFeeds,
+    /// How many changes of the id there were before the store was opened.
+    pub renewals_before: u64,
     state: RwLock<State>,
     sweep: Mutex<Option<Vec<u8>>>,
     flush: Mutex<()>,
@@ -197,6 +225,7 @@ impl Shared {
             unstored,
             damage: DamageFound::default(),
             feeds: SuspendedFeeds::default(),
+            renewals_before: 0,
             state: RwLock::new(state),
             sweep: Mutex::new(Some(Vec::new())),
             flush: Mutex::new(()),

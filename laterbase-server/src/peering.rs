@@ -8,7 +8,9 @@ use std::sync::{Arc, mpsc};
 
 use laterbase_client::client::Client;
 use laterbase_client::local::{IncomingPage, Local};
-use laterbase_client::sync::{SyncOptions, SyncReport, WatchOptions, watch};
+use laterbase_client::sync::{
+    HeldBackChange, HeldBackNews, SyncOptions, SyncReport, WatchOptions, watch,
+};
 use laterbase_client::transport::Transport;
 use laterbase_core::fork::Keep;
 use laterbase_core::id::{ReplicaId, RootName};
@@ -45,7 +47,7 @@ pub(crate) async fn keep_in_sync<T: Transport>(
     };
     let sync = SyncOptions { roots, ..options.sync };
     let local = Side { app };
-    let mut was_reached = true;
+    let (mut was_reached, mut news) = (true, HeldBackNews::default());
     let mut on_sync = |outcome: &Result<SyncReport, _>| match outcome {
         Ok(report) => {
             was_reached = true;
@@ -53,8 +55,13 @@ pub(crate) async fn keep_in_sync<T: Transport>(
                 let SyncReport { pushed, pulled, requests, .. } = report;
                 tracing::info!(peer, pushed, pulled, requests, "synced");
             }
-            for held in &report.held_back {
-                local.app.writer.held_back().name(&held.root, held.origin, held);
+            // Once, however many syncs find it.
+            let HeldBackChange { begun, over } = news.take(report);
+            for left_out in begun {
+                tracing::warn!(peer, left_out, "not everything could go");
+            }
+            for left_out in over {
+                tracing::info!(peer, left_out, "it could go now");
             }
         }
         Err(error) => {

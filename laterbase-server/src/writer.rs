@@ -10,6 +10,7 @@ use laterbase_core::PreparedBatch;
 use laterbase_core::codec::CodecError;
 use laterbase_core::cursor::Cursor;
 use laterbase_core::delta::Delta;
+use laterbase_core::id::ReplicaId;
 use laterbase_core::reader::Reader;
 use laterbase_core::replica::{Appended, Merged, Replica, Resolved, WriteError};
 use laterbase_core::store::StoreError;
@@ -137,9 +138,9 @@ impl Writer {
             is_poisoned: AtomicBool::new(false),
             held_back: HeldBackLog::default(),
         });
-        let reader = replica.reader();
+        let (id, reader) = (replica.id(), replica.reader());
         let maintenance = MaintenanceThread::start(replica.maintenance(), reader.clone())?;
-        let turn = Turn {
+        let mut turn = Turn {
             replica,
             reader,
             clock,
@@ -147,7 +148,10 @@ impl Writer {
             maintenance,
             front_events_flush: bounds.front_events_flush,
             shared: Arc::clone(&shared),
+            renewals_told: 0,
+            written_as: id,
         };
+        turn.tell_renewals();
         let thread = thread::Builder::new().name("laterbase-writer".into());
         let thread = thread.spawn(move || turn.run())?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
@@ -245,6 +249,10 @@ struct Turn {
     maintenance: MaintenanceThread,
     front_events_flush: usize,
     shared: Arc<Shared>,
+    /// The number of the next change of the replica's own id to be told of.
+    renewals_told: u64,
+    /// The replica's own id when that was looked at last.
+    written_as: ReplicaId,
 }
 
 /// What became of a request when it was staged. It waits for the commit to be told.
@@ -330,10 +338,24 @@ impl Turn {
         if let Err(error) = &committed {
             self.note_failure(error);
         }
+        if self.reader.replica_id() != self.written_as {
+            self.tell_renewals();
+        }
         // Readers see the commit already, so whoever hears of it may read it.
         self.head.send_replace(self.reader.head());
         for (job, outcome) in staged {
             job.answer(outcome, committed.as_ref().err());
+        }
+    }
+
+    /// Says which ids the replica has given up, and why.
+    fn tell_renewals(&mut self) {
+        self.written_as = self.reader.replica_id();
+        for renewal in self.reader.renewals_since_open() {
+            if renewal.number >= self.renewals_told {
+                tracing::warn!(%renewal, "this replica has taken a new id");
+                self.renewals_told = renewal.number + 1;
+            }
         }
     }
 

@@ -8,9 +8,15 @@ use std::process::ExitCode;
 use laterbase_core::printable::{PrintableLines, printable_json};
 use serde::Serialize;
 
+/// The exit status of a command that is done but for what a fork, a refusal or a missing right
+/// holds back.
+const HELD_BACK: u8 = 3;
+
 /// The command's stdout.
 pub(crate) struct Output {
     json: bool,
+    /// Whether something was left that was to be done, and has been said by name.
+    is_held_back: bool,
     stdout: BufWriter<StdoutLock<'static>>,
 }
 
@@ -26,7 +32,12 @@ pub(crate) struct FaultsFound;
 
 impl Output {
     pub(crate) fn new(json: bool) -> Self {
-        Self { json, stdout: BufWriter::new(io::stdout().lock()) }
+        Self { json, is_held_back: false, stdout: BufWriter::new(io::stdout().lock()) }
+    }
+
+    /// Lets the command end with the status for what is done but for what was held back.
+    pub(crate) const fn hold_back(&mut self) {
+        self.is_held_back = true;
     }
 
     /// Whether the summary is to be JSON.
@@ -98,6 +109,7 @@ impl Output {
     /// Ends the command: says what went wrong, and gives the exit status.
     pub(crate) fn conclude(mut self, done: anyhow::Result<()>) -> ExitCode {
         match done.and_then(|()| self.flush()) {
+            Ok(()) if self.is_held_back => ExitCode::from(HELD_BACK),
             Ok(()) => ExitCode::SUCCESS,
             Err(error) if error.is::<OutputClosed>() => {
                 // What is left in the buffer has nowhere to go, so it is not flushed again.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use laterbase_client::device::Device;
-use laterbase_core::fork::Fork;
+use laterbase_client::sync::{Standing, standings};
 use laterbase_core::reader::Status;
 use serde::Serialize;
 
 use super::Common;
-use super::held_back::HeldBackSummary;
+use super::held_back::{ForkSummary, HeldBackSummary, RenewalSummary, standing_summaries};
 use super::output::Output;
 
 /// As a server says it at `GET /`, and what is pending.
@@ -22,24 +22,20 @@ struct StatusSummary {
     future: u64,
     forks: Vec<ForkSummary>,
     held_back: Vec<HeldBackSummary>,
+    /// Roots that a server does not take.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    skipped: Vec<SkippedSummary>,
+    /// The last changes of the store's own id.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    renewals: Vec<RenewalSummary>,
+    #[serde(skip)]
+    renewal_lines: Vec<String>,
 }
 
 #[derive(Serialize)]
-struct ForkSummary {
+struct SkippedSummary {
+    server: String,
     root: String,
-    origin: String,
-    seq: u64,
-    located: bool,
-    ours: u64,
-    theirs: u64,
-}
-
-impl From<Fork> for ForkSummary {
-    fn from(fork: Fork) -> Self {
-        let Fork { root, origin, seq, is_located, ours, theirs } = fork;
-        let (root, origin) = (root.to_string(), origin.to_string());
-        Self { root, origin, seq, located: is_located, ours, theirs }
-    }
 }
 
 #[derive(Serialize)]
@@ -73,7 +69,10 @@ fn summarize(device: &Device) -> anyhow::Result<StatusSummary> {
     let forked = forks.iter().map(|it| HeldBackSummary::new(&it.root, it.origin, it.seq, "fork"));
     let damaged = damaged.iter();
     let damaged = damaged.map(|it| HeldBackSummary::new(&it.root, it.origin, it.seq, "damaged"));
-    let held_back = forked.chain(damaged).collect();
+    let standings = standings(device.reader())?;
+    let standing = standings.iter().flat_map(standing_summaries);
+    let held_back = forked.chain(damaged).chain(standing).collect();
+    let renewals = device.reader().renewals();
     Ok(StatusSummary {
         replica: replica.to_string(),
         engine,
@@ -82,7 +81,15 @@ fn summarize(device: &Device) -> anyhow::Result<StatusSummary> {
         future: counters.future,
         forks: forks.into_iter().map(ForkSummary::from).collect(),
         held_back,
+        skipped: standings.iter().flat_map(skipped).collect(),
+        renewals: renewals.iter().map(RenewalSummary::from).collect(),
+        renewal_lines: renewals.iter().map(ToString::to_string).collect(),
     })
+}
+
+fn skipped(standing: &Standing) -> impl Iterator<Item = SkippedSummary> {
+    let skipped = standing.skipped.iter();
+    skipped.map(|root| SkippedSummary { server: standing.server.clone(), root: root.to_string() })
 }
 
 impl fmt::Display for StatusSummary {
@@ -106,12 +113,22 @@ impl fmt::Display for StatusSummary {
             let short = digest.get(..16).unwrap_or(digest);
             write!(f, "\n{name:width$}  {events:>10}  {aggregates:>10}  {pending:>10}  {short}…")?;
         }
-        for ForkSummary { root, origin, seq, ours, theirs, .. } in &self.forks {
-            write!(f, "\n{root} has two histories of {origin} from {seq} on: ")?;
-            write!(f, "{ours} events here, {theirs} in quarantine. `laterbase resolve` decides")?;
+        for fork in &self.forks {
+            write!(f, "\n{fork}")?;
         }
-        for held in self.held_back.iter().filter(|held| held.is_damaged()) {
-            write!(f, "\n{held}; `laterbase verify` tells more")?;
+        for held in &self.held_back {
+            match held.server() {
+                Some(server) => write!(f, "\n{held}, at the last sync with {server}")?,
+                None if held.is_damaged() => write!(f, "\n{held}; `laterbase verify` tells more")?,
+                // It is among the forks.
+                None => {}
+            }
+        }
+        for SkippedSummary { server, root } in &self.skipped {
+            write!(f, "\n{server} does not take {root}")?;
+        }
+        for renewal in &self.renewal_lines {
+            write!(f, "\nan earlier identity: {renewal}")?;
         }
         Ok(())
     }

@@ -11,13 +11,13 @@ use indicatif::ProgressBar;
 use laterbase_client::client::{Client, Compression, ServerUrl};
 use laterbase_client::device::Device;
 use laterbase_client::sync::{SyncError, SyncOptions, SyncProgress, SyncReport, sync};
-use laterbase_client::transport::HttpTransport;
+use laterbase_client::transport::{HttpTransport, Transport};
 use laterbase_core::selection::{RootSelection, SelectionError};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
 use super::Common;
-use super::held_back::{self, HeldBackSummary};
+use super::held_back::{self, ForkSummary, HeldBackSummary, RenewalSummary};
 use super::output::{Output, complain};
 use super::progress::{Unit, bar};
 
@@ -81,8 +81,27 @@ struct Summary {
     requests: u64,
     bytes_sent: u64,
     bytes_received: u64,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     held_back: Vec<HeldBackSummary>,
+    forks: Vec<ForkSummary>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    skipped: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    renewals: Vec<RenewalSummary>,
+}
+
+/// A sync that has ended, and what the store knows of what it left.
+struct Synced {
+    report: SyncReport,
+    forks: Vec<ForkSummary>,
+    renewals: Vec<RenewalSummary>,
+}
+
+impl Synced {
+    fn new(device: &Device, report: SyncReport) -> Self {
+        let forks = held_back::forks(device, &report.held_back);
+        let renewals = device.reader().renewals_since_open();
+        Self { report, forks, renewals: renewals.iter().map(RenewalSummary::from).collect() }
+    }
 }
 
 pub(crate) fn run(common: &Common, args: SyncArgs, output: &mut Output) -> anyhow::Result<()> {
@@ -97,9 +116,18 @@ pub(crate) fn run(common: &Common, args: SyncArgs, output: &mut Output) -> anyho
     if args.watch {
         return watching::run(common, &runtime, &client, options, args.interval, output);
     }
-    let report = common.with_device(|device| Ok(once(&runtime, device, &client, &options)?))?;
-    warn(&report);
-    summarize(&report, output)
+    let synced = common.with_device(|device| {
+        let report = once(&runtime, device, &client, &options);
+        let report = report.with_context(|| failed(&client))?;
+        Ok(Synced::new(device, report))
+    })?;
+    warn(&synced.report, output);
+    summarize(synced, output)
+}
+
+/// What a sync's error is about.
+fn failed<T: Transport>(client: &Client<T>) -> String {
+    format!("cannot sync with {}", client.server())
 }
 
 fn once(
@@ -123,12 +151,10 @@ fn progress(bar: &ProgressBar) -> impl FnMut(SyncProgress) + Send {
 }
 
 /// Says what was left out.
-fn warn(report: &SyncReport) {
-    for root in &report.skipped {
-        complain(format_args!("the server does not take {root}, so it was left out"));
-    }
-    for held in &report.held_back {
-        complain(format_args!("held back: {held}"));
+fn warn(report: &SyncReport, output: &mut Output) {
+    for left_out in report.left_out() {
+        complain(left_out);
+        output.hold_back();
     }
 }
 
@@ -146,11 +172,21 @@ impl fmt::Display for Sentence<'_> {
     }
 }
 
-fn summarize(report: &SyncReport, output: &mut Output) -> anyhow::Result<()> {
-    let &SyncReport { pushed, pulled, requests, bytes_sent, bytes_received, .. } = report;
+fn summarize(synced: Synced, output: &mut Output) -> anyhow::Result<()> {
+    let Synced { report, forks, renewals } = synced;
+    let SyncReport { pushed, pulled, requests, bytes_sent, bytes_received, .. } = report;
     let held_back = held_back::summaries(&report.held_back);
-    output.summary(
-        &Summary { pushed, pulled, requests, bytes_sent, bytes_received, held_back },
-        Sentence(report),
-    )
+    let skipped = report.skipped.iter().map(ToString::to_string).collect();
+    let summary = Summary {
+        pushed,
+        pulled,
+        requests,
+        bytes_sent,
+        bytes_received,
+        held_back,
+        forks,
+        skipped,
+        renewals,
+    };
+    output.summary(&summary, Sentence(&report))
 }

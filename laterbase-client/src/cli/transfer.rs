@@ -144,6 +144,7 @@ pub(crate) fn import(
     })?;
     for held in &imported.held_back {
         complain(format_args!("held back: {held}"));
+        output.hold_back();
     }
     let Merged { stored, known } = imported.merged;
     let held_back = held_back::summaries(&imported.held_back);

@@ -55,6 +55,17 @@ impl ClientError {
         }
     }
 
+    /// Whether what was sent is more than the server, or a proxy before it, lets through.
+    pub fn is_too_large(&self) -> bool {
+        self.problem().is_some_and(|problem| problem.status == StatusCode::PAYLOAD_TOO_LARGE)
+    }
+
+    /// Whether next to nothing came for as long as is waited.
+    pub(crate) const fn is_silence(&self) -> bool {
+        use TransportError::{Crawling, Silent};
+        matches!(self, Self::Transport(Silent { .. } | Crawling { .. }))
+    }
+
     /// Whether the same call may well succeed a little later.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -1,18 +1,22 @@
 //! One request and its response, with bounds on time and size.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap,
-    LOCATION, RETRY_AFTER, USER_AGENT,
+    LOCATION, USER_AGENT,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::encoding::{LinkEncoding, ZSTD, decompress};
 use super::error::{ClientError, Problem};
+use super::patience::{Patience, Waiting};
+use super::retry_after::retry_after;
 use super::server_url::ServerUrl;
 use super::traffic::{Traffic, TrafficCounter, request_head_bytes, response_head_bytes};
 use crate::transport::{ResponseBody, Transport, TransportError};
@@ -20,11 +24,8 @@ use crate::transport::{ResponseBody, Transport, TransportError};
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("laterbase/", env!("CARGO_PKG_VERSION")));
 
-/// How long the network may be silent.
-const SILENT_SECONDS_MAX: u64 = 30;
-
-/// The slowest link that a request's body is given time for, in bytes a second.
-const SLOWEST_LINK_BYTES: u64 = 1_000;
+/// What a request and its answer have at least for their time to say how fast the link is.
+const MEASURED_BYTES_MIN: usize = 16 * 1024;
 
 /// Most bytes of a response's body: a page of 16 MiB of data, as JSON text.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -108,22 +109,44 @@ pub(super) struct Reply {
     pub(super) body: Bytes,
 }
 
-/// The way to one server.
+/// The way to one server. What it has learned and counted is shared by all its copies.
 #[derive(Debug)]
 pub(super) struct Exchange<T> {
     server: ServerUrl,
-    transport: T,
-    traffic: TrafficCounter,
-    encoding: LinkEncoding,
+    transport: Arc<T>,
+    traffic: Arc<TrafficCounter>,
+    encoding: Arc<LinkEncoding>,
+    /// What the link has carried lately, in bytes a second; 0 if that is not known.
+    rate: Arc<AtomicU64>,
+    patience: Patience,
 }
 
 impl<T: Transport> Exchange<T> {
     pub(super) fn new(server: ServerUrl, transport: T, encoding: LinkEncoding) -> Self {
-        Self { server, transport, traffic: TrafficCounter::default(), encoding }
+        Self {
+            server,
+            transport: Arc::new(transport),
+            traffic: Arc::default(),
+            encoding: Arc::new(encoding),
+            rate: Arc::default(),
+            patience: Patience::default(),
+        }
     }
 
     pub(super) fn set_encoding(&mut self, encoding: LinkEncoding) {
-        self.encoding = encoding;
+        self.encoding = Arc::new(encoding);
+    }
+
+    /// The same way, with other bounds.
+    pub(super) fn with_patience(&self, patience: Patience) -> Self {
+        Self {
+            server: self.server.clone(),
+            transport: Arc::clone(&self.transport),
+            traffic: Arc::clone(&self.traffic),
+            encoding: Arc::clone(&self.encoding),
+            rate: Arc::clone(&self.rate),
+            patience,
+        }
     }
 
     pub(super) const fn server(&self) -> &ServerUrl {
@@ -151,9 +174,14 @@ impl<T: Transport> Exchange<T> {
 
     async fn exchange(&self, request: Request<Bytes>) -> Result<Reply, ClientError> {
         let (start, sent) = (Instant::now(), request.body().len());
-        let (head, body) = self.send(request).await?.into_parts();
-        let body = self.read_body(body).await?;
-        self.encoding.measured(sent + body.len(), start.elapsed());
+        let answer = async {
+            let (head, body) = self.send(request).await?.into_parts();
+            Ok::<_, ClientError>((head, self.read_body(body).await?))
+        };
+        // The link may be another one the next time.
+        let forget = |_failure: &ClientError| self.rate.store(0, Ordering::Relaxed);
+        let (head, body) = answer.await.inspect_err(forget)?;
+        self.measured(sent + body.len(), start.elapsed());
         let body = unpack(&head.headers, body)?;
         if head.status.is_success() {
             return Ok(Reply { status: head.status, headers: head.headers, body });
@@ -180,12 +208,22 @@ impl<T: Transport> Exchange<T> {
         self.traffic.add_received(bytes);
     }
 
+    /// Learns how long a request and its answer took, whose bodies had so many bytes on the wire.
+    fn measured(&self, body_bytes: usize, elapsed: Duration) {
+        self.encoding.measured(body_bytes, elapsed);
+        if body_bytes >= MEASURED_BYTES_MIN {
+            let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
+            self.rate.store(body_bytes as u64 * 1_000 / millis, Ordering::Relaxed);
+        }
+    }
+
     async fn send(&self, request: Request<Bytes>) -> Result<Response<ResponseBody>, ClientError> {
         let (method, target): (&Method, &Uri) = (request.method(), request.uri());
         let head_bytes = request_head_bytes(method, target, request.headers());
         let body_bytes = request.body().len();
-        let seconds = SILENT_SECONDS_MAX + body_bytes as u64 / SLOWEST_LINK_BYTES;
-        let sending = timeout(Duration::from_secs(seconds), self.transport.send(request));
+        let longest = self.patience.for_sending(body_bytes, self.rate.load(Ordering::Relaxed));
+        let seconds = longest.as_secs();
+        let sending = timeout(longest, self.transport.send(request));
         let result =
             sending.await.unwrap_or_else(|_elapsed| Err(TransportError::Silent { seconds }));
         if !matches!(result, Err(TransportError::Connect { .. })) {
@@ -198,16 +236,17 @@ impl<T: Transport> Exchange<T> {
 
     async fn read_body(&self, mut body: ResponseBody) -> Result<Bytes, ClientError> {
         let mut bytes = BytesMut::new();
+        let mut waiting = Waiting::start(self.patience);
         loop {
-            let frame = timeout(Duration::from_secs(SILENT_SECONDS_MAX), body.frame()).await;
-            let silent = |_elapsed| TransportError::Silent { seconds: SILENT_SECONDS_MAX };
-            let Some(frame) = frame.map_err(silent)? else {
+            let frame = timeout_at(waiting.deadline(), body.frame()).await;
+            let Some(frame) = frame.map_err(|_elapsed| waiting.exhausted())? else {
                 return Ok(bytes.freeze());
             };
             let Ok(data) = frame?.into_data() else {
                 continue;
             };
             self.traffic.add_received(data.len());
+            waiting.received(data.len());
             if bytes.len() + data.len() > BODY_BYTES_MAX {
                 return Err(ClientError::protocol("it is longer than any page"));
             }
@@ -234,7 +273,5 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ClientError 
         let detail = format!("the server sends its callers on to {place}; use that URL instead");
         return ClientError::Address { detail };
     }
-    let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    let retry_after = seconds.map(Duration::from_secs);
-    ClientError::Problem(Box::new(Problem::read(status, retry_after, body)))
+    ClientError::Problem(Box::new(Problem::read(status, retry_after(headers), body)))
 }

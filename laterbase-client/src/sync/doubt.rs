@@ -69,12 +69,18 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
         (root, origin): &Place,
         after: u64,
         until: u64,
-        limit: usize,
+        mut limit: usize,
     ) -> Result<Option<Compared>, SyncError> {
         loop {
             let want = Want { root: root.clone(), origin: *origin, after, until };
             let wanted = match self.client.wanted(&Wants { entries: vec![want] }, limit).await {
                 Ok(wanted) => wanted,
+                Err(error) if error.is_too_large() && limit > 1 => {
+                    limit /= 2;
+                    continue;
+                }
+                // It cannot be had, so nobody can tell.
+                Err(error) if error.is_too_large() => return Ok(Some(Compared::Unknown)),
                 Err(error) => {
                     self.page_failed(error).await?;
                     continue;

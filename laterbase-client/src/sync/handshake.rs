@@ -74,9 +74,10 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
     /// Asks for a page of what the server holds; nothing if it is another server than at the
     /// first page.
     async fn heads(&mut self, after: Option<&After>) -> Result<Option<Heads>, SyncError> {
-        let (selection, limit) = (&self.options.roots, self.options.pages.heads_max);
-        let limit = limit.clamp(1, HEADS_ENTRIES_MAX);
+        let selection = &self.options.roots;
+        self.has_compared = true;
         loop {
+            let limit = self.heads_max;
             let text = after.map(|after| after.text.as_str());
             let heads = self.client.heads(selection, text, limit).await;
             match heads.and_then(|heads| self.check_progress(after, heads)) {
@@ -84,10 +85,15 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
                     return Err(SyncError::SameReplica { replica: heads.replica });
                 }
                 Ok(heads) if self.state.replica().is_none() => {
+                    self.was_heard = true;
                     self.state.met(heads.replica, heads.cursor.clone());
                     return Ok(Some(heads));
                 }
                 Ok(heads) => return Ok((heads.replica == self.peer()).then_some(heads)),
+                Err(error) if error.is_too_large() && limit > 1 => {
+                    self.headway.idle()?;
+                    self.heads_max = limit / 2;
+                }
                 Err(error) => self.page_failed(error).await?,
             }
         }
@@ -207,6 +213,14 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
             let asking = client.wanted(&wants, limit);
             let wanted = match Ahead::or_ask(ahead.take(), &wants, asking).await {
                 Ok(wanted) => wanted,
+                Err(error) if error.is_too_large() => {
+                    self.headway.idle()?;
+                    match wants.entries.first().filter(|_| limit == 1) {
+                        Some(alone) => self.set_aside(alone, 0, false),
+                        None => self.page_size.fewer(),
+                    }
+                    continue;
+                }
                 Err(error) => {
                     self.page_failed(error).await?;
                     continue;
@@ -225,6 +239,9 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
             let Some(outcome) = self.merge(page, |_, _| {}).await? else { continue };
             if self.is_rewritten() {
                 return Ok(Turn::Handshake);
+            }
+            if outcome.merged.stored == 0 {
+                self.headway.idle()?;
             }
             self.page_succeeded();
             if wanted.more && outcome.merged.stored > 0 {

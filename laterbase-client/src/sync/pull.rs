@@ -37,6 +37,16 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
             let arrivals = match Ahead::or_ask(ahead.take(), &question, asking).await {
                 Ok(arrivals) => arrivals,
                 Err(error) if is_gone(&error) => return Ok(Turn::Handshake),
+                Err(error) if error.is_too_large() => {
+                    self.headway.idle()?;
+                    if limit == 1 {
+                        // Asked for by name, it can be told whose event that is, and the others
+                        // can be had.
+                        return Ok(Turn::Handshake);
+                    }
+                    self.page_size.fewer();
+                    continue;
+                }
                 Err(error) => {
                     self.page_failed(error).await?;
                     continue;
@@ -59,6 +69,14 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
                 return Ok(turn);
             }
         }
+    }
+
+    /// Origins of which asking by name brings no more.
+    fn beyond_asking(&self) -> BTreeSet<Place> {
+        let large = self.held_back.iter();
+        let large = large.filter(|(_, held)| matches!(held.reason, Doubt::TooLarge { .. }));
+        let large = large.map(|(place, _)| place.clone());
+        self.excluded.places.iter().cloned().chain(large).collect()
     }
 
     /// Whether the server holds more of our own history than we do.
@@ -85,7 +103,7 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
         more: bool,
     ) -> Result<Option<Turn>, SyncError> {
         let before = self.state.cursor.clone();
-        let (end, forks) = (to.clone(), self.excluded.places.clone());
+        let (end, forks) = (to.clone(), self.beyond_asking());
         let step = move |state: &mut ServerState, staged: &Staged<'_>| {
             state.advance(&end, !more);
             if has_hole(staged, &forks) {
@@ -100,6 +118,9 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
             let detail = "it says that there is more, and sends nothing new";
             self.page_failed(ClientError::protocol(detail)).await?;
             return Ok(None);
+        }
+        if outcome.merged.stored == 0 && more {
+            self.headway.idle()?;
         }
         self.page_succeeded();
         Ok((!more).then_some(Turn::Done))
@@ -138,11 +159,9 @@ pub(super) fn is_gone(error: &ClientError) -> bool {
 /// by name may bring them.
 fn has_hole(staged: &Staged<'_>, forks: &BTreeSet<Place>) -> bool {
     let held_back = &staged.merged.held_back;
-    let in_doubt = |held: &HeldBack| matches!(held.reason, Doubt::Fork { .. });
-    held_back.iter().filter(|held| matches!(held.reason, Doubt::Hole { .. })).any(|held| {
-        let place = (held.root.clone(), held.origin);
-        let mut others = held_back.iter().filter(|other| in_doubt(other));
-        !forks.contains(&place)
-            && !others.any(|other| (&other.root, other.origin) == (&place.0, place.1))
-    })
+    let in_doubt = |held: &&HeldBack| matches!(held.reason, Doubt::Fork { .. });
+    let place = |held: &HeldBack| (held.root.clone(), held.origin);
+    let met: BTreeSet<Place> = held_back.iter().filter(in_doubt).map(place).collect();
+    let mut holes = held_back.iter().filter(|held| matches!(held.reason, Doubt::Hole { .. }));
+    holes.any(|hole| !forks.contains(&place(hole)) && !met.contains(&place(hole)))
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::StatusCode;
 use laterbase_core::delta::Delta;
+use laterbase_core::fork::{Doubt, HeldBack};
 use laterbase_core::reader::WantedPage;
 use laterbase_core::wants::{Want, Wants};
 
@@ -14,7 +15,16 @@ use super::{SyncError, blocking};
 use crate::client::{ArrivalsQuery, ClientError, Problem, Pushed};
 use crate::local::Local;
 use crate::peers;
-use crate::transport::Transport;
+use crate::transport::{Transport, TransportError};
+
+/// Most bytes that are sent to a server that has not answered anything yet.
+const UNHEARD_BYTES_MAX: usize = 64 * 1024;
+
+/// A single event of fewer bytes is not suspected of being too large where the link breaks.
+const SUSPECT_BYTES_MIN: usize = 64 * 1024;
+
+/// How often in a row the link breaks under such an event before it is set aside.
+const BREAKS_MAX: u32 = 3;
 
 /// How often a server may change its mind about what it holds, without a page in between.
 const HOLES_MAX: u32 = 3;
@@ -76,6 +86,10 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
                 None => self.outgoing(first_of(&wants, &[], self.page_size.events()))?,
             };
             let Outgoing { stretches, bytes, events, delivered } = page;
+            let size = bytes.len();
+            if size > UNHEARD_BYTES_MAX && !self.was_heard && !self.is_there().await? {
+                return Ok(Turn::Handshake);
+            }
             if events == 0 {
                 // Damaged here: `verify` tells more.
                 let damaged = wants.drain(..stretches);
@@ -102,6 +116,7 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
                     }
                     remove(&mut wants, &delivered);
                     let level = level.filter(|_| wants.is_empty());
+                    self.page_size.passes(size);
                     self.page_is_held(&answer, &delivered, level)?;
                     (holes, next) = (0, behind);
                 }
@@ -112,10 +127,67 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
                     }
                     self.refused(problem, &mut wants)?;
                 }
-                Err(error) => self.page_failed(error).await?,
+                Err(error) => {
+                    let alone = delivered.first().filter(|_| events == 1);
+                    self.not_through(error, size, alone, &mut wants).await?;
+                }
             }
         }
         Ok(Turn::Done)
+    }
+
+    /// Whether the server answers. One that does not is found out with less than a page.
+    async fn is_there(&mut self) -> Result<bool, SyncError> {
+        loop {
+            match self.client.heads(&self.options.roots, None, 1).await {
+                Ok(heads) => {
+                    self.was_heard = true;
+                    return Ok(heads.replica == self.peer());
+                }
+                Err(error) => self.page_failed(error).await?,
+            }
+        }
+    }
+
+    /// Takes in that a page of so many bytes did not get through; `alone` is its event if it had
+    /// one only. An event that does not get through on its own is set aside, with all that follow
+    /// it of its origin in that root, and the others go on.
+    async fn not_through(
+        &mut self,
+        error: ClientError,
+        size: usize,
+        alone: Option<&Want>,
+        wants: &mut Vec<Want>,
+    ) -> Result<(), SyncError> {
+        let is_break = matches!(error, ClientError::Transport(TransportError::Broken { .. }));
+        if is_break {
+            self.page_size.broke(size);
+            self.breaks += u32::from(alone.is_some() && size >= SUSPECT_BYTES_MIN);
+        }
+        let is_refused = error.is_too_large();
+        if is_refused {
+            self.was_heard = true;
+            self.page_refused(size)?;
+        }
+        if let Some(alone) = alone
+            && (is_refused || self.breaks >= BREAKS_MAX)
+        {
+            self.breaks = 0;
+            wants.retain(|want| (&want.root, want.origin) != (&alone.root, alone.origin));
+            self.set_aside(alone, size, true);
+        }
+        if is_refused { Ok(()) } else { self.page_failed(error).await }
+    }
+
+    /// Leaves an event where it is, as it is too large to get through, and what follows it.
+    pub(super) fn set_aside(&mut self, alone: &Want, size: usize, is_ours: bool) {
+        let passed_bytes = self.page_size.passed().filter(|_| is_ours).map(|bytes| bytes as u64);
+        let reason = Doubt::TooLarge { size_bytes: size as u64, passed_bytes, is_ours };
+        let seq = if is_ours { alone.until } else { alone.after + 1 };
+        let (root, origin) = (alone.root.clone(), alone.origin);
+        let place = (root.clone(), origin);
+        self.excluded.places.insert(place.clone());
+        self.held_back.insert(place, HeldBack { root, origin, seq, reason });
     }
 
     /// Whether what was pushed before is still in the server's log. It is asked where a page landed
@@ -192,6 +264,8 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
         }
         self.commit(entries, state)?;
         self.progress.pushed += answer.stored;
+        self.breaks = 0;
+        self.headway.made();
         self.page_succeeded();
         Ok(())
     }
@@ -221,9 +295,12 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
             }
             _ if problem.is("fork") => {
                 let Want { root, origin, until, .. } = wants.remove(index);
-                let place = (root, origin);
-                self.doubts.insert(place.clone(), problem.seq.unwrap_or(until));
-                self.excluded.places.insert(place);
+                let (place, seq) = ((root.clone(), origin), problem.seq.unwrap_or(until));
+                self.doubts.insert(place.clone(), seq);
+                self.excluded.places.insert(place.clone());
+                // Whether it is one here too shows when the two histories are compared.
+                let reason = Doubt::ForkAtPeer { seq };
+                self.held_back.insert(place, HeldBack { root, origin, seq, reason });
                 Ok(())
             }
             _ => Err(ClientError::Problem(problem).into()),

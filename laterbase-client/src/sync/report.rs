@@ -2,6 +2,9 @@
 
 use laterbase_core::fork::HeldBack;
 use laterbase_core::id::RootName;
+use laterbase_core::renewal::Renewal;
+
+use super::standing::LeftOut;
 
 /// What a sync did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +23,8 @@ pub struct SyncReport {
     pub skipped: Vec<RootName>,
     /// Origins in doubt: events of theirs were left where they are, on either side.
     pub held_back: Vec<HeldBack>,
+    /// Changes of this store's own id that the sync led to.
+    pub renewals: Vec<Renewal>,
     /// Whether there is more to do, as the sync was to end early ([`super::SyncOptions::pause`]).
     pub more: bool,
     /// Where this side stands in the server's arrival log, for [`super::Watch`].
@@ -27,6 +32,13 @@ pub struct SyncReport {
 }
 
 impl SyncReport {
+    /// What was left where it is, on either side. A sync without any has brought all that there
+    /// was.
+    pub fn left_out(&self) -> impl Iterator<Item = LeftOut<'_>> {
+        let skipped = self.skipped.iter().map(LeftOut::Skipped);
+        skipped.chain(self.held_back.iter().map(LeftOut::HeldBack))
+    }
+
     /// Adds what a later sync did.
     pub fn add(&mut self, later: &Self) {
         self.pushed += later.pushed;
@@ -34,10 +46,9 @@ impl SyncReport {
         self.requests += later.requests;
         self.bytes_sent += later.bytes_sent;
         self.bytes_received += later.bytes_received;
-        self.skipped.extend(later.skipped.iter().cloned());
-        self.skipped.sort_unstable();
-        self.skipped.dedup();
+        self.skipped.clone_from(&later.skipped);
         self.held_back.clone_from(&later.held_back);
+        self.renewals.extend(later.renewals.iter().cloned());
         self.more = later.more;
         self.cursor.clone_from(&later.cursor);
     }

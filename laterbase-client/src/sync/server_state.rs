@@ -63,6 +63,9 @@ pub(super) struct ServerState {
     /// Where the server's log ended after a push that landed behind `cursor`. As long as it fits
     /// the log, the push is still there.
     pub(super) mark: Option<String>,
+    /// Most bytes of a page that get through on the way to the server, where a larger one did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) page_bytes: Option<usize>,
 }
 
 impl ServerState {
@@ -77,6 +80,7 @@ impl ServerState {
             cursor: String::new(),
             level: 0,
             mark: None,
+            page_bytes: None,
         }
     }
 

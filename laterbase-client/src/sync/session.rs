@@ -5,20 +5,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use laterbase_core::fork::{Doubt, HeldBack};
 use laterbase_core::id::ReplicaId;
-use laterbase_core::reader::{Reader, Remembered};
+use laterbase_core::limits::HEADS_ENTRIES_MAX;
+use laterbase_core::reader::{Damaged, Reader, Remembered};
 use laterbase_core::replica::{MergedPage, WriteError};
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
+use super::headway::Headway;
 use super::lacking::Excluded;
 use super::page::Page;
 use super::page_size::PageSize;
 use super::server_state::{Phase, ServerState};
+use super::standing::{Standing, is_theirs};
 use super::{OnProgress, SyncError, SyncOptions, SyncProgress, SyncReport, blocking};
 use crate::client::{Client, ClientError, Traffic};
 use crate::local::{IncomingPage, Local, Staged};
 use crate::peers::{self, Place};
 use crate::transport::Transport;
+
+/// Answers in a row that do not come before the server is given up.
+const SILENCES_MAX: u32 = 2;
 
 /// How often in one sync both sides say what they hold before it is given up.
 const HANDSHAKES_MAX: u32 = 4;
@@ -44,11 +50,28 @@ pub(super) struct Session<'s, L, T> {
     pub(super) state: ServerState,
     backoff: Backoff,
     pub(super) page_size: PageSize,
+    last_page: Instant,
+    pub(super) headway: Headway,
+    /// Answers in a row that did not come.
+    silences: u32,
+    /// How often in a row the link broke under a single large event.
+    pub(super) breaks: u32,
+    /// Most heads on the next page of them.
+    pub(super) heads_max: usize,
+    /// Whether the server has answered anything in this sync.
+    pub(super) was_heard: bool,
+    /// Whether a page was too large to get through.
+    was_refused: bool,
+    /// Whether both sides have said what they hold.
+    pub(super) has_compared: bool,
     pub(super) progress: SyncProgress,
     pub(super) excluded: Excluded,
     /// Forks that were met and not looked into yet, each with a seq that is known to differ.
     pub(super) doubts: BTreeMap<Place, u64>,
     pub(super) held_back: BTreeMap<Place, HeldBack>,
+    /// What the last sync left where it was.
+    standing: Standing,
+    renewals_before: u64,
     /// Heads that the server has sent in this sync.
     pub(super) heads_heard: usize,
     deadline: Option<Instant>,
@@ -64,9 +87,12 @@ impl<'s, L: Local, T: Transport> Session<'s, L, T> {
         on_progress: &'s mut OnProgress<'_>,
     ) -> Result<Self, SyncError> {
         let reader = local.reader();
-        let state = blocking(|| ServerState::recall(reader, client.server()))?
+        let recalled = blocking(|| ServerState::recall(reader, client.server()))?;
+        let page_bytes = recalled.as_ref().and_then(|state| state.page_bytes);
+        let mut state = recalled
             .filter(|state| state.fits(reader, &options.roots) && !state.is_at_start())
             .unwrap_or_else(|| ServerState::unknown(reader, &options.roots));
+        state.page_bytes = page_bytes;
         Ok(Self {
             local,
             client,
@@ -74,11 +100,21 @@ impl<'s, L: Local, T: Transport> Session<'s, L, T> {
             on_progress,
             state,
             backoff: Backoff::new(options.backoff),
-            page_size: PageSize::new(options.pages),
+            page_size: PageSize::new(options.pages, page_bytes),
+            last_page: Instant::now(),
+            headway: Headway::new(options.headway),
+            silences: 0,
+            breaks: 0,
+            heads_max: options.pages.heads_max.clamp(1, HEADS_ENTRIES_MAX),
+            was_heard: false,
+            was_refused: false,
+            has_compared: false,
             progress: SyncProgress::default(),
             excluded: Excluded::default(),
             doubts: BTreeMap::new(),
             held_back: BTreeMap::new(),
+            standing: blocking(|| Standing::recall(reader, client.server()))?,
+            renewals_before: reader.renewals().last().map_or(0, |last| last.number + 1),
             heads_heard: 0,
             deadline: options.pause.map(|pause| Instant::now() + pause),
             more: false,
@@ -92,8 +128,9 @@ impl<'s, L: Local, T: Transport> Session<'s, L, T> {
                 Turn::Done => return Ok(()),
                 Turn::Handshake => {
                     self.state = ServerState::unknown(self.reader(), &self.options.roots);
-                    // What did not come before may come now.
-                    self.held_back.clear();
+                    self.state.page_bytes = self.page_size.found();
+                    // What did not come before may come now, but for what is as large as it was.
+                    self.held_back.retain(|_, held| is_too_large(held));
                 }
                 Turn::Paused => {
                     self.more = true;
@@ -125,7 +162,8 @@ impl<'s, L: Local, T: Transport> Session<'s, L, T> {
     /// Events of an origin in doubt are not pushed: the other side would refuse the page.
     pub(super) fn exclude_forks(&mut self) {
         let forks = self.reader().forks().into_iter().map(|fork| (fork.root, fork.origin));
-        self.excluded.places = forks.collect();
+        let large = self.held_back.iter().filter(|(_, held)| is_too_large(held));
+        self.excluded.places = forks.chain(large.map(|(place, _)| place.clone())).collect();
     }
 
     pub(super) fn reader(&self) -> &'s Reader {
@@ -196,6 +234,9 @@ impl<'s, L: Local, T: Transport> Session<'s, L, T> {
         {
             self.state = state;
         }
+        if outcome.merged.stored > 0 {
+            self.headway.made();
+        }
         self.progress.pulled += outcome.merged.stored;
         self.progress.to_pull = self.progress.to_pull.max(self.progress.pulled);
         self.note_held_back(&outcome.held_back);
@@ -222,9 +263,19 @@ impl<'s, L: Local, T: Transport> Session<'s, L, T> {
     }
 
     pub(super) fn page_succeeded(&mut self) {
+        (self.silences, self.was_heard) = (0, true);
         self.backoff.reset();
-        self.page_size.grow();
+        let now = Instant::now();
+        self.page_size.grow(now - std::mem::replace(&mut self.last_page, now));
         self.tell_progress();
+    }
+
+    /// Makes no more pages as large as one of so many bytes, which did not get through.
+    pub(super) fn page_refused(&mut self, bytes: usize) -> Result<(), SyncError> {
+        self.page_size.refuse(bytes);
+        self.state.page_bytes = self.page_size.found();
+        self.was_refused = true;
+        self.headway.idle()
     }
 
     pub(super) async fn page_failed(&mut self, error: ClientError) -> Result<(), SyncError> {
@@ -237,15 +288,53 @@ impl<'s, L: Local, T: Transport> Session<'s, L, T> {
         if !error.is_transient() && !is_damaged_on_the_way(&error) {
             return Err(error.into());
         }
+        self.silences = if error.is_silence() { self.silences + 1 } else { 0 };
+        if self.silences >= SILENCES_MAX {
+            return Err(error.into());
+        }
         match self.backoff.next_delay(error.retry_after()) {
             Some(delay) => tokio::time::sleep(delay).await,
             None => return Err(error.into()),
         }
+        self.last_page = Instant::now();
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> SyncReport {
-        for fork in self.reader().forks() {
+    /// Says what was done, and remembers what was left where it is.
+    pub(super) fn finish(mut self) -> Result<SyncReport, SyncError> {
+        self.gather_held_back();
+        let (pushed, has_found) = (self.progress.pushed, self.page_size.found().is_some());
+        if has_found && !self.was_refused && pushed > 0 && self.state.replica().is_some() {
+            self.page_size.relax();
+            self.state.page_bytes = self.page_size.found();
+            self.commit(Vec::new(), self.state.clone())?;
+        }
+        let (local, standing) = (self.local, std::mem::take(&mut self.standing));
+        let server = self.client.server();
+        let report = self.into_report();
+        let now = Standing::of(server, &report);
+        if now != standing {
+            blocking(|| local.remember(vec![now.entry()]))?;
+        }
+        Ok(report)
+    }
+
+    /// Adds what was known before, and what the store knows of itself.
+    fn gather_held_back(&mut self) {
+        let reader = self.reader();
+        // Where both sides have said what they hold, what did not come has been found anew.
+        let stands = |held: &HeldBack| self.more || (is_theirs(held) && !self.has_compared);
+        let standing = self.standing.held_back.iter().filter(|held| stands(held)).cloned();
+        for held in standing.collect::<Vec<_>>() {
+            self.held_back.entry((held.root.clone(), held.origin)).or_insert(held);
+        }
+        for Damaged { root, origin, seq } in reader.damaged() {
+            if self.options.roots.takes(&root) {
+                let held = HeldBack { root, origin, seq, reason: Doubt::Damaged };
+                self.held_back.insert((held.root.clone(), origin), held);
+            }
+        }
+        for fork in reader.forks() {
             if self.options.roots.takes(&fork.root) {
                 let (root, origin, seq) = (fork.root, fork.origin, fork.seq);
                 let reason = Doubt::Fork { seq, is_located: fork.is_located };
@@ -253,6 +342,9 @@ impl<'s, L: Local, T: Transport> Session<'s, L, T> {
                 self.held_back.insert(place, HeldBack { root, origin, seq, reason });
             }
         }
+    }
+
+    fn into_report(self) -> SyncReport {
         let traffic = self.client.traffic() - self.traffic_before;
         SyncReport {
             pushed: self.progress.pushed,
@@ -262,10 +354,19 @@ impl<'s, L: Local, T: Transport> Session<'s, L, T> {
             bytes_received: traffic.bytes_received,
             skipped: self.excluded.roots.into_iter().collect(),
             held_back: self.held_back.into_values().collect(),
+            renewals: {
+                let mut renewals = self.local.reader().renewals();
+                renewals.retain(|renewal| renewal.number >= self.renewals_before);
+                renewals
+            },
             more: self.more,
             cursor: Some(self.state.cursor).filter(|cursor| !cursor.is_empty()),
         }
     }
+}
+
+const fn is_too_large(held: &HeldBack) -> bool {
+    matches!(held.reason, Doubt::TooLarge { .. })
 }
 
 /// What a page of a peer's proves that the peer holds, as far as that is news.

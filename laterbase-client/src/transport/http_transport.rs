@@ -11,6 +11,9 @@ use super::{ResponseBody, Transport, TransportError};
 
 const CONNECT_SECONDS_MAX: u64 = 10;
 
+/// How long what was sent may stay without a word from the other end of the connection.
+const UNACKNOWLEDGED_SECONDS_MAX: u64 = 60;
+
 /// HTTP/1.1 over TCP, with TLS for `https` URLs. Connections are kept and used again.
 #[derive(Clone, Debug)]
 pub struct HttpTransport {
@@ -26,14 +29,28 @@ impl HttpTransport {
     pub fn new() -> Result<Self, TransportError> {
         // An error says that the process has chosen a provider already, and that one is kept.
         let _chosen = rustls::crypto::ring::default_provider().install_default();
-        reqwest::Client::builder()
+        let builder = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
             .redirect(redirect::Policy::none())
-            .tcp_nodelay(true)
-            .build()
+            .tcp_nodelay(true);
+        let builder = bounded(builder);
+        let client = builder.build();
+        client
             .map(|client| Self { client })
             .map_err(|error| TransportError::Connect { source: error.into() })
     }
+}
+
+/// Has the system notice a peer that is gone while it still has something to send.
+#[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+fn bounded(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
+    builder.tcp_user_timeout(Duration::from_secs(UNACKNOWLEDGED_SECONDS_MAX))
+}
+
+/// Has the system notice a peer that is gone while it still has something to send.
+#[cfg(not(any(target_os = "android", target_os = "fuchsia", target_os = "linux")))]
+const fn bounded(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
+    builder
 }
 
 impl Transport for HttpTransport {

@@ -66,6 +66,8 @@ async fn a_device_with_a_damaged_record_pushes_everything_else() {
         assert_eq!(events(&depot), left);
         assert_eq!(report.pushed, left.values().sum::<u64>());
         assert_eq!(device.pending(), all - report.pushed);
+        let held_back: Vec<_> = report.held_back.iter().map(|held| held.root.as_str()).collect();
+        assert_eq!(held_back, [DAMAGED], "{report:?}");
         // What is new is pushed all the same.
         sample::record(&device.device(), &sample::lines(seq + 1, 50));
         let report = device.sync_as(&depot, &tiny_pages()).await;

@@ -61,7 +61,7 @@ fn a_fork_that_comes_with_a_file_is_listed_and_decided_by_an_operator() {
         let id = place.summary(&["status"])["replica"].clone();
         let imported = place.run(&["import", "lost.lbd", "--json"]);
         let summary: Value = serde_json::from_str(&imported.stdout).unwrap();
-        assert_eq!(imported.code, 0, "{}", imported.stderr);
+        assert_eq!(imported.code, 3, "{}", imported.stderr);
         assert!(imported.stderr.contains("held back: order has two histories"), "{summary}");
         let held = json!([{"root": "order", "origin": id, "seq": 21, "reason": "fork"}]);
         assert_eq!((&summary["imported"], &summary["held_back"]), (&json!(0), &held));

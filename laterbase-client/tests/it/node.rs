@@ -83,6 +83,7 @@ impl Node {
 
 /// Pages of a few events and heads each.
 pub(crate) fn tiny_pages() -> SyncOptions {
-    let pages = PageOptions { events_start: 7, events_max: 11, heads_max: 2 };
+    let pages =
+        PageOptions { events_start: 7, events_max: 11, heads_max: 2, ..PageOptions::default() };
     SyncOptions { pages, ..impatient(1) }
 }

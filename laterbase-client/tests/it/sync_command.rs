@@ -54,7 +54,8 @@ fn the_summary_has_the_fields_of_the_contract() {
     place.succeed(&["record", &place.write("day.ndjson", &sample::lines(3, 100))]);
     let summary = place.summary(&["sync", "--server", &listening.url()]);
     let fields: Vec<&String> = summary.as_object().unwrap().keys().collect();
-    let mut expected = ["pushed", "pulled", "requests", "bytes_sent", "bytes_received"];
+    let mut expected =
+        ["pushed", "pulled", "requests", "bytes_sent", "bytes_received", "held_back", "forks"];
     expected.sort_unstable();
     assert_eq!(fields, expected);
     assert!(summary["bytes_sent"].as_u64() > Some(2_000), "{summary}");

@@ -12,6 +12,7 @@ use crate::fork::{Doubt, HeldBack, Keep};
 use crate::hlc::{Hlc, Observation};
 use crate::id::{Dot, ReplicaId, RootName};
 use crate::prepared::Indexed;
+use crate::renewal::RenewalReason;
 use crate::shared::Head;
 use crate::store::StoreError;
 use crate::view::View;
@@ -89,7 +90,7 @@ fn refusal_of(replica: &Replica, run: &Run<'_>, doubt: Doubt) -> WriteError {
             let held = replica.shared.state().version_vector(&root);
             WriteError::Hole { root, origin, held_seq, held }
         }
-        Doubt::Stamps => CodecError::Bounds { field: "recorded" }.into(),
+        _ => CodecError::Bounds { field: "recorded" }.into(),
     }
 }
 
@@ -97,7 +98,7 @@ fn refusal_of(replica: &Replica, run: &Run<'_>, doubt: Doubt) -> WriteError {
 fn stage_doubt(replica: &mut Replica, run: &Run<'_>, doubt: Doubt) -> Result<(), WriteError> {
     if let Doubt::Fork { seq, is_located } = doubt {
         quarantine::stage(replica, run, seq, is_located)?;
-        renew_if_own(replica, run.origin);
+        renew_if_own(replica, run.origin, RenewalReason::Forked, (&run.root, seq));
     }
     Ok(())
 }
@@ -114,7 +115,8 @@ fn take(
         merged.known += skip as u64;
         merged.stored += (run.events.len() - skip) as u64;
         if skip < run.events.len() {
-            renew_if_own(replica, run.origin);
+            let lost = run.first_seq + skip as u64;
+            renew_if_own(replica, run.origin, RenewalReason::PeerHasMore, (&run.root, lost));
             push_run(replica, run, skip, now_nanos)?;
         }
         quarantine::release(replica, run)?;
@@ -254,13 +256,33 @@ fn head_of(replica: &Replica, root: &RootName, origin: ReplicaId) -> Head {
 
 /// A peer knows more of this replica's own history than it does itself: the store was set back.
 /// The id is given up, so that no dot names two events, and what was lost comes back as a
-/// foreign origin's.
-fn renew_if_own(replica: &mut Replica, origin: ReplicaId) {
+/// foreign origin's. `at` is the first event that is not this store's, in the root where that
+/// showed.
+fn renew_if_own(
+    replica: &mut Replica,
+    origin: ReplicaId,
+    reason: RenewalReason,
+    at: (&RootName, u64),
+) {
     if origin == replica.id() {
         let fresh = ReplicaId::from_bytes((replica.random)());
-        let former_count = replica.shared.state().former.len();
-        replica.staged().renew(fresh, former_count);
+        let (former_count, ends) = {
+            let state = replica.shared.state();
+            (state.former.len(), state.ends_of(origin))
+        };
+        replica.staged().renew(fresh, former_count, from_there(ends, at), reason);
     }
+}
+
+/// Where an id was given up: behind what is held, but in one root.
+pub(super) fn from_there(
+    mut ends: Vec<(RootName, u64)>,
+    (root, seq): (&RootName, u64),
+) -> Vec<(RootName, u64)> {
+    // Before the others: it is what the rest follows from.
+    ends.retain(|(other, _)| other != root);
+    ends.insert(0, (root.clone(), seq));
+    ends
 }
 
 fn push_run(

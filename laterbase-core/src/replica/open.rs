@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::staged::LastRun;
+use super::staged::{LastRun, put_renewal};
 use super::{OpenError, Random, Replica, ReplicaOptions};
 use crate::chain::ChainHash;
 use crate::codec;
@@ -16,6 +16,7 @@ use crate::hlc::{Clock, Hlc};
 use crate::id::{ReplicaId, RootName};
 use crate::keys;
 use crate::maintenance::{self, Maintenance};
+use crate::renewal::{Renewal, RenewalReason};
 use crate::shared::{Counters, Head, Names, Shared, State};
 use crate::store::{Area, Batch, Direction, Durability, Scan, Snapshot, Store, StoreError, Table};
 use crate::view::{damaged, find_run};
@@ -33,7 +34,10 @@ pub(super) fn open(
     let identity = settle_identity(&*store, &options, &mut random)?;
     let (state, clock, last_run) = load(&*store, identity)?;
     let clock = Clock::new(clock, options.drift_nanos_max);
-    let shared = Arc::new(Shared::new(store, folds, state, options.hot_bytes_max));
+    let renewals_before = state.renewal_count() - u64::from(identity.is_renewed);
+    let mut shared = Shared::new(store, folds, state, options.hot_bytes_max);
+    shared.renewals_before = renewals_before;
+    let shared = Arc::new(shared);
     maintenance::catch_up(&shared, options.front_events_flush)?;
     Ok(Replica {
         maintenance: Maintenance::new(Arc::clone(&shared), options.front_events_flush),
@@ -63,6 +67,8 @@ fn check_format(store: &dyn Store) -> Result<(), OpenError> {
 pub(super) struct Identity {
     pub replica: ReplicaId,
     pub epoch: u64,
+    /// Whether another id was given up for it just now.
+    pub is_renewed: bool,
 }
 
 /// Reads who the store is, or decides who it is from now on, and marks it as open.
@@ -71,26 +77,26 @@ fn settle_identity(
     options: &ReplicaOptions,
     random: &mut Random,
 ) -> Result<Identity, StoreError> {
-    let (held, former_count, in_doubt) = {
+    let (held, doubt) = {
         let snapshot = store.snapshot()?;
         let held = read_identity(&*snapshot)?;
-        let former_count = read_former(&*snapshot)?.len();
         check_present(&*snapshot, held)?;
-        (held, former_count, is_in_doubt(&*snapshot, options)?)
+        (held, doubt(&*snapshot, options)?)
     };
     let mut batch = Batch::new(Area::Truth);
-    let identity = match held {
-        Some(identity) if !in_doubt => identity,
-        _ => {
+    let identity = match (held, doubt) {
+        (Some(identity), None) => identity,
+        (held, doubt) => {
             let [a, b, c, d, e, f, g, h, ..] = random();
             let epoch = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
-            Identity { replica: ReplicaId::from_bytes(random()), epoch }
+            let replica = ReplicaId::from_bytes(random());
+            let old = held.zip(doubt).filter(|(old, _)| old.replica != replica);
+            if let Some((old, reason)) = old {
+                give_up(&*store.snapshot()?, &mut batch, old.replica, replica, reason)?;
+            }
+            Identity { replica, epoch, is_renewed: old.is_some() }
         }
     };
-    if let Some(old) = held.filter(|old| old.replica != identity.replica) {
-        let number = u32::try_from(former_count).expect("few former ids");
-        batch.put(Table::Meta, &keys::numbered(keys::FORMER, &[number]), old.replica.as_bytes());
-    }
     batch.put(Table::Meta, keys::FORMAT, &FORMAT.to_be_bytes());
     batch.put(Table::Meta, keys::REPLICA, identity.replica.as_bytes());
     batch.put(Table::Meta, keys::EPOCH, &identity.epoch.to_be_bytes());
@@ -102,6 +108,29 @@ fn settle_identity(
     Ok(identity)
 }
 
+/// Stages that the store gives up an id for another one.
+fn give_up(
+    snapshot: &dyn Snapshot,
+    batch: &mut Batch,
+    old: ReplicaId,
+    new: ReplicaId,
+    reason: RenewalReason,
+) -> Result<(), StoreError> {
+    let former_count = read_former(snapshot)?.len();
+    let number = u32::try_from(former_count).expect("few former ids");
+    batch.put(Table::Meta, &keys::numbered(keys::FORMER, &[number]), old.as_bytes());
+    let names = read_names(snapshot)?;
+    let heads = read_heads(snapshot)?;
+    let origin = names.origin(old);
+    let ends = names
+        .roots()
+        .filter_map(|(root, name)| Some((name.clone(), heads.get(&(root, origin?))?.seq + 1)));
+    let number = read_renewals(snapshot)?.last().map_or(0, |last| last.number + 1);
+    let renewal = Renewal { number, old, new, from: ends.collect(), reason }.bounded();
+    put_renewal(batch, &renewal);
+    Ok(())
+}
+
 fn read_identity(snapshot: &dyn Snapshot) -> Result<Option<Identity>, StoreError> {
     let replica = snapshot.get(Table::Meta, keys::REPLICA)?;
     let epoch = snapshot.get(Table::Meta, keys::EPOCH)?;
@@ -109,7 +138,7 @@ fn read_identity(snapshot: &dyn Snapshot) -> Result<Option<Identity>, StoreError
     let replica: Option<[u8; 16]> = replica.as_ref().try_into().ok();
     match (replica, keys::read_u64(&epoch)) {
         (Some(replica), Some(epoch)) => {
-            Ok(Some(Identity { replica: ReplicaId::from_bytes(replica), epoch }))
+            Ok(Some(Identity { replica: ReplicaId::from_bytes(replica), epoch, is_renewed: false }))
         }
         _ => Err(StoreError::corrupt("the store's identity has the wrong length")),
     }
@@ -124,14 +153,25 @@ fn check_present(snapshot: &dyn Snapshot, held: Option<Identity>) -> Result<(), 
     Ok(())
 }
 
-/// Whether dots may have been given out that this store does not know of: it was copied or
-/// restored, or its newest commits may have been lost.
-fn is_in_doubt(snapshot: &dyn Snapshot, options: &ReplicaOptions) -> Result<bool, StoreError> {
+/// Why dots may have been given out that this store does not know of: it was copied or restored, or
+/// its newest commits may have been lost. Nothing if there is no doubt.
+fn doubt(
+    snapshot: &dyn Snapshot,
+    options: &ReplicaOptions,
+) -> Result<Option<RenewalReason>, StoreError> {
     let elsewhere = snapshot
         .get(Table::Meta, keys::HOME)?
         .is_some_and(|home| home.as_ref() != options.home.as_slice());
     let unclean = snapshot.get(Table::Meta, keys::OPEN)?.is_some_and(|mark| mark.as_ref() == [1]);
-    Ok(options.new_identity || elsewhere || unclean || has_lost_its_end(snapshot)?)
+    Ok(if options.new_identity {
+        Some(RenewalReason::Requested)
+    } else if elsewhere {
+        Some(RenewalReason::Elsewhere)
+    } else if unclean {
+        Some(RenewalReason::UncleanStop)
+    } else {
+        has_lost_its_end(snapshot)?.then_some(RenewalReason::LostEnd)
+    })
 }
 
 /// Whether the derived tables know of events that the log has lost. No crash does that to a
@@ -167,6 +207,7 @@ pub(super) fn load(
     let mut state = State {
         replica: identity.replica,
         former: read_former(snapshot)?,
+        renewals: read_renewals(snapshot)?,
         epoch: identity.epoch,
         head: 0,
         history: 0,
@@ -180,9 +221,10 @@ pub(super) fn load(
         generation: read_number(snapshot, keys::GENERATION)?,
         rewrites: read_number(snapshot, keys::REWRITES)?,
     };
-    let by_id = state.heads.keys().filter_map(|&(root, origin)| {
-        Some(((root, state.names.origin_id(origin)?), origin))
-    });
+    let by_id = state
+        .heads
+        .keys()
+        .filter_map(|&(root, origin)| Some(((root, state.names.origin_id(origin)?), origin)));
     state.by_id = by_id.collect();
     read_forks(snapshot, &mut state)?;
     let clock = snapshot.get(Table::Meta, keys::CLOCK)?;
@@ -277,6 +319,15 @@ fn read_former(snapshot: &dyn Snapshot) -> Result<Vec<ReplicaId>, StoreError> {
         Some(())
     })?;
     Ok(former)
+}
+
+fn read_renewals(snapshot: &dyn Snapshot) -> Result<Vec<Renewal>, StoreError> {
+    let mut renewals = Vec::new();
+    each_with_prefix(snapshot, keys::RENEWED, |key, value| {
+        renewals.push(Renewal::decode(keys::read_u64(key)?, value).ok()?);
+        Some(())
+    })?;
+    Ok(renewals)
 }
 
 /// A number among the meta values; 0 if it was never written.

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use super::landing::{Landing, Link};
+use super::merge::from_there;
 use super::quarantine::{branch_events, forget};
 use super::resolve::take_in;
 use super::staged::{Incoming, LastRun, Staged};
@@ -22,6 +23,7 @@ use crate::id::{Dot, ReplicaId, RootName};
 use crate::keys;
 use crate::maintenance;
 use crate::prepared::Indexed;
+use crate::renewal::RenewalReason;
 use crate::shared::{Head, State};
 use crate::store::{Scan, Snapshot, StoreError, Table};
 use crate::view::{damaged, find_run};
@@ -54,7 +56,7 @@ pub(super) fn move_tail(
     let rest = take_theirs(replica, root, origin, place, fork, now_nanos)?;
     replica.staged().set_fork(place.0, place.1, rest);
     replica.staged().next_generation();
-    give_up_id(replica, origin, &landing);
+    give_up_id(replica, origin, &landing, (root, fork.seq));
     commit(replica)?;
     maintenance::rebuild(&shared, replica.options.front_events_flush, &flushing)
         .inspect_err(|_failure| shared.give_up())?;
@@ -112,15 +114,22 @@ fn take_theirs(
 }
 
 /// Whoever wrote under the id writes under it no more; what moved is still the store's own.
-fn give_up_id(replica: &mut Replica, origin: ReplicaId, landing: &Landing) {
-    let (is_own, is_present, former_count) = {
+fn give_up_id(
+    replica: &mut Replica,
+    origin: ReplicaId,
+    landing: &Landing,
+    parted: (&RootName, u64),
+) {
+    let (is_own, is_present, former_count, ends) = {
         let state = replica.shared.state();
         let is_present = state.replica == origin;
-        (is_present || state.former.contains(&origin), is_present, state.former.len())
+        let is_own = is_present || state.former.contains(&origin);
+        (is_own, is_present, state.former.len(), state.ends_of(origin))
     };
     if is_present {
         let fresh = ReplicaId::from_bytes((replica.random)());
-        replica.staged().renew(fresh, former_count);
+        let (from, reason) = (from_there(ends, parted), RenewalReason::BranchMoved);
+        replica.staged().renew(fresh, former_count, from, reason);
     }
     for into in landing.ids().filter(|_| is_own) {
         replica.staged().add_former(into, former_count);
@@ -136,7 +145,7 @@ fn commit(replica: &mut Replica) -> Result<(), WriteError> {
     let staged = replica.staged();
     staged.batch().put(Table::Meta, keys::EPOCH, &epoch.to_be_bytes());
     staged.batch().put(Table::Meta, keys::REWRITES, &rewrites.to_be_bytes());
-    let identity = open::Identity { replica: staged.replica, epoch };
+    let identity = open::Identity { replica: staged.replica, epoch, is_renewed: false };
     let Some(staged) = replica.staged.take() else { return Ok(()) };
     let committed = staged.finish(clock);
     replica.shared.store.commit(&committed.batch)?;

@@ -10,6 +10,7 @@ use crate::hlc::Hlc;
 use crate::id::{Dot, ReplicaId, RootName};
 use crate::keys::{self, Place};
 use crate::prepared::Indexed;
+use crate::renewal::{Renewal, RenewalReason};
 use crate::shared::{Counters, Head, Shared, State};
 use crate::store::{Area, Batch, Table};
 
@@ -36,6 +37,8 @@ pub(super) struct Staged {
     batch: Batch,
     pub replica: ReplicaId,
     former: Vec<ReplicaId>,
+    renewals: Vec<Renewal>,
+    renewals_before: u64,
     head: u64,
     history: u64,
     arrived: i64,
@@ -78,6 +81,8 @@ impl Staged {
             batch: Batch::new(Area::Truth),
             replica: state.replica,
             former: Vec::new(),
+            renewals: Vec::new(),
+            renewals_before: state.renewal_count(),
             head: state.head,
             history: state.history,
             arrived: state.arrived,
@@ -175,8 +180,18 @@ impl Staged {
         self.batch.put(Table::Peers, key, value);
     }
 
-    /// Gives up the replica id for a fresh one.
-    pub(super) fn renew(&mut self, fresh: ReplicaId, former_count: usize) {
+    /// Gives up the replica id for a fresh one. `from` is where, per root, and `reason` why.
+    pub(super) fn renew(
+        &mut self,
+        fresh: ReplicaId,
+        former_count: usize,
+        from: Vec<(RootName, u64)>,
+        reason: RenewalReason,
+    ) {
+        let number = self.renewals_before + self.renewals.len() as u64;
+        let renewal = Renewal { number, old: self.replica, new: fresh, from, reason }.bounded();
+        put_renewal(&mut self.batch, &renewal);
+        self.renewals.push(renewal);
         self.add_former(self.replica, former_count);
         self.batch.put(Table::Meta, keys::REPLICA, fresh.as_bytes());
         self.replica = fresh;
@@ -333,6 +348,15 @@ impl Staged {
     }
 }
 
+/// Writes down a change of the id, and forgets the one that is too long ago.
+pub(super) fn put_renewal(batch: &mut Batch, renewal: &Renewal) {
+    let key = |number: u64| [keys::RENEWED, &number.to_be_bytes()].concat();
+    batch.put(Table::Meta, &key(renewal.number), &renewal.encode());
+    if let Some(number) = renewal.replaces() {
+        batch.delete(Table::Meta, &key(number));
+    }
+}
+
 /// A finished [`Staged`].
 pub(super) struct Committed {
     pub batch: Batch,
@@ -360,6 +384,9 @@ impl Committed {
         }
         state.replica = staged.replica;
         state.former.extend(staged.former);
+        for renewal in staged.renewals {
+            state.add_renewal(renewal);
+        }
         state.head = staged.head;
         state.history = staged.history;
         state.arrived = staged.arrived;

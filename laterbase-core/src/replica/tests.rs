@@ -13,6 +13,7 @@ use crate::reader::{Query, Taken};
 use crate::store::Durability;
 
 mod forks;
+mod renewals;
 
 const NOW: i64 = 1_700_000_000_000_000_000;
 const HOUR: i64 = 3_600_000_000_000;

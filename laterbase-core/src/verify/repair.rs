@@ -50,6 +50,7 @@ pub fn rebuild_derived(
         names,
         heads: BTreeMap::new(),
         by_id: BTreeMap::new(),
+        renewals: Vec::new(),
         front: Front::default(),
         counters: Counters::default(),
         forks: Forks::new(),

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use laterbase_core::fork::Fork;
 use laterbase_core::id::{ReplicaId, RootName};
 use laterbase_core::reader::{Damaged, Reader, RootStatus, Status};
+use laterbase_core::renewal::Renewal;
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
@@ -42,6 +43,7 @@ fn document(app: &App, reader: &Reader) -> Result<Value> {
         "forks": doubts.forks(),
         "held_back_count": doubts.fork_count + doubts.damaged.len(),
         "held_back": doubts.held_back(),
+        "renewals": renewals(app, reader),
     }))
 }
 
@@ -107,6 +109,22 @@ impl Doubts {
         let damaged = damaged.map(|it| origin(&it.root, it.origin, it.seq, "damaged"));
         forks.chain(damaged).take(IN_DOUBT_MAX).collect()
     }
+}
+
+/// The last changes of the replica's own id, with the roots that callers may know of.
+fn renewals(app: &App, reader: &Reader) -> Value {
+    let renewal = |renewal: Renewal| {
+        let from = renewal.from.iter().filter(|(root, _)| app.syncs(root));
+        let from: Map<String, Value> =
+            from.map(|(root, seq)| (root.to_string(), json!(seq))).collect();
+        json!({
+            "old": renewal.old.to_string(),
+            "new": renewal.new.to_string(),
+            "from": from,
+            "reason": renewal.reason.word(),
+        })
+    };
+    reader.renewals().into_iter().map(renewal).collect()
 }
 
 /// `GET /healthz`: the process answers.

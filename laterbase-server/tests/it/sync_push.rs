@@ -142,6 +142,27 @@ async fn a_fork_is_409_and_names_where_it_is_in_doubt() {
     server.stop().await;
 }
 
+/// The story: a server that was shown an event of its own that it did not know moved to another id
+/// without a word.
+#[tokio::test]
+async fn a_server_that_gives_up_its_id_says_from_where_on_and_why() {
+    let server = Running::start(in_memory()).await;
+    let mut connection = server.connect().await;
+    let before = connection.status().await;
+    assert_eq!(before["renewals"], serde_json::json!([]));
+    let own = text(&before, "replica").parse().unwrap();
+    push(&mut connection, &[("order", own, 1..=2)]).await.check(200);
+    let status = connection.status().await;
+    let renewal = serde_json::json!({
+        "old": before["replica"],
+        "new": status["replica"],
+        "from": {"order": 1},
+        "reason": "peer-has-more",
+    });
+    assert_eq!(status["renewals"], serde_json::json!([renewal]));
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn a_root_that_is_not_taken_is_404_and_named() {
     let server = Running::start(in_memory().sync_roots(SyncRoots::Known)).await;

@@ -9,13 +9,16 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use laterbase_client::client::Client;
 use laterbase_client::device::{Device, DeviceError};
-use laterbase_client::sync::{BackoffOptions, SyncOptions, SyncReport, Watch, WatchOptions, sync};
+use laterbase_client::sync::{
+    BackoffOptions, HeldBackNews, SyncOptions, SyncReport, Watch, WatchOptions, sync,
+};
 use laterbase_client::transport::HttpTransport;
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, sleep};
 
+use super::super::held_back::{ForkSummary, RenewalSummary, tell_renewals};
 use super::super::output::{Output, complain};
-use super::{Common, summarize, warn};
+use super::{Common, Sentence, Synced, failed, summarize};
 
 /// How long a sync holds the store before it lets others have it.
 const HOLD: Duration = Duration::from_secs(2);
@@ -60,8 +63,12 @@ pub(super) fn run(
             }
         }
     })?;
-    warn(&seen.total);
-    if output.is_json() { summarize(&seen.total, output) } else { Ok(()) }
+    if seen.total.left_out().next().is_some() {
+        // It has been said when it was found.
+        output.hold_back();
+    }
+    let Seen { total: report, forks, renewals, .. } = seen;
+    if output.is_json() { summarize(Synced { report, forks, renewals }, output) } else { Ok(()) }
 }
 
 /// What has been seen of the store, and done so far.
@@ -71,6 +78,27 @@ struct Seen {
     head: u64,
     files: Vec<(PathBuf, u64, Option<SystemTime>)>,
     total: SyncReport,
+    forks: Vec<ForkSummary>,
+    renewals: Vec<RenewalSummary>,
+    /// What of it has been said.
+    news: HeldBackNews,
+}
+
+impl Seen {
+    /// Takes in a sync, and says what is held back now and was not before, or the other way round.
+    fn take_in(&mut self, device: &Device, report: &SyncReport) {
+        self.total.add(report);
+        let Synced { forks, mut renewals, .. } = Synced::new(device, report.clone());
+        self.forks = forks;
+        self.renewals.append(&mut renewals);
+        let change = self.news.take(report);
+        for line in change.begun {
+            complain(line);
+        }
+        for line in change.over {
+            complain(format_args!("no longer: {line}"));
+        }
+    }
 }
 
 /// What is due after a sync.
@@ -110,20 +138,24 @@ impl Syncing<'_> {
                 return Ok(Next::End);
             }
         };
+        if let Ok(report) = &outcome {
+            seen.take_in(&device, report);
+        }
+        tell_renewals(&device);
         close(self.common, device, seen);
         match outcome {
             Ok(report) => {
-                seen.total.add(&report);
                 // Nobody else could write meanwhile.
                 seen.head = head + report.pulled;
                 if report.pushed + report.pulled > 0 && !output.is_json() {
-                    summarize(&report, output)?;
+                    output.line(Sentence(&report))?;
                     output.flush()?;
                 }
                 Ok(if report.more { Next::GoOn } else { Next::Wait })
             }
             Err(error) => {
-                complain(format_args!("{:#}", anyhow::Error::new(error)));
+                let error = anyhow::Error::new(error).context(failed(self.client));
+                complain(format_args!("{error:#}"));
                 Ok(Next::Retry)
             }
         }

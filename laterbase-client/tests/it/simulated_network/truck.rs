@@ -148,7 +148,8 @@ impl Truck {
 /// Small pages, so that a sync takes many requests, and few tries, so that it gives up often.
 /// There are no rests between tries, as their length is drawn from the system's randomness.
 fn options() -> SyncOptions {
-    let pages = PageOptions { events_start: 20, events_max: 60, heads_max: 3 };
+    let pages =
+        PageOptions { events_start: 20, events_max: 60, heads_max: 3, ..PageOptions::default() };
     SyncOptions { pages, ..impatient(3) }
 }
 
