@@ -16,7 +16,8 @@ use crate::snapshot::LmdbSnapshot;
 pub(crate) const STAMP: Stamp = Stamp { engine: "lmdb", format: 2 };
 
 /// The files whose numbers are part of the store's home: LMDB keeps them for the store's life.
-const ANCHORS: [&str; 2] = ["truth/data.mdb", "derived/data.mdb"];
+/// Not the one of the derived tables, which is made anew where it is damaged.
+const ANCHORS: [&str; 1] = ["truth/data.mdb"];
 
 /// A store on LMDB.
 #[derive(Debug)]
