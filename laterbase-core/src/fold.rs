@@ -12,9 +12,13 @@ use crate::limits::{FOLD_NAME_BYTES_MAX, STATE_BYTES_MAX, STATE_BYTES_MAX_DEFAUL
 use crate::snapshot::SnapshotPolicy;
 
 mod built_in;
+mod check;
+mod probe;
+mod tree;
 mod typed;
 
 pub use built_in::{Latest, MergePatch};
+pub use check::{SnapshotDrift, check_snapshots};
 pub use typed::{Aggregate, Typed, decode_json};
 
 /// A fold with its types taken off, so that folds of different aggregates stand side by side.
@@ -61,6 +65,16 @@ pub trait FoldState {
     /// # Errors
     /// [`FoldError`] if the state has no JSON form.
     fn to_json(&self) -> Result<Vec<u8>, FoldError>;
+
+    /// The state as JSON text from which [`Fold::resume`] makes the same state again, or `None`
+    /// if it is found to have none; no snapshot is then kept of it. By default what
+    /// [`Self::to_json`] gives.
+    ///
+    /// # Errors
+    /// As for [`Self::to_json`].
+    fn to_snapshot(&self) -> Result<Option<Vec<u8>>, FoldError> {
+        self.to_json().map(Some)
+    }
 }
 
 /// What a fold did with an event.
@@ -70,7 +84,8 @@ pub enum Applied {
     Folded,
     /// It is of a type that the fold leaves alone.
     Ignored,
-    /// The validation hook would have refused it at a local write, so it was left out.
+    /// It was left out: it came by sync, and its data cannot be read, or the validation hook
+    /// would have refused it at a local write.
     Refused(Refusal),
 }
 

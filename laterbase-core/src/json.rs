@@ -3,7 +3,7 @@
 //! An event comes in as `{"aggregate_id", "type", "version"?, "occurred_at"?, "data" or
 //! "data_base64", "idempotency_key"?, "root"?}` and nothing else, and goes out with `"id"`,
 //! `"recorded_at"` and `"hlc"` beside that. `null` stands for data only, never for an absent
-//! field.
+//! field. A byte order mark before it is passed over.
 //!
 //! Data is never interpreted: its JSON text is borrowed, stored and given back as it came.
 
@@ -13,16 +13,19 @@ use std::ops::ControlFlow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, SeqAccess, Unexpected, Visitor};
 use serde_json::value::RawValue;
 
 use crate::event::Record;
 use crate::time::parse_time;
 
 pub use output::{write_event, write_event_verbatim};
+pub use text::{DataError, check_data};
+pub(crate) use text::{Nest, Sink, check_parsed, walk};
 
 mod diagnosis;
 mod output;
+mod text;
 
 /// An event as a writer sent it, borrowed from its text where that is possible.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +58,15 @@ impl<'a> JsonEvent<'a> {
         match serde_json::from_str::<Fields<'a>>(text) {
             Ok(fields) => fields.check(),
             Err(error) => Err(diagnosis::of_event(text, &error)),
+        }
+    }
+
+    /// Says whether every reader can make something of the data; it is JSON as far as its form
+    /// goes, or bytes.
+    pub(crate) fn check_data(&self) -> Result<(), DataError> {
+        match &self.data {
+            Data::Json(text) => check_parsed(text.as_bytes()),
+            Data::Bytes(_) => Ok(()),
         }
     }
 
@@ -113,7 +125,8 @@ pub fn visit_document<'a>(text: &'a [u8], visit: &mut Visit<'_, 'a>) -> Result<(
 /// # Errors
 /// As for [`visit_document`].
 pub fn visit_lines<'a>(text: &'a [u8], visit: &mut Visit<'_, 'a>) -> Result<(), JsonError> {
-    let lines = utf8(text)?.split('\n').filter(|line| !line.trim_ascii().is_empty());
+    let lines = utf8(text)?.split('\n').map(without_mark);
+    let lines = lines.filter(|line| !line.trim_ascii().is_empty());
     for (index, line) in lines.enumerate() {
         let event = JsonEvent::parse_text(line).map_err(|error| JsonError { index, ..error })?;
         if visit(event).is_break() {
@@ -123,9 +136,19 @@ pub fn visit_lines<'a>(text: &'a [u8], visit: &mut Visit<'_, 'a>) -> Result<(), 
     Ok(())
 }
 
+/// The text without the byte order mark that it may begin with (RFC 8259, section 8.1).
 fn utf8(text: &[u8]) -> Result<&str, JsonError> {
-    std::str::from_utf8(text)
-        .map_err(|error| JsonError::malformed(None, format!("not UTF-8: {error}")))
+    let found = std::str::from_utf8(text).map(without_mark);
+    found.map_err(|error| {
+        let utf16 = matches!(text, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]);
+        let what = if utf16 { " but UTF-16, by its byte order mark" } else { "" };
+        JsonError::malformed(None, format!("not UTF-8{what}: {error}"))
+    })
+}
+
+/// Each file of several that were put one behind the other may begin with a mark.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// The fields as they stand in the text.
@@ -139,7 +162,7 @@ struct Fields<'a> {
     #[serde(borrow, rename = "type")]
     event_type: Text<'a>,
     #[serde(default, deserialize_with = "present")]
-    version: Option<u32>,
+    version: Option<Whole>,
     #[serde(borrow, default, deserialize_with = "present")]
     occurred_at: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -170,7 +193,7 @@ impl<'a> Fields<'a> {
             root: self.root.map(|text| text.0),
             aggregate_id: self.aggregate_id.0,
             event_type: self.event_type.0,
-            version: self.version.unwrap_or(1),
+            version: self.version.map_or(1, |Whole(version)| version),
             occurred: occurred.map_err(|error| JsonError {
                 index: 0,
                 field: Some("occurred_at".into()),
@@ -194,6 +217,35 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     input: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(input).map(Some)
+}
+
+/// A whole number, however it is written: `1`, `1.0` and `1e0` are one.
+struct Whole(u32);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        struct WholeVisitor;
+        impl Visitor<'_> for WholeVisitor {
+            type Value = Whole;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number from 0 to 4294967295")
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Whole, E> {
+                let whole = u32::try_from(number).map(Whole);
+                whole.map_err(|_too_large| E::invalid_value(Unexpected::Unsigned(number), &self))
+            }
+
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Whole, E> {
+                let whole = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
+                let error = || E::invalid_value(Unexpected::Float(number), &self);
+                if whole { Ok(Whole(number as u32)) } else { Err(error()) }
+            }
+        }
+        input.deserialize_u32(WholeVisitor)
+    }
 }
 
 /// A string, borrowed unless it holds escapes.

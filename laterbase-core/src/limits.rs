@@ -12,6 +12,12 @@ pub const FOLD_NAME_BYTES_MAX: usize = 64;
 /// Most data one event may carry, in bytes.
 pub const DATA_BYTES_MAX: usize = 1024 * 1024;
 
+/// How deep arrays and objects may nest in JSON data that is written here.
+pub const DATA_DEPTH_MAX: usize = 128;
+
+/// How deep the JSON of a state may nest that a snapshot is kept of.
+pub const STATE_DEPTH_MAX: usize = 2 * DATA_DEPTH_MAX;
+
 /// Most bytes a record's extension field may carry.
 pub const EXTENSION_BYTES_MAX: usize = 64 * 1024;
 

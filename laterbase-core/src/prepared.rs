@@ -7,6 +7,7 @@ use crate::codec::CodecError;
 use crate::event::Record;
 use crate::fold::{Folds, Refusal, contain};
 use crate::id::RootName;
+use crate::json::{DataError, JsonEvent, check_data};
 use crate::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 
 /// Events of one root that are written together or not at all.
@@ -105,6 +106,25 @@ impl PreparedBatch {
     /// # Errors
     /// [`EventError`]; the batch is as it was.
     pub fn push(&mut self, record: &Record<'_>) -> Result<(), EventError> {
+        record.check().map_err(EventError::from_bounds)?;
+        if record.is_json {
+            check_data(record.data)?;
+        }
+        self.push_checked(record)
+    }
+
+    /// Adds an event that was read from JSON, so that its data is known to be of that form.
+    ///
+    /// # Errors
+    /// As for [`Self::push`].
+    pub fn push_json(&mut self, event: &JsonEvent<'_>) -> Result<(), EventError> {
+        let record = event.record();
+        record.check().map_err(EventError::from_bounds)?;
+        event.check_data()?;
+        self.push_checked(&record)
+    }
+
+    fn push_checked(&mut self, record: &Record<'_>) -> Result<(), EventError> {
         let Some(key) = self.key_of(self.len()) else { return self.push_as_is(record) };
         if record.idempotency_key.is_some() {
             return Err(EventError::TwoKeys);
@@ -119,7 +139,9 @@ impl PreparedBatch {
     }
 
     fn push_as_is(&mut self, record: &Record<'_>) -> Result<(), EventError> {
-        record.check().map_err(EventError::from_bounds)?;
+        if matches!(record.aggregate_id, "." | "..") {
+            return Err(EventError::DotSegment);
+        }
         if let Some(fold) = self.folds.default_for(&self.root) {
             contain(|| fold.validate(record))
                 .map_err(|panic| EventError::Refused { reason: Refusal(panic) })?
@@ -216,6 +238,12 @@ pub enum EventError {
         /// Which field.
         field: &'static str,
     },
+    /// The aggregate id is `.` or `..`, which clients take out of every URL.
+    #[error("an aggregate id is neither `.` nor `..`: no URL leads to it")]
+    DotSegment,
+    /// The data is said to be JSON, and not every reader could make something of it.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// The root's validation hook does not take it.
     #[error("the event was refused: {reason}")]
     Refused {
@@ -234,6 +262,17 @@ pub enum EventError {
 }
 
 impl EventError {
+    /// The field at fault, where it is one field's.
+    pub const fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::Bounds { field } => Some(field),
+            Self::DotSegment => Some("aggregate_id"),
+            Self::Data(_) => Some("data"),
+            Self::TwoKeys => Some("idempotency_key"),
+            Self::Refused { .. } | Self::NotOneAggregate | Self::BatchFull => None,
+        }
+    }
+
     fn from_bounds(error: CodecError) -> Self {
         match error {
             CodecError::Bounds { field } => Self::Bounds { field },

@@ -335,8 +335,9 @@ impl Problem {
     /// An event that a batch did not take.
     pub(crate) fn of_event(index: usize, error: &EventError) -> Self {
         match error {
-            EventError::Bounds { field } => {
-                Self::new(Kind::InvalidEvent).field(*field).detail(error.to_string()).index(index)
+            EventError::Bounds { .. } | EventError::DotSegment | EventError::Data(_) => {
+                let problem = Self::new(Kind::InvalidEvent).detail(error.to_string()).index(index);
+                error.field().into_iter().fold(problem, Self::field)
             }
             EventError::Refused { reason } => {
                 Self::new(Kind::RefusedEvent).detail(reason.to_string()).index(index)

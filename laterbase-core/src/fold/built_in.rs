@@ -1,12 +1,14 @@
 //! Folds for servers without user code.
 
-use serde_json::{Map, Value};
-
+use super::tree::Tree;
 use super::{Applied, Fold, FoldError, FoldState, Refusal};
 use crate::event::{Event, Record};
+use crate::json::{DataError, check_data};
 
 /// `merge-patch`: each event's JSON data is a merge patch (RFC 7396) on the state, which starts
 /// as an empty object. Data that is not JSON is left alone.
+///
+/// Numbers and strings stay as their writers wrote them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MergePatch;
 
@@ -20,8 +22,9 @@ impl Fold for MergePatch {
         "merge-patch"
     }
 
+    /// 2: numbers as they were written.
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn validate(&self, _: &Record<'_>) -> Result<(), Refusal> {
@@ -29,11 +32,12 @@ impl Fold for MergePatch {
     }
 
     fn start(&self) -> Box<dyn FoldState> {
-        Box::new(Patched(Value::Object(Map::new())))
+        Box::new(Patched(Tree::empty()))
     }
 
     fn resume(&self, json: &[u8]) -> Result<Box<dyn FoldState>, FoldError> {
-        Ok(Box::new(Patched(read(json).map_err(|refusal| FoldError(refusal.0))?)))
+        let state = Tree::parse(json).map_err(|error| FoldError(error.to_string()))?;
+        Ok(Box::new(Patched(state)))
     }
 }
 
@@ -59,24 +63,26 @@ impl Fold for Latest {
     }
 }
 
-struct Patched(Value);
+struct Patched(Tree);
 
 impl FoldState for Patched {
     fn apply(&mut self, event: &Event<'_>) -> Result<Applied, FoldError> {
         if !event.record.is_json {
             return Ok(Applied::Ignored);
         }
-        match read(event.record.data) {
+        Ok(match Tree::parse(event.record.data) {
             Ok(patch) => {
-                merge(&mut self.0, patch);
-                Ok(Applied::Folded)
+                self.0.merge(patch);
+                Applied::Folded
             }
-            Err(refusal) => Ok(Applied::Refused(refusal)),
-        }
+            Err(error) => Applied::Refused(unreadable(error)),
+        })
     }
 
     fn to_json(&self) -> Result<Vec<u8>, FoldError> {
-        serde_json::to_vec(&self.0).map_err(|error| FoldError(error.to_string()))
+        let mut json = Vec::new();
+        self.0.write(&mut json);
+        Ok(json)
     }
 }
 
@@ -87,8 +93,8 @@ impl FoldState for LatestState {
         if !event.record.is_json {
             return Ok(Applied::Ignored);
         }
-        if let Err(refusal) = read(event.record.data) {
-            return Ok(Applied::Refused(refusal));
+        if let Err(error) = check_data(event.record.data) {
+            return Ok(Applied::Refused(unreadable(error)));
         }
         self.0.clear();
         self.0.extend_from_slice(event.record.data);
@@ -100,26 +106,7 @@ impl FoldState for LatestState {
     }
 }
 
-/// Reads JSON text. The parser bounds the depth, so [`merge`] may recurse.
-fn read(json: &[u8]) -> Result<Value, Refusal> {
-    serde_json::from_slice(json).map_err(|error| Refusal(error.to_string()))
-}
-
-/// `MergePatch(Target, Patch)` of RFC 7396, section 2.
-fn merge(target: &mut Value, patch: Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch;
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(Map::new());
-    }
-    let Value::Object(target) = target else { return };
-    for (name, value) in patch {
-        if value.is_null() {
-            target.remove(&name);
-        } else {
-            merge(target.entry(name).or_insert(Value::Null), value);
-        }
-    }
+/// Such an event comes by sync only: no local write takes it.
+fn unreadable(error: DataError) -> Refusal {
+    Refusal(error.to_string())
 }

@@ -4,13 +4,33 @@ use std::marker::PhantomData;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 
+use super::probe::survives_json;
 use super::{Applied, Fold, FoldError, FoldState, Refusal};
 use crate::event::{Event, Record};
+use crate::json::check_data;
+use crate::limits::STATE_DEPTH_MAX;
 use crate::snapshot::SnapshotPolicy;
 
 /// A user's aggregate: its state, its events, and how one follows from the others.
+///
+/// # What must survive JSON
+///
+/// Reads leave snapshots of the state, as JSON, and later reads fold on from there. So whatever
+/// [`Self::apply`] looks at must be the same after the state went through `serde_json` once:
+/// reading the JSON back and folding on must come to the same as folding on without it.
+///
+/// - Integers of all widths, finite floating-point numbers, text, options, sequences and maps do
+///   survive, with what `#[derive(Serialize, Deserialize)]` makes of them.
+/// - A number that is not finite is `null` in JSON, and so is each value within `Some` that is
+///   `null` itself: `Some(f64::NAN)`, `Some(None)`, `Some(())`. They are found when a snapshot is
+///   written, and then none is kept; every read of such a state folds all events.
+/// - What the derived code leaves out or changes cannot be found: `#[serde(skip)]`,
+///   `#[serde(skip_serializing_if = …)]` with another default, `#[serde(untagged)]` enums whose
+///   variants look alike, implementations of your own. Do not let `apply` depend on it.
+///
+/// [`check_snapshots`](super::check_snapshots) compares both for events of yours: call it in a
+/// test.
 ///
 /// # Example
 ///
@@ -106,19 +126,46 @@ pub trait Aggregate: Default + Serialize + DeserializeOwned + Send + 'static {
 /// # Errors
 /// [`Refusal`] if the data is not JSON, or not that of such an event.
 pub fn decode_json<E: DeserializeOwned>(record: &Record<'_>) -> Result<E, Refusal> {
-    #[derive(Serialize)]
-    struct Tagged<'a> {
-        r#type: &'a str,
-        data: &'a RawValue,
-    }
     if !record.is_json {
         return Err("the data is not JSON".into());
     }
-    let data: &RawValue =
-        serde_json::from_slice(record.data).map_err(|error| Refusal(error.to_string()))?;
-    let tagged = serde_json::to_vec(&Tagged { r#type: record.event_type, data })
-        .map_err(|error| Refusal(error.to_string()))?;
-    serde_json::from_slice(&tagged).map_err(|error| Refusal(error.to_string()))
+    check_data(record.data).map_err(|error| Refusal(error.to_string()))?;
+    let mut tagged = Vec::with_capacity(record.event_type.len() + record.data.len() + 32);
+    tagged.extend_from_slice(b"{\"type\":");
+    serde_json::to_writer(&mut tagged, record.event_type).expect("text has a JSON form");
+    tagged.extend_from_slice(b",\"data\":");
+    tagged.extend_from_slice(record.data);
+    tagged.push(b'}');
+    read_deep(&tagged).map_err(|error| Refusal(error.to_string()))
+}
+
+/// Reads JSON that is known to be no deeper than our own bounds, which are beyond those that
+/// `serde_json` has by default.
+fn read_deep<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
+    let mut input = serde_json::Deserializer::from_slice(json);
+    input.disable_recursion_limit();
+    let read = T::deserialize(&mut input)?;
+    input.end()?;
+    Ok(read)
+}
+
+/// Whether JSON text nests no deeper than a snapshot's state may.
+fn is_shallow(json: &[u8]) -> bool {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest <= STATE_DEPTH_MAX
 }
 
 /// An [`Aggregate`] as a [`Fold`].
@@ -163,8 +210,10 @@ impl<A: Aggregate> Fold for Typed<A> {
     }
 
     fn resume(&self, json: &[u8]) -> Result<Box<dyn FoldState>, FoldError> {
-        let state: A =
-            serde_json::from_slice(json).map_err(|error| FoldError(error.to_string()))?;
+        if !is_shallow(json) {
+            return Err("the state nests too deep".into());
+        }
+        let state: A = read_deep(json).map_err(|error| FoldError(error.to_string()))?;
         Ok(Box::new(TypedState(state)))
     }
 }
@@ -186,5 +235,12 @@ impl<A: Aggregate> FoldState for TypedState<A> {
 
     fn to_json(&self) -> Result<Vec<u8>, FoldError> {
         serde_json::to_vec(&self.0).map_err(|error| FoldError(error.to_string()))
+    }
+
+    fn to_snapshot(&self) -> Result<Option<Vec<u8>>, FoldError> {
+        if !survives_json(&self.0) {
+            return Ok(None);
+        }
+        Ok(Some(self.to_json()?).filter(|json| is_shallow(json)))
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{JsonError, Text};
+use super::{JsonError, Text, Whole};
 
 const FIELDS: [&str; 8] = [
     "root",
@@ -57,7 +57,7 @@ fn fault(name: &str, value: &str, seen: &[&str]) -> Option<&'static str> {
     }
     match name {
         "data" => None,
-        "version" => serde_json::from_str::<u32>(value)
+        "version" => serde_json::from_str::<Whole>(value)
             .is_err()
             .then_some("must be a whole number from 0 to 4294967295"),
         _ => serde_json::from_str::<Text<'_>>(value).is_err().then_some("must be a string"),

@@ -4,8 +4,8 @@ use std::io::Write as _;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::value::RawValue;
 
+use super::check_data;
 use crate::event::Event;
 use crate::id::RootName;
 use crate::time::{write_time, write_time_nanoseconds};
@@ -60,9 +60,10 @@ fn write(out: &mut Vec<u8>, root: &RootName, event: &Event<'_>) -> usize {
     data_start
 }
 
-/// A peer may call anything JSON, so the flag alone does not make it part of our text.
+/// A peer may call anything JSON, so the flag alone does not make it part of our text: whoever
+/// cannot read one event could not read what follows it either.
 fn write_data(out: &mut Vec<u8>, is_json: bool, data: &[u8]) {
-    if is_json && serde_json::from_slice::<&RawValue>(data).is_ok() {
+    if is_json && check_data(data).is_ok() {
         out.extend_from_slice(b",\"data\":");
         out.extend_from_slice(data);
     } else {

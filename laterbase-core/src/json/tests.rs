@@ -67,6 +67,61 @@ fn absent_fields_have_their_defaults_and_null_is_data() {
     assert_eq!(event.root(), None);
 }
 
+/// Lua, spreadsheets and others write whole numbers so.
+#[test]
+fn a_whole_number_is_one_however_it_is_written() {
+    for (version, expected) in [("1.0", 1), ("1e0", 1), ("0.3e1", 3), ("4294967295.0", u32::MAX)] {
+        let text = format!(r#"{{"aggregate_id":"a","type":"t","data":1,"version":{version}}}"#);
+        assert_eq!(parse(&text).unwrap().record().version, expected, "{version}");
+    }
+    for version in ["1.5", "-1.0", "4294967296.0", "1e400", "\"1\""] {
+        let text = format!(r#"{{"aggregate_id":"a","type":"t","data":1,"version":{version}}}"#);
+        assert_eq!(parse(&text).unwrap_err().field.as_deref(), Some("version"), "{version}");
+    }
+}
+
+/// Tools on Windows begin a file with a byte order mark, also where they add to one.
+#[test]
+fn a_byte_order_mark_is_passed_over() {
+    let one = "\u{feff}{\"aggregate_id\":\"a\",\"type\":\"t\",\"data\":1}";
+    assert_eq!(parse(one).unwrap().record().aggregate_id, "a");
+    assert_eq!(collect(visit_document, one), (vec!["a".into()], Ok(())));
+    assert_eq!(collect(visit_document, "\u{feff} []"), (vec![], Ok(())));
+    let lines = "\u{feff}{\"aggregate_id\":\"a\",\"type\":\"t\",\"data\":1}\r\n\
+                 \u{feff}{\"aggregate_id\":\"b\",\"type\":\"t\",\"data\":1}\n\u{feff}\n";
+    assert_eq!(collect(visit_lines, lines), (vec!["a".into(), "b".into()], Ok(())));
+    let utf16 = JsonEvent::parse(b"\xff\xfe{\0").unwrap_err();
+    assert!(utf16.detail.contains("UTF-16"), "{utf16}");
+}
+
+/// What a peer sent may be such that parsers give up, and with them whoever follows the feed.
+#[test]
+fn data_that_common_parsers_do_not_take_goes_out_as_base64() {
+    let deep = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    let is_base64 = |data: &str| written(Record::json("a", "t", data)).contains("\"data_base64\":");
+    assert!(!is_base64(&deep(128)));
+    assert!(is_base64(&deep(129)));
+    assert!(is_base64(r#"{"note":"\ud83d"}"#));
+    assert!(is_base64("{"));
+}
+
+#[test]
+fn events_are_read_whatever_the_depth_of_their_data() {
+    for depth in [127, 128, 129, 100_000] {
+        let data = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let one = format!(r#"{{"aggregate_id":"a","type":"t","data":{data}}}"#);
+        assert_eq!(parse(&one).unwrap().record().data, data.as_bytes());
+        let mut count = 0;
+        let mut visit = |_: JsonEvent<'_>| {
+            count += 1;
+            ControlFlow::Continue(())
+        };
+        visit_document(format!("[{one},{one}]").as_bytes(), &mut visit).unwrap();
+        visit_lines(format!("{one}\n{one}").as_bytes(), &mut visit).unwrap();
+        assert_eq!(count, 4);
+    }
+}
+
 #[test]
 fn base64_data_is_bytes_and_not_json() {
     let event = parse(r#"{"aggregate_id":"a","type":"t","data_base64":"e30="}"#).unwrap();

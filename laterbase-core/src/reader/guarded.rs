@@ -43,6 +43,11 @@ impl GuardedState {
         contain(|| state.to_json())?.map_err(|error| error.0)
     }
 
+    pub(super) fn to_snapshot(&self) -> Result<Option<Vec<u8>>, String> {
+        let state = self.state.as_ref().expect("the state has not ended");
+        contain(|| state.to_snapshot())?.map_err(|error| error.0)
+    }
+
     /// Drops the state.
     pub(super) fn end(mut self) -> Result<(), String> {
         let state = self.state.take();

@@ -148,11 +148,15 @@ impl<'f> Folding<'f> {
         }
     }
 
-    /// What was come to as a snapshot; `None` if the state is too long for one.
+    /// What was come to as a snapshot; `None` if the state is too long for one, or JSON does not
+    /// carry it.
     pub(super) fn snapshot(&self) -> Result<Option<Snapshot>, FoldFailure> {
-        let state = self.state_json()?;
-        let is_kept = state.len() <= self.bytes_max;
-        Ok(is_kept.then(|| Snapshot { state, ..self.come_to.clone() }))
+        let state = match &self.state {
+            Some(state) => state.to_snapshot().map_err(FoldFailure::code)?.map(Arc::new),
+            None => Some(Arc::clone(&self.come_to.state)),
+        };
+        let state = state.filter(|state| state.len() <= self.bytes_max);
+        Ok(state.map(|state| Snapshot { state, ..self.come_to.clone() }))
     }
 
     pub(super) fn finish(mut self, position: u64) -> Result<Option<AggregateState>, ReadError> {

@@ -104,6 +104,14 @@ fn setting(name: &str, value: impl Into<Value>) -> String {
     event.to_string()
 }
 
+fn data_of(data: &str) -> String {
+    format!(r#"{{"aggregate_id":"s-1","type":"Other","data":{data}}}"#)
+}
+
+fn nested(depth: usize) -> String {
+    "[".repeat(depth) + &"]".repeat(depth)
+}
+
 fn malformed_events() -> Vec<Case> {
     let case = |body: String| post(body, 400, "malformed-event");
     vec![
@@ -123,6 +131,9 @@ fn malformed_events() -> Vec<Case> {
         case(setting("type", Value::Null)).at(0, "type"),
         case(setting("version", "1")).at(0, "version"),
         case(setting("version", -1)).at(0, "version"),
+        case(setting("version", 1.5)).at(0, "version"),
+        case(data_of(r#""\u12""#)).index(0),
+        case(data_of(&"[".repeat(100_000))).index(0),
         case(setting("occurred_at", 1_357_035_300)).at(0, "occurred_at"),
         case(setting("idempotency_key", 7)).at(0, "idempotency_key"),
         case(setting("root", "order")).at(0, "root"),
@@ -144,6 +155,15 @@ fn invalid_events() -> Vec<Case> {
         case(setting("idempotency_key", "")).at(0, "idempotency_key"),
         case(setting("idempotency_key", long.as_str())).at(0, "idempotency_key"),
         case(setting("data", data.as_str())).at(0, "data"),
+        // Clients take dot segments out of every URL.
+        case(setting("aggregate_id", ".")).at(0, "aggregate_id"),
+        case(format!("{GOOD}\n{}", setting("aggregate_id", "..")))
+            .headers(&[LINES])
+            .at(1, "aggregate_id"),
+        case(format!("[{GOOD},{}]", data_of(&nested(129)))).at(1, "data"),
+        case(data_of(&nested(100_000))).at(0, "data"),
+        case(data_of(r#"{"note":"\ud83d","qty":7}"#)).at(0, "data"),
+        case(data_of(r#"{"\uDE00":7}"#)).at(0, "data").to("/e/order"),
         case(setting("occurred_at", "yesterday")).at(0, "occurred_at"),
         case(setting("occurred_at", "2013-02-30T00:00:00Z")).at(0, "occurred_at"),
         case(setting("occurred_at", "9999-01-01T00:00:00Z")).at(0, "occurred_at"),

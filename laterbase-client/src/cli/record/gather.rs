@@ -8,7 +8,7 @@ use laterbase_core::fold::Folds;
 use laterbase_core::id::RootName;
 use laterbase_core::json::JsonEvent;
 use laterbase_core::replica::WriteError;
-use laterbase_core::{EventError, PreparedBatch};
+use laterbase_core::PreparedBatch;
 
 use crate::cli::lines::{LINE_BYTES_MAX, Line};
 
@@ -77,10 +77,7 @@ impl<'r> Gathering<'r> {
             RootLines { batch, lines: Vec::new() }
         });
         if let Err(error) = lines.batch.push(&event.record()) {
-            let field = match &error {
-                EventError::Bounds { field } => Some((*field).to_owned()),
-                _ => None,
-            };
+            let field = error.field().map(str::to_owned);
             return Err(self.blame(line.number, field, error.to_string()));
         }
         lines.lines.push(line.number);
