@@ -50,6 +50,9 @@ pub struct RunEvent<'a> {
     pub hash: RecordHash,
     /// The chain's value behind it.
     pub chain: ChainHash,
+    /// Whether its data can be read: [`Record::is_readable`]. Found while the page is decoded, so
+    /// that the writer need not look.
+    pub is_readable: bool,
 }
 
 /// A page of runs, decoded and checked in itself.
@@ -152,9 +155,9 @@ fn decode_event<'a>(body: &mut &'a [u8], before: ChainHash) -> Result<RunEvent<'
         return Err(CodecError::Bounds { field: "record" });
     }
     let record = codec::take(body, length)?;
-    Record::decode(record)?;
+    let is_readable = Record::decode(record)?.is_readable();
     let hash = RecordHash::of(record);
-    Ok(RunEvent { recorded, record, hash, chain: before.next(recorded, hash) })
+    Ok(RunEvent { recorded, record, hash, chain: before.next(recorded, hash), is_readable })
 }
 
 fn page_hash(bytes: &[u8]) -> [u8; HASH_BYTES] {

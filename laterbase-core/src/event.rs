@@ -5,6 +5,7 @@ use bincode::{BorrowDecode, Encode};
 use crate::codec::{self, CodecError};
 use crate::hlc::Hlc;
 use crate::id::Dot;
+use crate::json::check_data;
 use crate::limits::{DATA_BYTES_MAX, EXTENSION_BYTES_MAX, NAME_BYTES_MAX};
 
 const FORMAT: u8 = 1;
@@ -76,6 +77,12 @@ impl<'a> Record<'a> {
             return Err(CodecError::Bounds { field: "data" });
         }
         Ok(())
+    }
+
+    /// Whether a reader can make something of the data: it is bytes, or JSON that everybody can
+    /// read. The others are kept, left out of states, and counted.
+    pub fn is_readable(&self) -> bool {
+        !self.is_json || check_data(self.data).is_ok()
     }
 
     /// Appends the record's bytes, as `docs/format.md` draws them.

@@ -21,7 +21,7 @@ use crate::time::parse_time;
 
 pub use output::{write_event, write_event_verbatim};
 pub use text::{DataError, check_data};
-pub(crate) use text::{Nest, Sink, check_parsed, walk};
+pub(crate) use text::{Nest, Sink, walk};
 
 mod diagnosis;
 mod output;
@@ -58,15 +58,6 @@ impl<'a> JsonEvent<'a> {
         match serde_json::from_str::<Fields<'a>>(text) {
             Ok(fields) => fields.check(),
             Err(error) => Err(diagnosis::of_event(text, &error)),
-        }
-    }
-
-    /// Says whether every reader can make something of the data; it is JSON as far as its form
-    /// goes, or bytes.
-    pub(crate) fn check_data(&self) -> Result<(), DataError> {
-        match &self.data {
-            Data::Json(text) => check_parsed(text.as_bytes()),
-            Data::Bytes(_) => Ok(()),
         }
     }
 

@@ -18,6 +18,8 @@ pub(crate) const HOME: &[u8] = b"home";
 pub(crate) const CLOCK: &[u8] = b"clock";
 /// Meta: there while the store is open for writing.
 pub(crate) const OPEN: &[u8] = b"open";
+/// Meta, prefix: root number → how many of its events have data that cannot be read.
+pub(crate) const UNREADABLE: &[u8] = b"unreadable/";
 /// Meta, prefix: root number → name.
 pub(crate) const ROOT: &[u8] = b"root/";
 /// Meta, prefix: origin number → replica id.

@@ -7,7 +7,7 @@ use crate::codec::CodecError;
 use crate::event::Record;
 use crate::fold::{Folds, Refusal, contain};
 use crate::id::RootName;
-use crate::json::{DataError, JsonEvent, check_data};
+use crate::json::{DataError, check_data};
 use crate::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 
 /// Events of one root that are written together or not at all.
@@ -62,20 +62,28 @@ pub(crate) struct PreparedRecord<'a> {
     pub indexed: Indexed<'a>,
 }
 
-/// What of an event the derived tables are about.
+/// What of an event the derived tables and the counts are about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Indexed<'a> {
     pub aggregate_id: &'a str,
     pub occurred: Option<i64>,
     pub idempotency_key: Option<&'a str>,
+    /// [`Record::is_readable`].
+    pub is_readable: bool,
 }
 
 impl<'a> Indexed<'a> {
-    pub(crate) const fn of(record: &Record<'a>) -> Self {
+    pub(crate) fn of(record: &Record<'a>) -> Self {
+        Self::known(record, record.is_readable())
+    }
+
+    /// The same of a record that was looked at before.
+    pub(crate) const fn known(record: &Record<'a>, is_readable: bool) -> Self {
         Self {
             aggregate_id: record.aggregate_id,
             occurred: record.occurred,
             idempotency_key: record.idempotency_key,
+            is_readable,
         }
     }
 }
@@ -106,25 +114,6 @@ impl PreparedBatch {
     /// # Errors
     /// [`EventError`]; the batch is as it was.
     pub fn push(&mut self, record: &Record<'_>) -> Result<(), EventError> {
-        record.check().map_err(EventError::from_bounds)?;
-        if record.is_json {
-            check_data(record.data)?;
-        }
-        self.push_checked(record)
-    }
-
-    /// Adds an event that was read from JSON, so that its data is known to be of that form.
-    ///
-    /// # Errors
-    /// As for [`Self::push`].
-    pub fn push_json(&mut self, event: &JsonEvent<'_>) -> Result<(), EventError> {
-        let record = event.record();
-        record.check().map_err(EventError::from_bounds)?;
-        event.check_data()?;
-        self.push_checked(&record)
-    }
-
-    fn push_checked(&mut self, record: &Record<'_>) -> Result<(), EventError> {
         let Some(key) = self.key_of(self.len()) else { return self.push_as_is(record) };
         if record.idempotency_key.is_some() {
             return Err(EventError::TwoKeys);
@@ -139,6 +128,10 @@ impl PreparedBatch {
     }
 
     fn push_as_is(&mut self, record: &Record<'_>) -> Result<(), EventError> {
+        record.check().map_err(EventError::from_bounds)?;
+        if record.is_json {
+            check_data(record.data)?;
+        }
         if matches!(record.aggregate_id, "." | "..") {
             return Err(EventError::DotSegment);
         }
@@ -222,6 +215,8 @@ impl PreparedBatch {
                 aggregate_id: self.text(event.aggregate_id),
                 occurred: event.occurred,
                 idempotency_key: event.key.map(|key| self.text(key)),
+                // Checked when it was added.
+                is_readable: true,
             };
             PreparedRecord { bytes, hash: event.hash, indexed }
         })

@@ -123,6 +123,8 @@ pub(crate) struct State {
     pub by_id: BTreeMap<(u32, ReplicaId), u32>,
     pub front: Front,
     pub counters: Counters,
+    /// Root number → how many of its events have data that cannot be read, where there are any.
+    pub unreadable: BTreeMap<u32, u64>,
     pub forks: Forks,
     /// How often events that were held back became takeable again.
     pub generation: u64,

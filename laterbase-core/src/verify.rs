@@ -8,7 +8,7 @@ use crate::chain::{ChainHash, RecordHash};
 use crate::entry::{Entry, next_history};
 use crate::event::Record;
 use crate::keys::{self, Place};
-use crate::replica::open::{read_heads, read_names};
+use crate::replica::open::{read_heads, read_names, read_unreadable};
 use crate::shared::{Head, Names};
 use crate::store::{Scan, Snapshot, Store, StoreError, Table};
 
@@ -165,6 +165,8 @@ pub fn verify(
         names: &names,
         derived,
         tails: BTreeMap::new(),
+        unreadable: BTreeMap::new(),
+        is_damaged: false,
         history: Some(0),
         arrived: i64::MIN,
         report: &mut report,
@@ -180,7 +182,10 @@ pub fn verify(
     if let Some(error) = failure {
         return Err(error);
     }
-    let Walk { derived, tails, .. } = walk;
+    let Walk { derived, tails, unreadable, is_damaged, .. } = walk;
+    if !is_damaged {
+        check_unreadable(snapshot, &unreadable, &mut report)?;
+    }
     check_heads(&names, &heads, &tails, &mut report);
     runs::check(snapshot, &names, &heads, &mut report)?;
     quarantine::check(snapshot, &names, &mut report)?;
@@ -213,6 +218,10 @@ struct Walk<'w> {
     derived: derived::Expected,
     /// (root, origin) → the last event met.
     tails: BTreeMap<(u32, u32), Head>,
+    /// Root → how many of its events have data that cannot be read.
+    unreadable: BTreeMap<u32, u64>,
+    /// Whether an entry or a record cannot be read.
+    is_damaged: bool,
     /// The digest up to here; nothing behind an entry that cannot be read.
     history: Option<u64>,
     arrived: i64,
@@ -231,6 +240,7 @@ impl Walk<'_> {
             Found::Damage(damage) => {
                 self.fault(position, &damage);
                 self.history = None;
+                self.is_damaged = true;
                 self.derived.skip(position);
                 Ok(())
             }
@@ -253,6 +263,7 @@ impl Walk<'_> {
             (self.names.root_name(entry.root), self.names.origin_id(entry.origin))
         else {
             self.fault(position, &"its root or origin has no name");
+            self.is_damaged = true;
             self.derived.skip(position);
             return Ok(());
         };
@@ -267,12 +278,16 @@ impl Walk<'_> {
         self.tails.insert((entry.root, entry.origin), head);
         match Record::decode(entry.record) {
             Ok(record) => {
+                if !record.is_readable() {
+                    *self.unreadable.entry(entry.root).or_default() += 1;
+                }
                 let occurred = record.occurred.unwrap_or_else(|| entry.recorded.to_unix_nanos());
                 let place = Place::new(occurred, entry.recorded, origin);
                 self.derived.expect(snapshot, position, entry.root, &record, &place, self.report)
             }
             Err(error) => {
                 self.fault(position, &format_args!("its record: {error}"));
+                self.is_damaged = true;
                 self.derived.skip(position);
                 Ok(())
             }
@@ -301,6 +316,21 @@ impl Walk<'_> {
             self.fault(position, &"its stamp does not rise");
         }
     }
+}
+
+fn check_unreadable(
+    snapshot: &dyn Snapshot,
+    expected: &BTreeMap<u32, u64>,
+    report: &mut VerifyReport,
+) -> Result<(), StoreError> {
+    let counts = tolerate(read_unreadable(snapshot), Region::Meta, report)?;
+    let Some(mut counts) = counts else { return Ok(()) };
+    counts.retain(|_, count| *count > 0);
+    if counts != *expected {
+        let detail = format!("{counts:?} events cannot be read by root, the log has {expected:?}");
+        report.fault(Region::Meta, detail);
+    }
+    Ok(())
 }
 
 fn check_heads(

@@ -149,7 +149,7 @@ fn push(batch: &mut PreparedBatch, event: &JsonEvent<'_>) -> Result<()> {
             .field("root")
             .index(index));
     }
-    batch.push_json(event).map_err(|error| Problem::of_event(index, &error))
+    batch.push(&event.record()).map_err(|error| Problem::of_event(index, &error))
 }
 
 /// A list of JSON values that is being written.

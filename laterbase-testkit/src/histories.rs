@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use laterbase_core::delta::Delta;
 use laterbase_core::event::{Event, Record};
-use laterbase_core::fold::Folds;
+use laterbase_core::fold::{Fold, Folds};
 use laterbase_core::id::{Dot, RootName};
 use laterbase_core::memory_store::MemoryStore;
 use laterbase_core::reader::{AggregateState, Query, Reader};
@@ -19,6 +19,7 @@ use laterbase_core::version_vector::VersionVector;
 use laterbase_core::{Maintenance, Place, PreparedBatch};
 
 use crate::conformance::Dice;
+use crate::{payloads, read_folds};
 
 mod journal;
 mod race;
@@ -41,6 +42,19 @@ struct Known {
     dot: Dot,
     place: Place,
     arrived: i64,
+    record: Vec<u8>,
+}
+
+impl Known {
+    fn event(&self) -> Event<'_> {
+        Event {
+            dot: self.dot,
+            recorded: self.place.recorded(),
+            arrived: self.arrived,
+            position: 0,
+            record: Record::decode(&self.record).expect("it was a record"),
+        }
+    }
 }
 
 /// Runs `steps` random steps on a store that `open` opens, again and again, and checks reads all
@@ -117,7 +131,9 @@ impl History {
             let key = format!("k{}-{who}", self.dice.below(30));
             let shared_key = format!("k{}", self.dice.below(30));
             let key = *self.dice.pick(&[None, None, None, Some(&*key), Some(&*shared_key)]);
-            let (id, data) = (*self.dice.pick(&["a", "b"]), *self.dice.pick(&["1", "\"no\""]));
+            let id = *self.dice.pick(&["a", "b"]);
+            let payload = payloads::readable(&mut |bound| self.dice.below(bound));
+            let data = *self.dice.pick(&["1", "\"no\"", &payload, &payload]);
             let record = Record {
                 occurred: *self.dice.pick(&[None, Some(self.now - back), Some(START)]),
                 idempotency_key: key,
@@ -166,7 +182,10 @@ impl History {
         let after = self.known.len() as u64;
         let known = &mut self.known;
         let visit = &mut |_: &RootName, event: &Event<'_>| {
+            let mut record = Vec::new();
+            event.record.encode(&mut record);
             known.push(Known {
+                record,
                 aggregate: event.record.aggregate_id.to_owned(),
                 key: event.record.idempotency_key.map(str::to_owned),
                 is_refused: event.record.data == b"\"no\"",
@@ -186,6 +205,7 @@ impl History {
             let expected = self.expected(id, &query);
             let found = self.reader.aggregate(&root(), id, &query).expect("a read");
             assert_read(found.as_ref(), &expected, &format!("{context}: {id} by {query:?}"));
+            self.check_data(id, &query, &expected, context);
             if self.dice.below(4) == 0 {
                 let page = self.reader.aggregates(&root(), None, 10, &query).expect("a page");
                 let listed: Vec<_> = page.aggregates.into_iter().collect();
@@ -194,6 +214,20 @@ impl History {
                 assert_read(listed, &expected, &format!("{context}: {id} listed by {query:?}"));
             }
         }
+    }
+
+    /// The same by a fold that reads the data.
+    fn check_data(&mut self, id: &str, query: &Query, expected: &Expected, context: &str) {
+        let name = *self.dice.pick(&read_folds::NAMES);
+        let query = Query { fold: Some(name.to_owned()), ..query.clone() };
+        let Some(read) = self.reader.aggregate(&root(), id, &query).expect("a read") else {
+            assert_eq!(expected.event_count, 0, "{context}: nothing found by {query:?}");
+            return;
+        };
+        let events = self.once(id, &query).into_iter().map(Known::event);
+        let (state, left_out) = read_folds::from_scratch(name, events);
+        assert_eq!(String::from_utf8_lossy(&read.state), state, "{context}: {id} by {query:?}");
+        assert_eq!(read.refused_count, left_out, "{context}: {id} by {query:?}");
     }
 
     fn query(&mut self) -> Query {
@@ -215,8 +249,8 @@ impl History {
         query
     }
 
-    /// The fold from scratch: the dots that must have been folded, in order.
-    fn expected(&self, id: &str, query: &Query) -> Expected {
+    /// What a query looks at, in fold order.
+    fn seen(&self, id: &str, query: &Query) -> Vec<&Known> {
         let until = |bound: Option<i64>, time| bound.is_none_or(|bound| time <= bound);
         let mut seen: Vec<&Known> = self
             .known
@@ -227,9 +261,21 @@ impl History {
             .filter(|known| until(query.known_at, known.arrived))
             .collect();
         seen.sort_by_key(|known| known.place);
+        seen
+    }
+
+    /// The first of each idempotency key.
+    fn once(&self, id: &str, query: &Query) -> Vec<&Known> {
         let mut keys = BTreeSet::new();
-        let event_count = seen.len() as u64;
+        let mut seen = self.seen(id, query);
         seen.retain(|known| known.key.as_ref().is_none_or(|key| keys.insert(key.clone())));
+        seen
+    }
+
+    /// The fold from scratch: the dots that must have been folded, in order.
+    fn expected(&self, id: &str, query: &Query) -> Expected {
+        let event_count = self.seen(id, query).len() as u64;
+        let seen = self.once(id, query);
         let refused = seen.iter().filter(|known| known.is_refused).count() as u64;
         let folded = seen.iter().filter(|known| !known.is_refused);
         let dots = folded.map(|known| known.dot.to_string()).collect();
@@ -260,7 +306,8 @@ fn root() -> RootName {
 }
 
 fn folds(version: u32) -> Arc<Folds> {
-    Arc::new(Folds::new().fallback(Arc::new(Journal { version })))
+    let journal: Arc<dyn Fold> = Arc::new(Journal { version });
+    read_folds::beside(&journal, &["shipment"])
 }
 
 fn open_replica(store: Arc<dyn Store>, id: u8, fold_version: u32, hot_bytes_max: usize) -> Replica {

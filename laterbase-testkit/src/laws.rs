@@ -16,6 +16,7 @@ mod cast;
 mod feed;
 mod folds;
 mod merge;
+mod stranger;
 mod writes;
 
 use std::sync::Arc;
@@ -27,7 +28,7 @@ pub use feed::{
     pages_cut_anywhere_lose_and_double_nothing, the_feed_is_in_clock_order_without_holes,
     the_feed_is_the_set_difference,
 };
-pub use folds::fold_order_is_the_same_everywhere;
+pub use folds::{fold_order_is_the_same_everywhere, snapshots_change_no_state};
 pub use merge::{
     merge_is_associative, merge_is_commutative, merge_is_idempotent,
     merging_deltas_equals_merging_the_full_state,
@@ -87,6 +88,7 @@ macro_rules! laws {
             pages_cut_anywhere_lose_and_double_nothing,
             a_feed_followed_by_its_cursor_gives_everything_once,
             fold_order_is_the_same_everywhere,
+            snapshots_change_no_state,
             a_delta_with_a_hole_is_refused_whole,
             an_idempotency_key_is_replayed,
             a_crash_changes_nothing_acknowledged

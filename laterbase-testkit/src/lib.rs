@@ -25,8 +25,10 @@ pub mod fuzzing;
 pub mod histories;
 pub mod laws;
 pub mod model;
+mod payloads;
 #[cfg(target_os = "linux")]
 pub mod power;
+mod read_folds;
 pub mod simulator;
 
 /// How often something random is tried: as often as the environment says in `LATERBASE_ROUNDS`, or

@@ -6,6 +6,9 @@ use std::io::{self, BufRead, ErrorKind, Read};
 /// half as long.
 pub(crate) const LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Tools on Windows put it before a text, and so it may stand before each file of several.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Reads lines.
 #[derive(Debug)]
 pub(crate) struct Lines<R> {
@@ -74,6 +77,9 @@ impl<R: BufRead> Lines<R> {
                 return Err(LineError::TooLong);
             }
             self.input_bytes += self.text.len() as u64;
+            if self.text.starts_with(BYTE_ORDER_MARK) {
+                self.text.drain(..BYTE_ORDER_MARK.len());
+            }
             if !self.text.trim_ascii().is_empty() {
                 break;
             }

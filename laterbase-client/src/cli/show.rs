@@ -13,7 +13,7 @@ use laterbase_core::time::format_time;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::output::Output;
+use super::output::{Output, complain};
 use super::time_flags::TimeFlags;
 use super::{Common, check_root};
 
@@ -68,6 +68,10 @@ pub(crate) fn run(common: &Common, args: &ShowArgs, output: &mut Output) -> anyh
             None => bail!("{root} holds no events of {}{}", Printable(id), times.remark()),
         }
     })?;
+    if let Some((dot, reason)) = read.refused.first() {
+        let count = read.refused_count;
+        complain(format_args!("{count} of its events are left out, first {dot}: {reason}"));
+    }
     let state = serde_json::from_slice(&read.state).context("the fold's state is not JSON")?;
     if output.is_json() {
         return output.summary(&Summary::of(args, &read, state), "");

@@ -45,6 +45,8 @@ struct RootSummary {
     digest: String,
     vv: String,
     pending: u64,
+    /// Events that no fold can read.
+    unreadable: u64,
 }
 
 pub(crate) fn run(common: &Common, output: &mut Output) -> anyhow::Result<()> {
@@ -62,6 +64,7 @@ fn summarize(device: &Device) -> anyhow::Result<StatusSummary> {
             digest: root.digest,
             vv: root.vv.to_string(),
             pending: pending.get(&root.name).copied().unwrap_or(0),
+            unreadable: root.unreadable,
         };
         (root.name.to_string(), summary)
     });
@@ -112,6 +115,10 @@ impl fmt::Display for StatusSummary {
             let RootSummary { events, aggregates, pending, digest, .. } = root;
             let short = digest.get(..16).unwrap_or(digest);
             write!(f, "\n{name:width$}  {events:>10}  {aggregates:>10}  {pending:>10}  {short}…")?;
+        }
+        for (name, root) in self.roots.iter().filter(|(_, root)| root.unreadable > 0) {
+            write!(f, "\n{name} has {} events whose data cannot be read: ", root.unreadable)?;
+            f.write_str("they are kept, and left out of every state")?;
         }
         for fork in &self.forks {
             write!(f, "\n{fork}")?;

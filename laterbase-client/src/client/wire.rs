@@ -27,6 +27,9 @@ pub struct ServerRoot {
     pub events: u64,
     /// Of how many aggregates.
     pub aggregates: u64,
+    /// How many of the events have data that no fold can read, and are left out of every state.
+    #[serde(default)]
+    pub unreadable: u64,
     /// Equal on two replicas exactly when they hold the same events.
     pub digest: String,
     /// Which events it holds.

@@ -66,18 +66,6 @@ pub fn check_data(data: &[u8]) -> Result<(), DataError> {
     walk(data, &mut Nothing)
 }
 
-/// The same for text that a JSON parser has found to be well-formed: most of it needs no second
-/// look.
-pub(crate) fn check_parsed(data: &[u8]) -> Result<(), DataError> {
-    let nests = data.iter().filter(|byte| matches!(byte, b'[' | b'{')).count();
-    if nests <= DATA_DEPTH_MAX && !has_surrogate(data) { Ok(()) } else { check_data(data) }
-}
-
-/// Whether there is an escape that may be one of a surrogate, `\ud800` to `\udfff`.
-fn has_surrogate(data: &[u8]) -> bool {
-    data.contains(&b'\\') && data.windows(3).any(|it| matches!(it, [b'\\', b'u', b'd' | b'D']))
-}
-
 /// Gives a sink the pieces of a text.
 ///
 /// # Errors

@@ -22,7 +22,8 @@ pub struct AggregateState {
     pub etag: String,
     /// How many events the query looks at, folded or not.
     pub event_count: u64,
-    /// How many of them the validation hook would not have taken.
+    /// How many of them were left out: their data cannot be read, or the validation hook would
+    /// not have taken them.
     pub refused_count: u64,
     /// The first hundred of those, with the reasons.
     pub refused: Vec<(Dot, String)>,

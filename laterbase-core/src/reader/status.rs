@@ -35,6 +35,12 @@ pub struct RootStatus {
     pub events: u64,
     /// How many aggregates they are of.
     pub aggregates: u64,
+    /// How many of the events have data that no fold can read ([`Record::is_readable`]), and are
+    /// left out of every state. They came by sync. What hooks refuse is not counted here, as it
+    /// depends on the fold: [`super::AggregateState::refused_count`] has both.
+    ///
+    /// [`Record::is_readable`]: crate::event::Record::is_readable
+    pub unreadable: u64,
     /// 64 hex digits, equal on two replicas exactly when they hold the same events of the root:
     /// BLAKE3 over origins, seqs and chains.
     pub digest: String,
@@ -91,6 +97,7 @@ fn root_status(state: &State, number: u32, name: &RootName) -> Option<RootStatus
         name: name.clone(),
         events: vv.event_count(),
         aggregates: 0,
+        unreadable: state.unreadable.get(&number).copied().unwrap_or(0),
         digest: digest(&heads),
         vv,
     })

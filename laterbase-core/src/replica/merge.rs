@@ -308,7 +308,7 @@ fn push_run(
             chain: event.chain,
             hash: event.hash,
             bytes: event.record,
-            indexed: Indexed::of(&record),
+            indexed: Indexed::known(&record, event.is_readable),
         };
         replica.staged().push(incoming, now_nanos);
     }

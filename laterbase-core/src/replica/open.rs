@@ -217,6 +217,7 @@ pub(super) fn load(
         by_id: BTreeMap::new(),
         front: Front::default(),
         counters: read_counters(snapshot)?,
+        unreadable: read_unreadable(snapshot)?,
         forks: Forks::new(),
         generation: read_number(snapshot, keys::GENERATION)?,
         rewrites: read_number(snapshot, keys::REWRITES)?,
@@ -310,6 +311,16 @@ pub(crate) fn read_heads(
         Some(())
     })?;
     Ok(heads)
+}
+
+/// Root number → how many of its events have data that cannot be read.
+pub(crate) fn read_unreadable(snapshot: &dyn Snapshot) -> Result<BTreeMap<u32, u64>, StoreError> {
+    let mut counts = BTreeMap::new();
+    each_with_prefix(snapshot, keys::UNREADABLE, |key, value| {
+        counts.insert(keys::number_at(key, 0)?, keys::read_u64(value)?);
+        Some(())
+    })?;
+    Ok(counts)
 }
 
 fn read_former(snapshot: &dyn Snapshot) -> Result<Vec<ReplicaId>, StoreError> {

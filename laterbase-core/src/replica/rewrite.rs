@@ -215,6 +215,8 @@ impl Rewriting {
         let mut moved = 0;
         let first = self.first;
         each_entry(snapshot, first, &mut |position, entry| {
+            let record = Record::decode(entry.record).map_err(|error| damaged(position, error))?;
+            self.staged.uncount(entry.root, &record);
             let place = (entry.root, entry.origin);
             let moves = place == self.place && entry.seq >= self.seq;
             let (target, id, seq) = if moves {
@@ -233,7 +235,6 @@ impl Rewriting {
             }
             let hash = RecordHash::of(entry.record);
             let chain = if moves { head.chain.next(entry.recorded, hash) } else { entry.chain };
-            let record = Record::decode(entry.record).map_err(|error| damaged(position, error))?;
             let incoming = Incoming {
                 root: target.0,
                 origin: target.1,

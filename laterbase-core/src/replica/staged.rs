@@ -1,9 +1,10 @@
 //! What the next commit will write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::chain::{ChainHash, RecordHash};
 use crate::entry::{Entry, next_history};
+use crate::event::Record;
 use crate::fork::ForkState;
 use crate::front::Layer;
 use crate::hlc::Hlc;
@@ -56,6 +57,10 @@ pub(super) struct Staged {
     keys: BTreeMap<(u32, String), Vec<StagedKey>>,
     counters: Counters,
     counters_before: Counters,
+    /// Root number → how many of its events have data that cannot be read.
+    unreadable: BTreeMap<u32, u64>,
+    /// Roots for which that changes.
+    unreadable_changed: BTreeSet<u32>,
     /// Forks that change; `None` for those that are gone.
     forks: BTreeMap<(u32, u32), Option<ForkState>>,
     generation: u64,
@@ -98,6 +103,8 @@ impl Staged {
             keys: BTreeMap::new(),
             counters: state.counters,
             counters_before: state.counters,
+            unreadable: state.unreadable.clone(),
+            unreadable_changed: BTreeSet::new(),
             forks: BTreeMap::new(),
             generation: state.generation,
             generation_before: state.generation,
@@ -174,6 +181,16 @@ impl Staged {
 
     pub(super) const fn counters(&mut self) -> &mut Counters {
         &mut self.counters
+    }
+
+    /// Says that an event which is counted is about to be staged again, or no more.
+    pub(super) fn uncount(&mut self, root: u32, record: &Record<'_>) {
+        if !record.is_readable()
+            && let Some(count) = self.unreadable.get_mut(&root)
+        {
+            *count = count.saturating_sub(1);
+            self.unreadable_changed.insert(root);
+        }
     }
 
     pub(super) fn remember(&mut self, key: &[u8], value: &[u8]) {
@@ -274,6 +291,10 @@ impl Staged {
         self.batch.put_with(Table::Log, &keys::position(self.head), |out| entry.encode(out));
         self.extend_run(&event);
         self.index(&event);
+        if !event.indexed.is_readable {
+            *self.unreadable.entry(event.root).or_default() += 1;
+            self.unreadable_changed.insert(event.root);
+        }
     }
 
     fn extend_run(&mut self, event: &Incoming<'_>) {
@@ -343,6 +364,11 @@ impl Staged {
             value[16..].copy_from_slice(&self.counters.forks.to_be_bytes());
             self.batch.put(Table::Meta, keys::COUNTERS, &value);
         }
+        for root in &self.unreadable_changed {
+            let count = self.unreadable.get(root).copied().unwrap_or(0);
+            let key = keys::numbered(keys::UNREADABLE, &[*root]);
+            self.batch.put(Table::Meta, &key, &count.to_be_bytes());
+        }
         let batch = std::mem::replace(&mut self.batch, Batch::new(Area::Truth));
         Committed { batch, last_run: self.last_run, staged: self }
     }
@@ -391,6 +417,7 @@ impl Committed {
         state.history = staged.history;
         state.arrived = staged.arrived;
         state.counters = staged.counters;
+        state.unreadable = staged.unreadable;
         state.generation = staged.generation;
         for (place, fork) in staged.forks {
             match fork {

@@ -14,6 +14,7 @@ use crate::store::Durability;
 
 mod forks;
 mod renewals;
+mod unreadable;
 
 const NOW: i64 = 1_700_000_000_000_000_000;
 const HOUR: i64 = 3_600_000_000_000;

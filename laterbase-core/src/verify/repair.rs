@@ -52,6 +52,7 @@ pub fn rebuild_derived(
         by_id: BTreeMap::new(),
         renewals: Vec::new(),
         front: Front::default(),
+        unreadable: BTreeMap::new(),
         counters: Counters::default(),
         forks: Forks::new(),
         generation: 0,

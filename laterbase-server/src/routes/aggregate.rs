@@ -64,6 +64,10 @@ fn write_entry(
             out.extend_from_slice(&aggregate.state);
             out.extend_from_slice(b",\"etag\":");
             wire::write_text(out, &aggregate.etag);
+            if aggregate.refused_count > 0 {
+                let refused = format!(",\"refused_count\":{}", aggregate.refused_count);
+                out.extend_from_slice(refused.as_bytes());
+            }
         }
         Err(failure) => {
             out.extend_from_slice(b",\"problem\":");

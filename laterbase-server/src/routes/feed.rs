@@ -153,6 +153,7 @@ pub(super) async fn read_by_body(
 }
 
 fn read_document(bytes: &[u8]) -> Result<VersionVector> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let document: HoldingDocument = serde_json::from_slice(bytes).map_err(|error| {
         let detail = format!("the body is {{\"vv\": \"…\"}}: {error}");
         Problem::new(Kind::MalformedRequest).detail(detail)

@@ -52,6 +52,7 @@ fn roots(status: &Status) -> Map<String, Value> {
         let document = json!({
             "events": root.events,
             "aggregates": root.aggregates,
+            "unreadable": root.unreadable,
             "digest": root.digest,
             "vv": root.vv.to_string(),
         });

@@ -41,4 +41,5 @@ mod sync_liars;
 mod sync_live;
 mod sync_push;
 mod sync_wants;
+mod unreadable;
 mod writes;

@@ -23,6 +23,7 @@ use super::CrashHarness;
 use crate::child;
 use crate::conformance::Harness;
 use crate::deadly_store::{DeadlyStore, KillPoint, Work};
+use crate::payloads;
 use crate::simulator::dice::Dice;
 use crate::simulator::order_fold::OrderFold;
 
@@ -68,7 +69,9 @@ pub(super) fn open(store: Arc<dyn Store>, id: u64) -> Replica {
 
 /// What was written as event `seq` by the process of a round.
 pub(super) fn content(round: u64, seq: u64) -> String {
-    format!("\"{round}/{seq}\"")
+    let mut dice = Dice::new(round << 32 | seq);
+    let payload = payloads::readable(&mut |bound| dice.below(bound));
+    format!("{{\"at\":\"{round}/{seq}\",\"with\":{payload}}}")
 }
 
 pub(super) fn write(replica: &mut Replica, contents: &[(String, String)], now: i64) {

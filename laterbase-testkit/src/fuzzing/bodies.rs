@@ -9,7 +9,7 @@ use laterbase_core::PreparedBatch;
 use laterbase_core::cursor::Cursor;
 use laterbase_core::delta::Delta;
 use laterbase_core::event::Record;
-use laterbase_core::fold::{Folds, MergePatch};
+use laterbase_core::fold::{Folds, MergePatch, check_snapshots};
 use laterbase_core::heads::HeadsPage;
 use laterbase_core::id::{Dot, ReplicaId, RootName};
 use laterbase_core::json::{JsonEvent, visit_document, visit_lines};
@@ -100,13 +100,20 @@ pub(super) fn wants(bytes: &[u8]) {
     }
 }
 
-/// An event that is accepted goes into a batch, or is out of its bounds.
+/// An event that is accepted goes into a batch and through a fold, or is out of its bounds.
 pub(super) fn json(bytes: &[u8]) {
     let folds = Arc::new(Folds::new().fallback(Arc::new(MergePatch)));
     let mut batch = PreparedBatch::new(seeds::root(), folds);
     let mut take = |event: JsonEvent<'_>| {
         let record = event.record();
-        assert_eq!(batch.push(&record).is_ok(), record.check().is_ok());
+        let is_good = record.check().is_ok()
+            && record.is_readable()
+            && !matches!(record.aggregate_id, "." | "..");
+        assert_eq!(batch.push(&record).is_ok(), is_good);
+        if is_good {
+            let drift = check_snapshots(&MergePatch, &[record, Record::json("a", "t", "{}")]);
+            drift.expect("a snapshot changes no state");
+        }
         ControlFlow::Continue(())
     };
     let _ = visit_document(bytes, &mut take);

@@ -134,6 +134,9 @@ pub(super) fn json() -> Vec<Vec<u8>> {
     let mut lines = vec![
         br#"{"aggregate_id":"a","type":"t","version":2,"occurred_at":"2013-01-01T05:17:00+01:00","data":{"x":[1,"\u00fc"]},"idempotency_key":"k","root":"shipment"}"#.to_vec(),
         br#"[{"aggregate_id":"a","type":"t","data_base64":"AAEC"},{"aggregate_id":"b","type":"t","data":null}]"#.to_vec(),
+        br#"{"aggregate_id":"..","type":"t","version":1.0,"data":{"\u0061":[-0,1E2,1e-400,0.1],"a":"\ud83d\ude00\u0000"}}"#.to_vec(),
+        br#"[{"aggregate_id":"a","type":"t","data":{"note":"\ud83d"}}]"#.to_vec(),
+        [&b"\xef\xbb\xbf{\"aggregate_id\":\"a\",\"type\":\"t\",\"data\":"[..], &b"[".repeat(128), &b"]".repeat(128), b"}"].concat(),
         b"{\"aggregate_id\":\"a\",\"type\":\"t\",\"data\":1}\n\n{\"aggregate_id\":\"\",\"type\":\"t\",\"data\":1}".to_vec(),
     ];
     let read = replica().reader().arrivals(0, 2, &mut |_, event| {

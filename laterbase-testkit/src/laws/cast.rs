@@ -6,7 +6,7 @@ use std::sync::Arc;
 use laterbase_core::PreparedBatch;
 use laterbase_core::delta::Delta;
 use laterbase_core::event::Record;
-use laterbase_core::fold::Folds;
+use laterbase_core::fold::{Fold, Folds};
 use laterbase_core::hlc::Hlc;
 use laterbase_core::id::{Dot, RootName};
 use laterbase_core::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
@@ -15,9 +15,10 @@ use laterbase_core::replica::{Appended, Random, Replica, ReplicaOptions, WriteEr
 use laterbase_core::store::Store;
 use laterbase_core::version_vector::VersionVector;
 
-use super::Fresh;
+use super::{Fresh, stranger};
 use crate::simulator::dice::Dice;
 use crate::simulator::order_fold::OrderFold;
+use crate::{payloads, read_folds};
 
 /// The wall clock when a case begins, in nanoseconds since 1970.
 pub(super) const START: i64 = 1_700_000_000_000_000_000;
@@ -52,12 +53,15 @@ impl Cast {
         let mut cast = Self::new(fresh, seed, count);
         for _ in 0..steps {
             let index = cast.dice.index(count);
-            match cast.dice.below(4) {
+            match cast.dice.below(6) {
                 0 if count > 1 => {
                     let other = (index + 1 + cast.dice.index(count - 1)) % count;
                     cast.hear(index, other);
                 }
                 1 => cast.replicas[index].maintenance().flush().expect("the store works"),
+                // Reads leave snapshots, which later reads go on from.
+                2 => read_all(&cast.replicas[index]),
+                3 => cast.hear_a_stranger(index),
                 _ => drop(cast.write(index)),
             }
         }
@@ -86,6 +90,13 @@ impl Cast {
             .expect("a delta for what is held fits");
     }
 
+    /// Lets a replica hear of one that writes what nobody can read.
+    fn hear_a_stranger(&mut self, to: usize) {
+        let root = self.dice.pick(&self.roots).clone();
+        let page = stranger::page(&root, self.dice.count(1, stranger::EVENTS));
+        merge(&mut self.replicas[to], &page, self.now).expect("it goes on from what is held");
+    }
+
     pub(super) fn pass_time(&mut self) {
         self.now += self.dice.around(SECOND).abs();
     }
@@ -111,7 +122,10 @@ impl Draft {
         };
         Self {
             aggregate_id: format!("a{}", dice.below(4)),
-            data: format!("{{\"n\":{}}}", dice.below(3)),
+            data: match dice.below(3) {
+                0 => format!("{{\"n\":{}}}", dice.below(3)),
+                _ => payloads::readable(&mut |bound| dice.below(bound)),
+            },
             occurred,
             key: dice.chance(150).then(|| format!("k{}", dice.roll())),
         }
@@ -131,7 +145,25 @@ pub(super) fn root(name: &str) -> RootName {
 }
 
 fn folds() -> Arc<Folds> {
-    Arc::new(Folds::new().fallback(Arc::new(OrderFold { version: 1 })))
+    let order: Arc<dyn Fold> = Arc::new(OrderFold { version: 1 });
+    read_folds::beside(&order, &["shipment", "order"])
+}
+
+/// Reads every aggregate by every fold.
+fn read_all(replica: &Replica) {
+    let reader = replica.reader();
+    for root in reader.roots() {
+        for query in queries() {
+            let page = reader.aggregates(&root, None, usize::MAX, &query);
+            drop(page.expect("the store works"));
+        }
+    }
+}
+
+/// Everything, by the default fold and by those that read the data.
+pub(super) fn queries() -> impl Iterator<Item = Query> {
+    let named = read_folds::NAMES.map(|name| Some(name.to_owned()));
+    [None].into_iter().chain(named).map(|fold| Query { fold, ..Query::default() })
 }
 
 /// Opens a store as a replica, with a front that is flushed after a random number of events.
@@ -230,6 +262,7 @@ struct RootPicture {
     digest: String,
     vv: VersionVector,
     aggregate_count: u64,
+    unreadable: u64,
     events: Vec<Seen>,
     aggregates: Vec<Shown>,
 }
@@ -247,14 +280,16 @@ impl Picture {
         let reader = replica.reader();
         let status = reader.status().expect("the store works");
         let roots = status.roots.into_iter().map(|root| {
-            let page = reader.aggregates(&root.name, None, usize::MAX, &Query::default());
-            let aggregates = page.expect("the store works").aggregates;
+            let aggregates = queries().flat_map(|query| {
+                let page = reader.aggregates(&root.name, None, usize::MAX, &query);
+                page.expect("the store works").aggregates
+            });
             RootPicture {
                 events: feed(&reader, &root.name, &VersionVector::new()),
                 aggregates: aggregates
-                    .into_iter()
                     .map(|(id, state)| show(id, state.expect("the fold does not fail")))
                     .collect(),
+                unreadable: root.unreadable,
                 name: root.name,
                 digest: root.digest,
                 vv: root.vv,

@@ -1,9 +1,10 @@
 //! Fold order is total, and the same on every replica and backend.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use laterbase_core::event::Event;
+use laterbase_core::event::{Event, Record};
 use laterbase_core::hlc::Hlc;
 use laterbase_core::id::{Dot, RootName};
 use laterbase_core::memory_store::MemoryStore;
@@ -11,7 +12,8 @@ use laterbase_core::reader::{Query, Reader};
 use laterbase_core::version_vector::VersionVector;
 
 use super::Fresh;
-use super::cast::{Cast, Picture, merge_all, open};
+use super::cast::{Cast, Picture, merge_all, open, queries};
+use crate::read_folds;
 use crate::simulator::order_fold::OrderFold;
 
 /// Replicas that hold the same events fold them in the same order, whether they wrote or heard
@@ -37,6 +39,61 @@ pub fn fold_order_is_the_same_everywhere(fresh: &Fresh<'_>, seed: u64) {
     for root in &cast.roots {
         check_order(&reference.reader(), root);
     }
+}
+
+/// Whatever a replica has read before, and whatever it kept of it, each state is that of a fold
+/// from the start over the aggregate's events: numbers, texts, and what is left out.
+///
+/// # Panics
+/// If one is not.
+pub fn snapshots_change_no_state(fresh: &Fresh<'_>, seed: u64) {
+    let mut cast = Cast::mixed(fresh, seed, 2, 60);
+    let now = cast.now;
+    let [a, b] = &mut cast.replicas[..] else { unreachable!("two replicas") };
+    merge_all(a, b, &mut cast.dice, now);
+    merge_all(b, a, &mut cast.dice, now);
+    assert_eq!(Picture::of(a), Picture::of(b));
+    for replica in &cast.replicas {
+        for root in &cast.roots {
+            check_states(&replica.reader(), root);
+        }
+    }
+}
+
+fn check_states(reader: &Reader, root: &RootName) {
+    for query in queries() {
+        let Some(fold) = &query.fold else { continue };
+        let page = reader.aggregates(root, None, usize::MAX, &query).expect("the store works");
+        for (id, read) in page.aggregates {
+            let read = read.expect("the fold does not fail");
+            let (state, left_out) = scratch(reader, root, &id, fold);
+            assert_eq!(String::from_utf8_lossy(&read.state), state, "{id} of {root} by {fold}");
+            assert_eq!(read.refused_count, left_out, "{id} of {root} by {fold}");
+        }
+    }
+}
+
+fn scratch(reader: &Reader, root: &RootName, id: &str, fold: &str) -> (String, u64) {
+    let mut kept: Vec<(Event<'static>, Vec<u8>)> = Vec::new();
+    let mut keys = BTreeSet::new();
+    let visit = &mut |event: &Event<'_>| {
+        // Of twins under one key, the first counts.
+        if event.record.idempotency_key.is_none_or(|key| keys.insert(key.to_owned())) {
+            let mut bytes = Vec::new();
+            event.record.encode(&mut bytes);
+            kept.push((Event { record: Record::json("", "", ""), ..*event }, bytes));
+        }
+        ControlFlow::Continue(())
+    };
+    let query = Query::default();
+    reader.aggregate_events(root, id, None, usize::MAX, &query, visit).expect("the store works");
+    read_folds::from_scratch(
+        fold,
+        kept.iter().map(|(event, bytes)| Event {
+            record: Record::decode(bytes).expect("it was a record"),
+            ..*event
+        }),
+    )
 }
 
 /// What decides an event's place among those of its aggregate.

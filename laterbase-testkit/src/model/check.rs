@@ -10,6 +10,7 @@ use laterbase_core::version_vector::VersionVector;
 use super::held::{Draft, Fact, Held};
 use super::play::{FOLD, Plan, Side, root};
 use super::script::Script;
+use crate::read_folds;
 
 /// Takes in what a batch has written, and checks that it is what the model says.
 #[track_caller]
@@ -110,7 +111,17 @@ pub(super) fn aggregate(replica: &Replica, held: &Held, id: &str, query: &Query)
         None => assert!(seen.is_empty(), "{id} is not found by {query:?}"),
         Some(found) => {
             let state = String::from_utf8(found.state).expect("JSON is text");
-            assert_eq!(state, FOLD.state(held.folded(id, query)), "{id} by {query:?}");
+            let folded = held.folded(id, query);
+            let dots = folded.iter().map(|event| event.dot);
+            assert_eq!(state, FOLD.state(dots), "{id} by {query:?}");
+            for name in read_folds::NAMES {
+                let query = Query { fold: Some(name.to_owned()), ..query.clone() };
+                let read = reader.aggregate(&root(), id, &query).expect("the store works");
+                let read = read.expect("it is there by any fold");
+                let (state, left_out) = read_folds::from_scratch(name, folded.iter().copied());
+                let found = (String::from_utf8(read.state).expect("text"), read.refused_count);
+                assert_eq!(found, (state, left_out), "{id} by {query:?}");
+            }
             assert_eq!(found.event_count, seen.len() as u64, "{id} by {query:?}");
         }
     }

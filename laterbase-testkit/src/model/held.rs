@@ -13,6 +13,7 @@ use laterbase_core::version_vector::VersionVector;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Draft {
     pub aggregate: String,
+    pub is_json: bool,
     pub data: Vec<u8>,
     pub occurred: Option<i64>,
     pub key: Option<String>,
@@ -23,16 +24,17 @@ impl Draft {
         Record {
             occurred: self.occurred,
             idempotency_key: self.key.as_deref(),
-            is_json: false,
+            is_json: self.is_json,
             data: &self.data,
             ..Record::json(&self.aggregate, "Moved", "")
         }
     }
 
     pub(super) fn of(event: &Event<'_>) -> Self {
-        let Record { aggregate_id, data, occurred, idempotency_key, .. } = event.record;
+        let Record { aggregate_id, is_json, data, occurred, idempotency_key, .. } = event.record;
         Self {
             aggregate: aggregate_id.to_owned(),
+            is_json,
             data: data.to_vec(),
             occurred,
             key: idempotency_key.map(str::to_owned),
@@ -50,6 +52,16 @@ pub(super) struct Fact {
 }
 
 impl Fact {
+    fn event(&self, dot: Dot) -> Event<'_> {
+        Event {
+            dot,
+            recorded: self.recorded,
+            arrived: self.arrived,
+            position: self.position,
+            record: self.draft.record(),
+        }
+    }
+
     fn place(&self, dot: Dot) -> Place {
         let occurred = self.draft.occurred.unwrap_or_else(|| self.recorded.to_unix_nanos());
         Place::new(occurred, self.recorded, dot.origin)
@@ -126,10 +138,10 @@ impl Held {
     }
 
     /// Those of them that are folded: of each key, the first.
-    pub(super) fn folded(&self, aggregate: &str, query: &Query) -> Vec<Dot> {
+    pub(super) fn folded(&self, aggregate: &str, query: &Query) -> Vec<Event<'_>> {
         let mut keys = BTreeSet::new();
         let mut seen = self.seen(aggregate, query);
         seen.retain(|(_, fact)| fact.draft.key.as_ref().is_none_or(|key| keys.insert(key)));
-        seen.into_iter().map(|(dot, _)| dot).collect()
+        seen.into_iter().map(|(dot, fact)| fact.event(dot)).collect()
     }
 }

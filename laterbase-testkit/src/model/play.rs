@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use laterbase_core::delta::Delta;
-use laterbase_core::fold::Folds;
+use laterbase_core::fold::{Fold, Folds};
 use laterbase_core::id::{Dot, RootName};
 use laterbase_core::limits::BATCH_BYTES_MAX;
 use laterbase_core::memory_store::MemoryStore;
@@ -18,6 +18,7 @@ use super::held::{Draft, Held};
 use super::script::Script;
 use crate::simulator::dice::Dice;
 use crate::simulator::order_fold::OrderFold;
+use crate::{payloads, read_folds};
 
 const START: i64 = 1_600_000_000_000_000_000;
 const SECOND: i64 = 1_000_000_000;
@@ -35,7 +36,8 @@ pub(super) fn root() -> RootName {
 }
 
 fn folds() -> Arc<Folds> {
-    Arc::new(Folds::new().fallback(Arc::new(FOLD)))
+    let order: Arc<dyn Fold> = Arc::new(FOLD);
+    read_folds::beside(&order, &["shipment"])
 }
 
 /// One replica and its model.
@@ -57,6 +59,8 @@ pub(super) struct Play<'p, 'o> {
     open: &'p mut Open<'o>,
     pub script: Script<'p>,
     pub now: i64,
+    /// What the contents of events depend on beside their number.
+    salt: u64,
     /// None while the store is being opened again.
     ours: Option<Side>,
     theirs: Side,
@@ -82,6 +86,7 @@ impl<'p, 'o> Play<'p, 'o> {
             open,
             script: Script::new(bytes),
             now: START,
+            salt: bytes.iter().fold(0, |salt, byte| salt.rotate_left(5) ^ u64::from(*byte)),
             ours: Some(Side { replica: ours, held: Held::default() }),
             theirs: Side { replica: theirs, held: Held::default() },
             pages: Vec::new(),
@@ -154,9 +159,19 @@ impl<'p, 'o> Play<'p, 'o> {
             _ => Some(self.now + FUTURE + i64::try_from(self.script.below(2)).expect("small")),
         };
         let keys = [None, None, None, Some("k0"), Some("k1"), Some("k2"), Some("k3")];
+        let is_json = self.script.chance(160);
+        let data = if is_json {
+            // A byte of the script stands for what would take dozens. Few contents, so that they
+            // repeat; others in each script.
+            let mut dice = Dice::new(self.salt ^ self.script.below(2) as u64);
+            payloads::readable(&mut |bound| dice.below(bound)).into_bytes()
+        } else {
+            vec![b'x'; *self.script.pick(&[0, 1, 2, 300])]
+        };
         Draft {
             aggregate: (*self.script.pick(&["a", "b", "a\0b", "ü/2"])).to_owned(),
-            data: vec![b'x'; *self.script.pick(&[0, 1, 2, 300])],
+            is_json,
+            data,
             occurred,
             key: self.script.pick(&keys).map(str::to_owned),
         }

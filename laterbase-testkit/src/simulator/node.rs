@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use laterbase_core::chain::ChainHash;
-use laterbase_core::fold::Folds;
+use laterbase_core::fold::{Fold, Folds};
 use laterbase_core::fork::Fork;
 use laterbase_core::hlc::Hlc;
 use laterbase_core::id::{ReplicaId, RootName};
@@ -24,6 +24,7 @@ use super::order_fold::OrderFold;
 use super::outcome::{Verdict, ensure, no_reason};
 use super::peers::{self, Notes};
 use super::pull::Awaited;
+use crate::read_folds;
 
 /// The wall clock's truth when a run begins, in nanoseconds since 1970.
 pub(super) const START: i64 = 1_700_000_000_000_000_000;
@@ -201,7 +202,8 @@ impl Node {
     }
 
     pub(super) fn folds(&self) -> Arc<Folds> {
-        Arc::new(Folds::new().fallback(Arc::new(self.fold)))
+        let order: Arc<dyn Fold> = Arc::new(self.fold);
+        read_folds::beside(&order, &["shipment", "order"])
     }
 
     /// Takes down what is known of a store that was just put in, which nobody was writing to.

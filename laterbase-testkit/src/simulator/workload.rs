@@ -12,6 +12,7 @@ use super::node::Node;
 use super::order_fold::HEAVY;
 use super::outcome::{Verdict, ensure, no_reason};
 use super::world::World;
+use crate::payloads;
 
 const MINUTE: i64 = 60_000_000_000;
 const YEAR: i64 = 365 * 24 * 60 * MINUTE;
@@ -63,7 +64,7 @@ impl Draft {
         Self {
             aggregate_id: aggregate_id(aggregates, dice),
             event_type: if dice.chance(100) { HEAVY } else { "Moved" },
-            data: format!("{{\"n\":{}}}", dice.below(4)),
+            data: data(dice.split()),
             occurred,
             // Few keys, so that writers who are apart take the same one.
             key: dice.chance(150).then(|| format!("key {}", dice.below(12))),
@@ -101,6 +102,14 @@ impl Draft {
         let mut bytes = Vec::new();
         self.record().encode(&mut bytes);
         bytes
+    }
+}
+
+/// What an event holds, from dice of its own: what happens does not depend on it.
+fn data(mut dice: Dice) -> String {
+    match dice.below(3) {
+        0 => format!("{{\"n\":{}}}", dice.below(4)),
+        _ => payloads::readable(&mut |bound| dice.below(bound)),
     }
 }
 

@@ -10,6 +10,15 @@ fn blank_lines_are_skipped_and_counted() {
     assert_eq!(lines.next().unwrap(), None);
 }
 
+/// Also where the mark is all there is, as in an empty file that some editors save.
+#[test]
+fn a_byte_order_mark_before_a_line_is_passed_over() {
+    let mut lines = Lines::new(&b"\xef\xbb\xbfone\n\xef\xbb\xbf\r\n\xef\xbb\xbftwo"[..]);
+    assert_eq!(lines.next().unwrap(), Some(Line { number: 1, text: b"one", input_bytes: 7 }));
+    assert_eq!(lines.next().unwrap(), Some(Line { number: 3, text: b"two", input_bytes: 11 }));
+    assert_eq!(lines.next().unwrap(), None);
+}
+
 #[test]
 fn an_endless_line_is_refused_before_it_fills_the_memory() {
     let mut lines = Lines::new(io::BufReader::new(io::repeat(b'x')));

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use laterbase_core::event::{Event, Record};
 use laterbase_core::id::{Dot, RootName};
 use laterbase_core::reader::{AggregateState, Query, Reader};
 
+use crate::read_folds;
 use crate::simulator::dice::Dice;
 use crate::simulator::ledger::{Fact, Ledger};
 use crate::simulator::node::Node;
@@ -29,23 +31,55 @@ pub(in crate::simulator) fn check(
     ensure(same, "a read equals the fold from scratch", || {
         format!("{aggregate_id} of {root} with {query:?} is {read:?}, expected {expected:?}")
     })?;
+    check_data(&reader, (root, aggregate_id), &query, &expected)?;
     let listed = list_events(&reader, root, aggregate_id, &query, dice)?;
     ensure(listed == expected.dots, "events are listed in fold order", || {
         format!("{aggregate_id} of {root} with {query:?}: {listed:?} where {:?}", expected.dots)
     })
 }
 
+/// The same by a fold that reads the data.
+fn check_data(
+    reader: &Reader,
+    (root, id): (&RootName, &str),
+    query: &Query,
+    expected: &Expected<'_>,
+) -> Verdict {
+    let name = read_folds::NAMES[expected.dots.len() % read_folds::NAMES.len()];
+    let query = Query { fold: Some(name.to_owned()), ..query.clone() };
+    let read = reader.aggregate(root, id, &query);
+    let read = read.map_err(|error| no_reason("fold", "reading an aggregate", &error))?;
+    let Some(read) = read else { return Ok(()) };
+    let (state, left_out) = read_folds::from_scratch(name, expected.once.iter().map(event));
+    let same = read.state == state.as_bytes() && read.refused_count == left_out;
+    ensure(same, "a state equals that of a fold from scratch", || {
+        format!("{id} of {root} with {query:?} is {read:?}, expected {state}")
+    })
+}
+
 /// What an independent fold comes to.
 #[derive(Debug)]
-struct Expected {
+struct Expected<'l> {
     /// Everything that the query looks at, in fold order.
     dots: Vec<Dot>,
+    /// The first of each idempotency key.
+    once: Vec<&'l Fact>,
     folded: Vec<Dot>,
     refused: u64,
 }
 
-impl Expected {
-    fn of(node: &Node, ledger: &Ledger, root: &RootName, id: &str, query: &Query) -> Self {
+fn event<'l>(fact: &&'l Fact) -> Event<'l> {
+    Event {
+        dot: fact.dot,
+        recorded: fact.recorded,
+        arrived: 0,
+        position: 0,
+        record: Record::decode(&fact.record).expect("it was a record"),
+    }
+}
+
+impl<'l> Expected<'l> {
+    fn of(node: &'l Node, ledger: &'l Ledger, root: &'l RootName, id: &str, query: &Query) -> Self {
         let known_at = query.known_at.unwrap_or(i64::MAX);
         let until = (query.occurred_until.unwrap_or(i64::MAX), query.recorded_until);
         let mut facts: Vec<&Fact> = node
@@ -62,6 +96,7 @@ impl Expected {
         facts.sort_by_key(|fact| (fact.occurred, fact.recorded, fact.dot.origin));
         let mut expected = Self {
             dots: facts.iter().map(|fact| fact.dot).collect(),
+            once: Vec::new(),
             folded: Vec::new(),
             refused: 0,
         };
@@ -70,6 +105,7 @@ impl Expected {
             if fact.key.as_ref().is_some_and(|key| !keys.insert(key)) {
                 continue;
             }
+            expected.once.push(fact);
             if node.fold.refuses(&fact.event_type) {
                 expected.refused += 1;
             } else {
