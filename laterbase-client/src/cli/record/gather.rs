@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use laterbase_client::device::{Device, TogetherError};
+use laterbase_core::PreparedBatch;
 use laterbase_core::fold::Folds;
 use laterbase_core::id::RootName;
 use laterbase_core::json::JsonEvent;
 use laterbase_core::replica::WriteError;
-use laterbase_core::PreparedBatch;
 
 use crate::cli::lines::{LINE_BYTES_MAX, Line};
 
