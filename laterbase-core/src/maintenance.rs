@@ -14,7 +14,7 @@ mod catch_up;
 mod flush;
 mod ladders;
 
-pub(crate) use catch_up::{catch_up, rebuild, rebuild_whole};
+pub(crate) use catch_up::{catch_up, fill_for_good, rebuild, rebuild_whole};
 pub(crate) use flush::{aggregate_count, built, is_indexed};
 
 /// The background work of one replica.

@@ -206,6 +206,11 @@ impl PreparedBatch {
         self.bytes.len()
     }
 
+    /// The events in their stored form, as [`Record::decode`] reads it.
+    pub fn encoded(&self) -> impl Iterator<Item = &[u8]> {
+        self.records().map(|record| record.bytes)
+    }
+
     pub(crate) fn records(&self) -> impl Iterator<Item = PreparedRecord<'_>> {
         let mut start = 0;
         self.events.iter().map(move |event| {

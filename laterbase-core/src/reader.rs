@@ -10,8 +10,9 @@ use crate::event::{Event, Record};
 use crate::fold::Folds;
 use crate::id::{Dot, ReplicaId, RootName};
 use crate::renewal::Renewal;
+use crate::replica::OpenError;
 use crate::shared::Shared;
-use crate::store::{StoreError, Table};
+use crate::store::{Store, StoreError, Table};
 use crate::version_vector::VersionVector;
 use crate::view::View;
 
@@ -72,6 +73,18 @@ impl Reader {
     /// Takes from the allowance.
     fn spend(&self, events: usize, bytes: usize) -> Result<(), ReadError> {
         self.allowance.as_ref().map_or(Ok(()), |allowance| allowance.take(events, bytes))
+    }
+
+    /// Reads a store that nobody writes to through this handle: one that shows a single moment and
+    /// never changes, such as the engines open beside another process or on a read-only medium.
+    ///
+    /// What the derived tables lack is read from the log into memory, all of it if they are
+    /// missing, damaged or of another log.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing is written in any case.
+    pub fn of_frozen(store: Arc<dyn Store>, folds: Arc<Folds>) -> Result<Self, OpenError> {
+        crate::replica::frozen::reader(store, folds)
     }
 
     /// The id that new events get.

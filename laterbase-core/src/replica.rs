@@ -26,6 +26,7 @@ use crate::store::{Store, StoreError};
 use crate::version_vector::VersionVector;
 
 mod append;
+pub(crate) mod frozen;
 mod landing;
 mod merge;
 pub(crate) mod open;
@@ -325,6 +326,9 @@ pub enum OpenError {
         /// The store's format.
         found: u64,
     },
+    /// The store was to be read only, and holds nothing yet: somebody is just making it.
+    #[error("the store holds no replica yet")]
+    Unmade,
 }
 
 /// Why nothing of a write was stored.

@@ -281,6 +281,11 @@ impl StoreError {
     }
 }
 
+/// What a commit to a store says that was opened to be read only.
+pub fn read_only() -> StoreError {
+    StoreError::engine("write", "the store was opened to be read only")
+}
+
 /// Changes to one area that are written together.
 ///
 /// Keys and values are gathered in one buffer, so a batch of thousands costs few allocations.

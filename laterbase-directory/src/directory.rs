@@ -8,7 +8,7 @@ use crate::home;
 use crate::open_error::OpenError;
 use crate::stamp::{Stamp, sync_directory};
 
-const LOCK_NAME: &str = "laterbase.lock";
+pub(crate) const LOCK_NAME: &str = "laterbase.lock";
 
 /// Beginning of the names of all files that this crate makes.
 const OWN_PREFIX: &str = "laterbase.";

@@ -14,10 +14,12 @@
 
 mod directory;
 pub mod environment;
+mod glance;
 mod home;
 mod open_error;
 mod stamp;
 
 pub use directory::Directory;
+pub use glance::Glance;
 pub use open_error::OpenError;
 pub use stamp::Stamp;

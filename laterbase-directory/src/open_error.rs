@@ -38,6 +38,12 @@ pub enum OpenError {
         /// The store's directory.
         path: PathBuf,
     },
+    /// There is nothing to read: no store, or one that is just being made.
+    #[error("there is no store at {}", path.display())]
+    NoStore {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
     /// The path is that of something else than a directory.
     #[error("{} is not a directory", path.display())]
     NotADirectory {

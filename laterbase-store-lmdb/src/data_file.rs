@@ -112,6 +112,8 @@ pub(crate) struct DataFile {
     /// The names of the tables, and their trees.
     pub(crate) main: Tree,
     pub(crate) last_page: u64,
+    /// The transaction that wrote the head.
+    pub(crate) transaction: u64,
     bytes: u64,
 }
 
@@ -136,12 +138,12 @@ impl DataFile {
         let second = read_meta(&file, 1, page_bytes)?;
         check_pair(&first, &second)?;
         let meta = if second.transaction > first.transaction { second } else { first };
-        let Meta { free, main, last_page, .. } = meta;
+        let Meta { free, main, last_page, transaction, .. } = meta;
         if last_page >= u64::MAX / page_bytes {
             return damaged(0, format_args!("a last page of number {last_page}"));
         }
         let page_bytes = usize::try_from(page_bytes).expect("at most 64 KiB");
-        Ok(Some(Self { file, page_bytes, free, main, last_page, bytes }))
+        Ok(Some(Self { file, page_bytes, free, main, last_page, transaction, bytes }))
     }
 
     /// Pages that the file has room for.

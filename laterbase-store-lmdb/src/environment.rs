@@ -45,7 +45,8 @@ impl Environment {
         map_bytes_max: u64,
         flags: EnvFlags,
     ) -> Result<Self, OpenError> {
-        let env = open_env(folder, map_bytes_max, flags)?;
+        let env = open_env(folder, map_bytes_max, flags);
+        let env = env.map_err(engine("open its environment"))?;
         assert!(env.max_key_size() >= KEY_BYTES_MAX, "heed is built with `longer-keys`");
         let tables = Self::open_tables(&env, area).map_err(engine("open the tables"))?;
         Ok(Self { env, tables })
@@ -125,11 +126,11 @@ fn append(
 /// slow reader would stop all writers, and they all new readers. Reserving costs address space
 /// and nothing else. Systems differ in how much of that they give (39 bits on some handhelds, and
 /// macOS counts the whole map as the process's virtual size), hence the halving.
-fn open_env(
+pub(crate) fn open_env(
     folder: &Path,
     map_bytes_max: u64,
     flags: EnvFlags,
-) -> Result<Env<WithoutTls>, OpenError> {
+) -> heed::Result<Env<WithoutTls>> {
     let mut map_bytes = map_bytes_max.max(MAP_STEP_BYTES);
     map_bytes -= map_bytes % MAP_STEP_BYTES;
     loop {
@@ -139,7 +140,7 @@ fn open_env(
             {
                 map_bytes = map_bytes / 2 / MAP_STEP_BYTES * MAP_STEP_BYTES;
             }
-            opened => return Ok(opened.map_err(engine("open its environment"))?),
+            opened => return opened,
         }
     }
 }
@@ -154,8 +155,10 @@ fn open_env_with_map(
     let map_bytes = usize::try_from(map_bytes).unwrap_or(usize::MAX / 2 + 1);
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options.map_size(map_bytes).max_dbs(TABLES_MAX).max_readers(SNAPSHOTS_MAX);
-    // SAFETY: The directory's lock, which is held already and outlives the environment, keeps
-    // other openers from the files, in this process and in others. The only flag is
-    // `MDB_NOMETASYNC`, which costs durability and never integrity.
+    // SAFETY: Where the environment is opened to be written, the directory's lock, which is held
+    // already and outlives it, keeps other writers from the files, in this process and in others;
+    // `MDB_NOMETASYNC` costs durability and never integrity. Where it is opened with `MDB_RDONLY`,
+    // nothing is written through it, and LMDB's own lock file keeps what its transaction sees. On
+    // a read-only medium, where there is no such file, the directory's lock keeps writers out.
     unsafe { options.flags(flags).open(folder) }
 }

@@ -14,8 +14,12 @@
 //! large index must not keep an event waiting.
 
 mod data_file;
+mod dead_readers;
 mod environment;
 mod error;
+mod frozen;
+mod frozen_check;
+mod frozen_snapshot;
 mod options;
 mod page_walk;
 mod raw_file;
@@ -25,6 +29,8 @@ mod snapshot;
 mod store;
 mod wreck;
 
+pub use frozen::FrozenLmdb;
+pub use frozen_check::check_files_in_use;
 pub use laterbase_directory::OpenError;
 pub use options::LmdbOptions;
 pub use repair::{check_files, discard_derived};

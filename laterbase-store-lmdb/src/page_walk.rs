@@ -31,12 +31,17 @@ const DEPTH_MAX: u16 = 32;
 /// Checks that every page is what its place says, that each is used once or free, and that keys
 /// are in order. What stands in values is not looked at.
 pub(crate) fn check(path: &Path) -> Result<(), FileFault> {
-    let Some(file) = DataFile::open(path)? else { return Ok(()) };
+    DataFile::open(path)?.map_or(Ok(()), |file| check_file(&file))
+}
+
+/// The same for a file as it was when its head was read: no page of that may be used again
+/// meanwhile.
+pub(crate) fn check_file(file: &DataFile) -> Result<(), FileFault> {
     // As many as the file has: what it claims beyond its end costs nothing until it is met.
     let pages = usize::try_from(file.page_count().min(file.last_page + 1));
     let seen = vec![false; pages.unwrap_or(usize::MAX)];
     let beyond = BTreeSet::new();
-    let mut walk = Walk { file: &file, seen, beyond, values: Values::Tables };
+    let mut walk = Walk { file, seen, beyond, values: Values::Tables };
     let mut tables = Vec::new();
     walk.tree(&file.main, &mut tables)?;
     walk.values = Values::Bytes;

@@ -90,7 +90,7 @@ pub(crate) fn check_head(directory: &Path, area: Area) -> Result<(), OpenError> 
 }
 
 /// The truth is made before the derived tables: where those are, it was.
-fn check_present(directory: &Path, area: Area) -> Result<(), FileFault> {
+pub(crate) fn check_present(directory: &Path, area: Area) -> Result<(), FileFault> {
     let bytes = |area| fs::metadata(data_path(directory, area)).map_or(0, |file| file.len());
     if area == Area::Truth && bytes(Area::Truth) == 0 && bytes(Area::Derived) > 0 {
         return Err(FileFault::Damaged("it is missing or empty".to_owned()));

@@ -7,8 +7,10 @@ use heed::EnvFlags;
 use laterbase_core::store::{Area, Batch, Durability, Snapshot, Store, StoreError};
 use laterbase_directory::{Directory, OpenError, Stamp};
 
+use crate::dead_readers::DeadReaders;
 use crate::environment::{Environment, MAP_STEP_BYTES};
 use crate::error;
+use crate::frozen::FrozenLmdb;
 use crate::options::LmdbOptions;
 use crate::repair::{check_head, folder_name};
 use crate::snapshot::LmdbSnapshot;
@@ -25,6 +27,7 @@ pub struct LmdbStore {
     durability: Durability,
     /// Set once by a commit that failed, for both areas and for good.
     poisoned: AtomicBool,
+    dead_readers: DeadReaders,
     truth: Environment,
     derived: Environment,
     /// Declared last: the lock is given up after the environments are closed.
@@ -53,7 +56,17 @@ impl LmdbStore {
         let truth = open(Area::Truth, truth_flags)?;
         let derived = open(Area::Derived, EnvFlags::NO_META_SYNC)?;
         let (durability, poisoned) = (options.durability, AtomicBool::new(false));
-        Ok(Self { durability, poisoned, truth, derived, directory })
+        let dead_readers = DeadReaders::default();
+        Ok(Self { durability, poisoned, dead_readers, truth, derived, directory })
+    }
+
+    /// Opens the store in `path` to be read as it is now, whether or not another process has it
+    /// open, and on a read-only medium too. Nothing is written.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; [`OpenError::Locked`] if this same process has it open.
+    pub fn open_to_read(path: &Path) -> Result<FrozenLmdb, OpenError> {
+        FrozenLmdb::open(path)
     }
 
     /// Where the store lives, as a hash that no copy of it has. See [`Directory::home`].
@@ -114,7 +127,9 @@ impl Store for LmdbStore {
         for operation in batch.operations() {
             environment.apply(&mut transaction, operation).map_err(failed)?;
         }
-        transaction.commit().map_err(failed)
+        transaction.commit().map_err(failed)?;
+        self.dead_readers.after_commit([&self.truth.env, &self.derived.env]);
+        Ok(())
     }
 
     fn sync(&self) -> Result<(), StoreError> {

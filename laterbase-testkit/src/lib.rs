@@ -8,6 +8,7 @@
 //! - [`deadly_store`]: a store around a store, which ends the process at a commit of a kind.
 //! - [`child`]: processes that a test starts, hears and kills.
 //! - [`fault_store`]: a store around a store, whose commits fail when the test says so.
+//! - [`frozen`]: what must hold of a store that is read while another process writes to it.
 //! - [`mod@laws`]: what must hold for replicas on any backend, whatever the order in which events come:
 //!   one property check per law. [`laws!`] makes a test of each.
 //! - [`mod@model`]: one replica against plain maps, through any string of bytes; a fuzzer's body.
@@ -21,6 +22,7 @@ pub mod crashes;
 pub mod damage;
 pub mod deadly_store;
 pub mod fault_store;
+pub mod frozen;
 pub mod fuzzing;
 pub mod histories;
 pub mod laws;

@@ -91,6 +91,23 @@ fn fill(
     Ok(())
 }
 
+/// Fills the front with the log's entries behind `built`, which stay there: for a store that is
+/// only read. Each `layer_events` of them make a layer.
+pub(crate) fn fill_for_good(
+    shared: &Shared,
+    mut built: u64,
+    layer_events: u64,
+) -> Result<(), StoreError> {
+    let head = shared.state().head;
+    while built < head {
+        let until = head.min(built.saturating_add(layer_events));
+        let layer = read_layer(shared, built, until)?;
+        shared.state_mut().front.push(layer);
+        built = until;
+    }
+    Ok(())
+}
+
 /// The derived entries of the log's positions `after + 1..=until`.
 fn read_layer(shared: &Shared, after: u64, until: u64) -> Result<Layer, StoreError> {
     let snapshot = shared.store.snapshot()?;

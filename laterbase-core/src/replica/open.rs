@@ -50,7 +50,7 @@ pub(super) fn open(
     })
 }
 
-fn check_format(store: &dyn Store) -> Result<(), OpenError> {
+pub(super) fn check_format(store: &dyn Store) -> Result<(), OpenError> {
     let snapshot = store.snapshot()?;
     match snapshot.get(Table::Meta, keys::FORMAT)? {
         Some(bytes) => match keys::read_u64(&bytes) {
@@ -131,7 +131,7 @@ fn give_up(
     Ok(())
 }
 
-fn read_identity(snapshot: &dyn Snapshot) -> Result<Option<Identity>, StoreError> {
+pub(super) fn read_identity(snapshot: &dyn Snapshot) -> Result<Option<Identity>, StoreError> {
     let replica = snapshot.get(Table::Meta, keys::REPLICA)?;
     let epoch = snapshot.get(Table::Meta, keys::EPOCH)?;
     let (Some(replica), Some(epoch)) = (replica, epoch) else { return Ok(None) };
@@ -179,13 +179,18 @@ fn doubt(
 fn has_lost_its_end(snapshot: &dyn Snapshot) -> Result<bool, StoreError> {
     let of = snapshot.get(Table::Progress, keys::REWRITES)?;
     let of = of.and_then(|bytes| keys::read_u64(&bytes)).unwrap_or(0);
+    let built = maintenance::built(snapshot)?;
+    Ok(built > read_head(snapshot)? && of == read_number(snapshot, keys::REWRITES)?)
+}
+
+/// The last position of the log; 0 for none.
+pub(super) fn read_head(snapshot: &dyn Snapshot) -> Result<u64, StoreError> {
     let mut head = 0;
     snapshot.scan(Scan::all(Table::Log).backward().limit(1), &mut |key, _| {
         head = keys::read_u64(key).unwrap_or(0);
         ControlFlow::Break(())
     })?;
-    let built = maintenance::built(snapshot)?;
-    Ok(built > head && of == read_number(snapshot, keys::REWRITES)?)
+    Ok(head)
 }
 
 /// Marks a clean stop.
@@ -342,7 +347,7 @@ fn read_renewals(snapshot: &dyn Snapshot) -> Result<Vec<Renewal>, StoreError> {
 }
 
 /// A number among the meta values; 0 if it was never written.
-fn read_number(snapshot: &dyn Snapshot, key: &[u8]) -> Result<u64, StoreError> {
+pub(super) fn read_number(snapshot: &dyn Snapshot, key: &[u8]) -> Result<u64, StoreError> {
     let value = snapshot.get(Table::Meta, key)?;
     Ok(value.and_then(|bytes| keys::read_u64(&bytes)).unwrap_or(0))
 }

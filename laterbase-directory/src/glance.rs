@@ -1,0 +1,75 @@
+//! A look at a data directory that changes nothing in it.
+
+use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
+use std::path::Path;
+
+use rustix::fs::StatVfsMountFlags;
+
+use crate::directory::LOCK_NAME;
+use crate::open_error::OpenError;
+use crate::stamp::Stamp;
+
+/// A data directory that is only read: nothing is made, written or locked against other processes,
+/// which may have the store open and write to it.
+#[derive(Debug)]
+pub struct Glance {
+    /// Kept locked where the medium is read-only, so that nobody writes who sees it otherwise.
+    _lock: Option<File>,
+    is_on_read_only_medium: bool,
+}
+
+impl Glance {
+    /// Looks at a store's directory.
+    ///
+    /// # Errors
+    /// [`OpenError::NoStore`] if there is no store; [`OpenError::WrongEngine`],
+    /// [`OpenError::OtherFormat`] or [`OpenError::Damaged`] if its stamp says so;
+    /// [`OpenError::Locked`] if the medium is read-only here and somebody writes to it elsewhere;
+    /// [`OpenError::NotADirectory`] or [`OpenError::Io`] if the file system is in the way.
+    pub fn take(path: &Path, stamp: Stamp) -> Result<Self, OpenError> {
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(_) => return Err(OpenError::NotADirectory { path: path.to_owned() }),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(OpenError::NoStore { path: path.to_owned() });
+            }
+            Err(error) => return Err(OpenError::io("look at", path)(error)),
+        }
+        if !stamp.check(path)? {
+            return Err(OpenError::NoStore { path: path.to_owned() });
+        }
+        let is_on_read_only_medium = is_read_only(path)?;
+        let lock = if is_on_read_only_medium { keep_out_writers(path)? } else { None };
+        Ok(Self { _lock: lock, is_on_read_only_medium })
+    }
+
+    /// Whether nothing can be written to the directory's file system from here. Nobody else writes
+    /// to it either, for as long as this value lives.
+    pub const fn is_on_read_only_medium(&self) -> bool {
+        self.is_on_read_only_medium
+    }
+}
+
+/// Whether the file system that a path is on is mounted read-only.
+fn is_read_only(path: &Path) -> Result<bool, OpenError> {
+    let system = rustix::fs::statvfs(path)
+        .map_err(|error| OpenError::io("look at the file system of", path)(error.into()))?;
+    Ok(system.f_flag.contains(StatVfsMountFlags::RDONLY))
+}
+
+/// What is read-only here may be writable elsewhere: mounted twice, or into a container.
+fn keep_out_writers(directory: &Path) -> Result<Option<File>, OpenError> {
+    let path = directory.join(LOCK_NAME);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(OpenError::io("open", &path)(error)),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: directory.to_owned() }),
+        // Some file systems know no locks, those of discs above all.
+        Err(TryLockError::Error(_)) => Ok(None),
+    }
+}
