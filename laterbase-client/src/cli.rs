@@ -1,12 +1,15 @@
 //! The command line: what it takes, and what each command does.
 
 mod forks;
+mod held;
 mod held_back;
 mod lines;
 mod log;
 mod output;
 mod progress;
+mod reading;
 mod record;
+mod recorder;
 mod resolve;
 mod salvage;
 mod show;
@@ -20,25 +23,16 @@ mod whole_file;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
-use laterbase_client::device::{Device, DeviceError, DeviceOptions};
 use laterbase_core::id::RootName;
-use laterbase_core::replica::ReplicaOptions;
-use laterbase_directory::OpenError;
+use laterbase_core::reader::Reader;
 
-use output::{Output, complain};
+use output::Output;
 
 /// Events that are read at a time.
 const PAGE_EVENTS: usize = 1_000;
-
-/// How long a command waits for the store while another process has it open.
-const LOCK_WAIT: Duration = Duration::from_secs(10);
-
-/// How often it looks whether that is over.
-const LOCK_LOOK: Duration = Duration::from_millis(20);
 
 /// Records events where they happen, without asking any network, and syncs them with a server.
 ///
@@ -127,62 +121,6 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
 }
 
 impl Common {
-    /// Opens the store, makes one if there is none, and closes it behind the work.
-    fn with_device<R>(&self, work: impl FnOnce(&Device) -> anyhow::Result<R>) -> anyhow::Result<R> {
-        self.with_device_of(DeviceOptions::default, work)
-    }
-
-    fn with_device_of<R>(
-        &self,
-        options: impl Fn() -> DeviceOptions,
-        work: impl FnOnce(&Device) -> anyhow::Result<R>,
-    ) -> anyhow::Result<R> {
-        let device = self.open_of(options).context("cannot open the store")?;
-        let done = work(&device);
-        held_back::tell_renewals(&device);
-        close(device);
-        done
-    }
-
-    /// Opens the store, and makes one if there is none.
-    fn open(&self) -> Result<Device, DeviceError> {
-        self.open_of(DeviceOptions::default)
-    }
-
-    /// Opens the store. Waits a little for another process to be done with it: a watching sync,
-    /// for example, holds it for moments.
-    fn open_of(&self, options: impl Fn() -> DeviceOptions) -> Result<Device, DeviceError> {
-        let started = Instant::now();
-        loop {
-            let options = options();
-            let replica = ReplicaOptions { new_identity: self.new_identity, ..options.replica };
-            match Device::open(&self.store, DeviceOptions { replica, ..options }) {
-                Err(error) if is_locked(&error) && started.elapsed() < LOCK_WAIT => {
-                    std::thread::sleep(LOCK_LOOK);
-                }
-                outcome => return outcome,
-            }
-        }
-    }
-
-    /// The same for a command that only makes sense on a store that is there.
-    fn with_existing_device<R>(
-        &self,
-        work: impl FnOnce(&Device) -> anyhow::Result<R>,
-    ) -> anyhow::Result<R> {
-        self.with_existing_device_of(DeviceOptions::default, work)
-    }
-
-    /// The same with options of the command's own.
-    fn with_existing_device_of<R>(
-        &self,
-        options: impl Fn() -> DeviceOptions,
-        work: impl FnOnce(&Device) -> anyhow::Result<R>,
-    ) -> anyhow::Result<R> {
-        self.check_existing()?;
-        self.with_device_of(options, work)
-    }
-
     fn check_existing(&self) -> anyhow::Result<()> {
         if !self.store.is_dir() {
             bail!("there is no store at {}; recording or syncing makes one", self.store.display());
@@ -191,26 +129,9 @@ impl Common {
     }
 }
 
-/// Closes the store. What was recorded is on disk before that, so a command that cannot bring the
-/// derived tables up to date, on a full disk for example, has done its work all the same.
-fn close(device: Device) {
-    if let Err(error) = device.close() {
-        let error = anyhow::Error::new(error);
-        complain(format_args!(
-            "warning: the indexes could not be brought up to date, which the next command on this \
-             store will do; every recorded event is safe: {error:#}"
-        ));
-    }
-}
-
-/// Whether another process has the store open.
-fn is_locked(error: &DeviceError) -> bool {
-    matches!(error, DeviceError::Store(OpenError::Locked { .. }))
-}
-
 /// Fails unless the store holds events of a root.
-fn check_root(device: &Device, root: &RootName) -> anyhow::Result<()> {
-    if device.reader().version_vector(root).is_empty() {
+fn check_root(reader: &Reader, root: &RootName) -> anyhow::Result<()> {
+    if reader.version_vector(root).is_empty() {
         bail!("the store holds no events of {root}");
     }
     Ok(())

@@ -1,10 +1,10 @@
 //! A replica on a device: where events are recorded, without asking any network.
 
+mod holder;
 mod local;
 mod upkeep;
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -142,23 +142,7 @@ impl Device {
         &self,
         batches: &[B],
     ) -> Result<u64, TogetherError> {
-        let mut failed = None;
-        let stage = |replica: &mut Replica, now_nanos| {
-            let id = replica.id();
-            let mut last_seqs = BTreeMap::new();
-            for (index, batch) in batches.iter().map(Borrow::borrow).enumerate() {
-                failed = Some(index);
-                let appended = replica.stage_append(batch, now_nanos)?;
-                let own = appended.dots.iter().filter(|dot| dot.origin == id).map(|dot| dot.seq);
-                let last_seq = last_seqs.entry(batch.root()).or_insert(0);
-                *last_seq = own.fold(*last_seq, u64::max);
-            }
-            failed = None;
-            // The reader still sees what was there before; own seqs have no holes.
-            let held = |root| self.reader.version_vector(root).get(&id);
-            Ok(last_seqs.into_iter().map(|(root, last)| last.saturating_sub(held(root))).sum())
-        };
-        self.write(stage).map_err(|source| TogetherError { batch: failed, source })
+        self.write_together(batches, None)
     }
 
     /// Merges a delta page. Its new events are on disk when this returns.

@@ -6,7 +6,7 @@ use laterbase_core::delta::Delta;
 use laterbase_core::fork::HeldBack;
 use laterbase_core::id::RootName;
 use laterbase_core::limits::BATCH_EVENTS_MAX;
-use laterbase_core::reader::ReadError;
+use laterbase_core::reader::{ReadError, Reader, Remembered};
 use laterbase_core::replica::{Merged, MergedPage, WriteError};
 use laterbase_core::version_vector::VersionVector;
 
@@ -33,8 +33,24 @@ pub fn export<W: Write>(
     output: W,
     on_page: &mut dyn FnMut(u64),
 ) -> Result<(W, DeltaFileCounts), TransferError> {
-    let reader = device.reader();
-    remember_exported(device, roots)?;
+    let entries = leaving(device.reader(), roots);
+    if !entries.is_empty() {
+        device.remember(entries)?;
+    }
+    export_read(device.reader(), roots, output, on_page)
+}
+
+/// The same from a store that is only read. That the events leave is for the caller to have
+/// remembered ([`leaving`]), if anybody can write to the store.
+///
+/// # Errors
+/// [`TransferError`]; what was written is then no whole delta file.
+pub fn export_read<W: Write>(
+    reader: &Reader,
+    roots: &[RootName],
+    output: W,
+    on_page: &mut dyn FnMut(u64),
+) -> Result<(W, DeltaFileCounts), TransferError> {
     let mut file = DeltaFileWriter::new(output)?;
     let mut events = 0;
     for root in roots {
@@ -53,15 +69,16 @@ pub fn export<W: Write>(
     Ok(file.finish()?)
 }
 
-fn remember_exported(device: &Device, roots: &[RootName]) -> Result<(), WriteError> {
-    let own_ids = device.reader().own_ids();
+/// What is to be remembered before all events of some roots leave in a file.
+pub fn leaving(reader: &Reader, roots: &[RootName]) -> Vec<Remembered> {
+    let own_ids = reader.own_ids();
     let mut entries = Vec::new();
     for root in roots {
-        let held = device.reader().version_vector(root);
+        let held = reader.version_vector(root);
         let own = own_ids.iter().map(|id| (*id, held.get(id))).filter(|(_, seq)| *seq > 0);
         entries.extend(own.map(|(id, seq)| peers::exported_entry(root, id, seq)));
     }
-    if entries.is_empty() { Ok(()) } else { device.remember(entries) }
+    entries
 }
 
 /// What came of a delta file.

@@ -192,6 +192,10 @@ impl Builder {
         }
         let gate = gate(&self.hosts, &self.origins)?;
         let folds = Arc::new(self.folds?);
+        let directory = match &self.storage {
+            Storage::Directory(path, Engine::Lmdb | Engine::Rocks) => Some(path.clone()),
+            Storage::Directory(..) | Storage::Given(_) => None,
+        };
         let OpenStore { store, home } = match self.storage {
             Storage::Given(store) => OpenStore { store, home: self.options.home },
             Storage::Directory(path, engine) => engine.open(&path, self.durability)?,
@@ -207,7 +211,7 @@ impl Builder {
         let writer = Writer::start(replica, self.clock, writer_bounds, head_sender)?;
         let period = self.heartbeat_period.clamp(HEARTBEAT_PERIOD_MIN, TIME_MAX);
         let app = App::new(reader, writer, head, self.sync_roots, bounds, gate, period);
-        Ok(Server::new(app))
+        Ok(Server::new(app, directory.as_deref()))
     }
 }
 

@@ -57,6 +57,8 @@ mod held_back;
 mod live;
 mod locks;
 mod maintenance;
+#[cfg(feature = "peers")]
+mod neighbours;
 mod pace;
 mod parameters;
 #[cfg(feature = "peers")]

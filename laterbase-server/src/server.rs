@@ -1,6 +1,7 @@
 //! A server: routes around a replica, and the life of both.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -18,6 +19,8 @@ use crate::app::App;
 use crate::builder::Builder;
 use crate::connections::{self, Connections, Door};
 #[cfg(feature = "peers")]
+use crate::neighbours;
+#[cfg(feature = "peers")]
 use crate::peering::{self, PeerOptions};
 use crate::routes;
 use crate::shutdown::{self, Signals};
@@ -28,6 +31,9 @@ use crate::shutdown::{self, Signals};
 /// is committed first. [`Server::close`] does the same and says how it went.
 #[derive(Debug)]
 pub struct Server {
+    /// Declared first: no more is taken from other processes before the store is closed.
+    #[cfg(feature = "peers")]
+    listening: Option<laterbase_client::handover::Listening>,
     app: Arc<App>,
 }
 
@@ -37,8 +43,19 @@ impl Server {
         Builder::default()
     }
 
-    pub(crate) fn new(app: App) -> Self {
-        Self { app: Arc::new(app) }
+    /// A server, and the directory that its store is in.
+    pub(crate) fn new(app: App, directory: Option<&Path>) -> Self {
+        let app = Arc::new(app);
+        #[cfg(feature = "peers")]
+        {
+            let listening = directory.and_then(|directory| neighbours::listen(directory, &app));
+            Self { listening, app }
+        }
+        #[cfg(not(feature = "peers"))]
+        {
+            let _no_client_to_listen_with = directory;
+            Self { app }
+        }
     }
 
     /// The routes, to be served or nested in another router.
@@ -159,9 +176,20 @@ impl Server {
     /// [`StoreError`] if the replica was not closed cleanly; what was acknowledged is stored.
     pub async fn close(self) -> Result<(), StoreError> {
         self.app.stop();
-        let app = Arc::clone(&self.app);
-        let closed = spawn_blocking(move || app.writer.close()).await;
+        // Other processes are answered what they have handed over, then wait for the store's lock.
+        let closed = spawn_blocking(move || self.close_now()).await;
         closed.unwrap_or_else(|panicked| Err(StoreError::engine("close the replica", panicked)))
+    }
+
+    #[cfg(feature = "peers")]
+    fn close_now(self) -> Result<(), StoreError> {
+        drop(self.listening);
+        self.app.writer.close()
+    }
+
+    #[cfg(not(feature = "peers"))]
+    fn close_now(self) -> Result<(), StoreError> {
+        self.app.writer.close()
     }
 }
 

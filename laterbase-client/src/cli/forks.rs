@@ -5,9 +5,9 @@ use std::fmt;
 use anyhow::Context as _;
 use clap::Args;
 use laterbase_client::client::{Client, ServerFork, ServerUrl};
-use laterbase_client::device::Device;
 use laterbase_client::transport::HttpTransport;
 use laterbase_core::fork::Fork;
+use laterbase_core::reader::Reader;
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
@@ -29,19 +29,19 @@ struct Summary {
 pub(crate) fn run(common: &Common, args: &ForksArgs, output: &mut Output) -> anyhow::Result<()> {
     let forks = match &args.server {
         Some(server) => of_server(server)?,
-        None => common.with_existing_device(|device| Ok(of_store(device)))?,
+        None => common.with_reader(|reader| Ok(of_store(reader)))?,
     };
     let summary = Summary { forks };
     output.summary(&summary, &summary)
 }
 
-fn of_store(device: &Device) -> Vec<ServerFork> {
+fn of_store(reader: &Reader) -> Vec<ServerFork> {
     let entry = |fork: Fork| {
         let Fork { root, origin, seq, is_located: located, ours, theirs } = fork;
         let (root, origin) = (root.to_string(), origin.to_string());
         ServerFork { root, origin, seq, located, ours, theirs }
     };
-    device.reader().forks().into_iter().map(entry).collect()
+    reader.forks().into_iter().map(entry).collect()
 }
 
 fn of_server(server: &ServerUrl) -> anyhow::Result<Vec<ServerFork>> {

@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 
 use anyhow::bail;
 use clap::Args;
-use laterbase_client::device::Device;
 use laterbase_core::event::Event;
 use laterbase_core::id::RootName;
 use laterbase_core::json::write_event;
 use laterbase_core::printable::Printable;
+use laterbase_core::reader::Reader;
 use laterbase_core::version_vector::VersionVector;
 
 use super::output::Output;
@@ -28,23 +28,23 @@ pub(crate) struct LogArgs {
 }
 
 pub(crate) fn run(common: &Common, args: &LogArgs, output: &mut Output) -> anyhow::Result<()> {
-    common.with_existing_device(|device| {
-        check_root(device, &args.root)?;
+    common.with_reader(|reader| {
+        check_root(reader, &args.root)?;
         match &args.aggregate {
-            Some(id) => print_aggregate(device, args, id, output),
-            None => print_feed(device, args, output),
+            Some(id) => print_aggregate(reader, args, id, output),
+            None => print_feed(reader, args, output),
         }
     })
 }
 
-fn print_feed(device: &Device, args: &LogArgs, output: &mut Output) -> anyhow::Result<()> {
+fn print_feed(reader: &Reader, args: &LogArgs, output: &mut Output) -> anyhow::Result<()> {
     let LogArgs { root, times, .. } = args;
     let mut vv = VersionVector::new();
     let mut text = Vec::new();
     let mut is_at_end = false;
     loop {
         text.clear();
-        let page = device.reader().feed(root, &vv, PAGE_EVENTS, &mut |event| {
+        let page = reader.feed(root, &vv, PAGE_EVENTS, &mut |event| {
             if times.admit(event) {
                 write_event(&mut text, root, event);
                 text.push(b'\n');
@@ -61,7 +61,7 @@ fn print_feed(device: &Device, args: &LogArgs, output: &mut Output) -> anyhow::R
 }
 
 fn print_aggregate(
-    device: &Device,
+    reader: &Reader,
     args: &LogArgs,
     id: &str,
     output: &mut Output,
@@ -76,7 +76,6 @@ fn print_aggregate(
             text.push(b'\n');
             ControlFlow::Continue(())
         };
-        let reader = device.reader();
         let page = reader.aggregate_events(root, id, after, PAGE_EVENTS, &query, &mut visit)?;
         if after.is_none() && page.events == 0 {
             bail!("{root} holds no events of {}{}", Printable(id), times.remark());

@@ -21,6 +21,7 @@ use super::Common;
 use super::lines::{LineError, Lines};
 use super::output::Output;
 use super::progress::{Unit, bar};
+use super::recorder::Recorder;
 use super::whole_file::is_standard;
 use gather::{BadLine, Gathering};
 use pausing_input::PausingInput;
@@ -45,7 +46,7 @@ pub(crate) fn run(common: &Common, args: &RecordArgs, output: &mut Output) -> an
     let folds = Arc::new(DeviceOptions::default().folds);
     let gathering = Gathering::new(folds, args.root.as_ref());
     let common = common.clone();
-    let mut recording = Recording { common, gathering, device: None, recorded: 0 };
+    let mut recording = Recording { common, gathering, recorder: None, recorded: 0 };
     let done = recording.take_all(input, &bar);
     bar.finish_and_clear();
     let recorded = recording.recorded;
@@ -69,7 +70,7 @@ struct Recording<'r> {
     gathering: Gathering<'r>,
     /// Opened for a batch, so that input that is refused leaves no empty store behind, and other
     /// processes have the store while the input pauses.
-    device: Option<Device>,
+    recorder: Option<Recorder>,
     /// Counts what is stored, also if a later line is bad.
     recorded: u64,
 }
@@ -102,7 +103,7 @@ impl Recording<'_> {
         self.store()?;
         if self.common.new_identity {
             // Asked for, whether or not anything is recorded under it.
-            self.open()?;
+            self.recorder = Some(open_recorder(&mut self.common)?);
         }
         Ok(())
     }
@@ -112,12 +113,14 @@ impl Recording<'_> {
         if self.gathering.is_empty() {
             return Ok(());
         }
-        if self.device.is_none() && !self.common.store.exists() {
+        if self.recorder.is_none() && !self.common.store.exists() {
             self.rehearse()?;
         }
-        self.open()?;
-        let device = self.device.as_ref().expect("just opened");
-        self.recorded += self.gathering.store(device).map_err(Failure::Line)?;
+        let recorder = match &mut self.recorder {
+            Some(recorder) => recorder,
+            none => none.insert(open_recorder(&mut self.common)?),
+        };
+        self.recorded += self.gathering.store(recorder)?;
         Ok(())
     }
 
@@ -129,21 +132,18 @@ impl Recording<'_> {
         self.gathering.try_on(&device).map_err(Failure::Line)
     }
 
-    fn open(&mut self) -> Result<(), Failure> {
-        if self.device.is_none() {
-            let device = self.common.open().context("cannot open the store");
-            self.device = Some(device.map_err(Failure::Store)?);
-            // It is taken once.
-            self.common.new_identity = false;
-        }
-        Ok(())
-    }
-
     fn let_go(&mut self) {
-        if let Some(device) = self.device.take() {
-            super::close(device);
+        if let Some(recorder) = self.recorder.take() {
+            recorder.close();
         }
     }
+}
+
+fn open_recorder(common: &mut Common) -> Result<Recorder, Failure> {
+    let recorder = Recorder::open(common).map_err(Failure::Store)?;
+    // It is taken once.
+    common.new_identity = false;
+    Ok(recorder)
 }
 
 fn open(file: &Path) -> anyhow::Result<(Box<dyn BufRead>, String, ProgressBar)> {

@@ -8,7 +8,7 @@ use laterbase_client::delta_file::DeltaFileWriter;
 use laterbase_core::id::RootName;
 use laterbase_core::store::{Store, StoreError};
 use laterbase_core::verify::{Salvaged, salvage};
-use laterbase_store_lmdb::{LmdbOptions, LmdbStore, Wreck, check_files};
+use laterbase_store_lmdb::{LmdbStore, Wreck, check_files_in_use};
 use serde::Serialize;
 
 use super::Common;
@@ -73,9 +73,9 @@ pub(crate) fn run(common: &Common, args: &ExportArgs, output: &mut Output) -> an
 
 /// The store by its engine; or, where the files themselves are damaged, whatever pages are left.
 fn open(path: &Path) -> anyhow::Result<Box<dyn Store>> {
-    let files = check_files(path).context("cannot look at the store's files")?;
+    let files = check_files_in_use(path).context("cannot look at the store's files")?;
     let Some(fault) = files.faults.first() else {
-        let store = LmdbStore::open(path, LmdbOptions::default());
+        let store = LmdbStore::open_to_read(path);
         return Ok(Box::new(store.context("cannot open the store")?));
     };
     complain(format_args!("{fault}; looking for events page by page"));

@@ -61,9 +61,9 @@ pub(crate) fn run(common: &Common, args: &ShowArgs, output: &mut Output) -> anyh
     let ShowArgs { root, fold, times, id } = args;
     let folds = folds(root)?;
     let options = || DeviceOptions { folds: folds.clone(), ..DeviceOptions::default() };
-    let read = common.with_existing_device_of(options, |device| {
-        check_root(device, root)?;
-        match device.reader().aggregate(root, id, &times.query(Some(fold.clone())))? {
+    let read = common.with_reading(options, |reading| {
+        check_root(reading.reader(), root)?;
+        match reading.reader().aggregate(root, id, &times.query(Some(fold.clone())))? {
             Some(read) => Ok(read),
             None => bail!("{root} holds no events of {}{}", Printable(id), times.remark()),
         }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use laterbase_client::device::Device;
+use laterbase_client::peers::pending;
 use laterbase_client::sync::{Standing, standings};
-use laterbase_core::reader::Status;
+use laterbase_core::reader::{Reader, Status};
 use serde::Serialize;
 
 use super::Common;
@@ -50,13 +50,13 @@ struct RootSummary {
 }
 
 pub(crate) fn run(common: &Common, output: &mut Output) -> anyhow::Result<()> {
-    let summary = common.with_existing_device(summarize)?;
+    let summary = common.with_reader(summarize)?;
     output.summary(&summary, &summary)
 }
 
-fn summarize(device: &Device) -> anyhow::Result<StatusSummary> {
-    let Status { replica, engine, roots, counters } = device.reader().status()?;
-    let pending = device.pending()?;
+fn summarize(reader: &Reader) -> anyhow::Result<StatusSummary> {
+    let Status { replica, engine, roots, counters } = reader.status()?;
+    let pending = pending(reader)?;
     let roots = roots.into_iter().map(|root| {
         let summary = RootSummary {
             events: root.events,
@@ -68,14 +68,14 @@ fn summarize(device: &Device) -> anyhow::Result<StatusSummary> {
         };
         (root.name.to_string(), summary)
     });
-    let (forks, damaged) = (device.reader().forks(), device.reader().damaged());
+    let (forks, damaged) = (reader.forks(), reader.damaged());
     let forked = forks.iter().map(|it| HeldBackSummary::new(&it.root, it.origin, it.seq, "fork"));
     let damaged = damaged.iter();
     let damaged = damaged.map(|it| HeldBackSummary::new(&it.root, it.origin, it.seq, "damaged"));
-    let standings = standings(device.reader())?;
+    let standings = standings(reader)?;
     let standing = standings.iter().flat_map(standing_summaries);
     let held_back = forked.chain(damaged).chain(standing).collect();
-    let renewals = device.reader().renewals();
+    let renewals = reader.renewals();
     Ok(StatusSummary {
         replica: replica.to_string(),
         engine,

@@ -7,13 +7,12 @@ use std::ops::ControlFlow;
 
 use anyhow::bail;
 use clap::Args;
-use laterbase_client::device::Device;
 use laterbase_core::Place;
 use laterbase_core::event::Event;
 use laterbase_core::hlc::Hlc;
 use laterbase_core::id::RootName;
 use laterbase_core::printable::Printable;
-use laterbase_core::reader::Query;
+use laterbase_core::reader::{Query, Reader};
 
 use super::output::Output;
 use super::time_flags::TimeFlags;
@@ -38,9 +37,9 @@ pub(crate) struct TimelineArgs {
 }
 
 pub(crate) fn run(common: &Common, args: &TimelineArgs, output: &mut Output) -> anyhow::Result<()> {
-    common.with_existing_device(|device| {
-        check_root(device, &args.root)?;
-        let source = Source { device, args, query: args.times.query(None) };
+    common.with_reader(|reader| {
+        check_root(reader, &args.root)?;
+        let source = Source { reader, args, query: args.times.query(None) };
         let survey = source.survey()?;
         let Some(span) = survey.span else {
             let id = Printable(&args.id);
@@ -62,7 +61,7 @@ pub(crate) fn run(common: &Common, args: &TimelineArgs, output: &mut Output) -> 
 
 /// Where the rows come from. Nobody else writes to the store while it is open.
 struct Source<'s> {
-    device: &'s Device,
+    reader: &'s Reader,
     args: &'s TimelineArgs,
     query: Query,
 }
@@ -116,7 +115,7 @@ impl Source<'_> {
                 rows.push(Row::of(event));
                 ControlFlow::Continue(())
             };
-            let (reader, TimelineArgs { root, id, .. }) = (self.device.reader(), self.args);
+            let (reader, TimelineArgs { root, id, .. }) = (self.reader, self.args);
             let page =
                 reader.aggregate_events(root, id, after, PAGE_EVENTS, &self.query, &mut take)?;
             visit(&mut rows)?;

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use laterbase_client::delta_file::DeltaFileCounts;
-use laterbase_client::device::Device;
+use laterbase_client::device::{Device, DeviceOptions};
 use laterbase_client::transfer::{self, Imported, TransferError};
 use laterbase_core::id::RootName;
 use laterbase_core::printable::Printable;
+use laterbase_core::reader::Reader;
 use laterbase_core::replica::Merged;
 use serde::Serialize;
 
@@ -68,9 +69,11 @@ pub(crate) fn export(
     if args.salvage {
         return salvage::run(common, args, output);
     }
-    let (counts, bytes) = common.with_existing_device(|device| {
-        let roots = roots(device, &args.roots)?;
-        write_file(device, &roots, &args.file)
+    let (counts, bytes) = common.with_reading(DeviceOptions::default, |reading| {
+        let roots = roots(reading.reader(), &args.roots)?;
+        let entries = transfer::leaving(reading.reader(), &roots);
+        reading.remember(common, &entries)?;
+        write_file(reading.reader(), &roots, &args.file)
     })?;
     let DeltaFileCounts { pages, events } = counts;
     let text = format!("exported {events} events to {}, {bytes} bytes", name(&args.file, "output"));
@@ -95,12 +98,12 @@ pub(super) fn name(file: &Path, stream: &str) -> String {
     }
 }
 
-fn roots(device: &Device, named: &[RootName]) -> anyhow::Result<Vec<RootName>> {
+fn roots(reader: &Reader, named: &[RootName]) -> anyhow::Result<Vec<RootName>> {
     if named.is_empty() {
-        return Ok(device.reader().roots());
+        return Ok(reader.roots());
     }
     for root in named {
-        check_root(device, root)?;
+        check_root(reader, root)?;
     }
     let mut roots = named.to_vec();
     roots.sort_unstable();
@@ -109,17 +112,17 @@ fn roots(device: &Device, named: &[RootName]) -> anyhow::Result<Vec<RootName>> {
 }
 
 fn write_file(
-    device: &Device,
+    reader: &Reader,
     roots: &[RootName],
     file: &Path,
 ) -> anyhow::Result<(DeltaFileCounts, u64)> {
     let mut counts = DeltaFileCounts::default();
     let bytes = write_whole(file, |output| {
-        let held = |root| device.reader().version_vector(root).event_count();
+        let held = |root| reader.version_vector(root).event_count();
         let length = roots.iter().map(held).sum();
         let bar = bar(Some(length), Unit::Events);
         let on_page = &mut |events| bar.set_position(events);
-        let exported = transfer::export(device, roots, output, on_page);
+        let exported = transfer::export_read(reader, roots, output, on_page);
         bar.finish_and_clear();
         let output;
         (output, counts) = exported?;

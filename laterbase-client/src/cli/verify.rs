@@ -6,7 +6,9 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use laterbase_core::store::Store;
 use laterbase_core::verify::{VerifyReport, rebuild_derived, verify};
-use laterbase_store_lmdb::{LmdbOptions, LmdbStore, check_files, discard_derived};
+use laterbase_store_lmdb::{
+    LmdbOptions, LmdbStore, check_files, check_files_in_use, discard_derived,
+};
 use serde::Serialize;
 
 use super::Common;
@@ -54,13 +56,15 @@ pub(crate) fn run(common: &Common, args: &VerifyArgs, output: &mut Output) -> an
     if is_sound { Ok(()) } else { Err(FaultsFound.into()) }
 }
 
-/// Checks the files first: to read damaged ones through the engine could end the process.
+/// Checks the files first: to read damaged ones through the engine could end the process. Others
+/// may have the store open.
 fn check(common: &Common) -> anyhow::Result<VerifyReport> {
-    let mut report = check_files(&common.store).context("cannot look at the store's files")?;
+    let report = check_files_in_use(&common.store);
+    let mut report = report.context("cannot look at the store's files")?;
     if !report.is_sound() {
         return Ok(report);
     }
-    let store = open(common)?;
+    let store = common.freeze().context("cannot open the store")?;
     let bar = bar(Some(0), Unit::Events);
     let found = verify(&*store, &mut |done, all| {
         bar.set_length(all);

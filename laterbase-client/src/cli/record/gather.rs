@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use laterbase_client::device::{Device, TogetherError};
+use laterbase_client::handover::Refused;
 use laterbase_core::PreparedBatch;
 use laterbase_core::fold::Folds;
 use laterbase_core::id::RootName;
 use laterbase_core::json::JsonEvent;
 use laterbase_core::replica::WriteError;
 
+use super::Failure;
 use crate::cli::lines::{LINE_BYTES_MAX, Line};
+use crate::cli::recorder::{RecordError, Recorder};
 
 /// Most lines in a batch.
 const LINES_MAX: usize = 1_000;
@@ -87,26 +90,20 @@ impl<'r> Gathering<'r> {
     }
 
     /// Stores the batch and begins the next. Gives the number of events that were new.
-    pub(crate) fn store(&mut self, device: &Device) -> Result<u64, BadLine> {
+    pub(super) fn store(&mut self, recorder: &mut Recorder) -> Result<u64, Failure> {
         let roots = std::mem::take(&mut self.roots);
-        let stored = self.record(roots.values(), device)?;
+        let (batches, lines) = split(roots.values());
+        let recorded = recorder.record(&batches);
+        let stored = recorded.map_err(|error| self.blame_record(error, &lines))?;
         (self.line_count, self.line_bytes, self.first_line) = (0, 0, None);
         Ok(stored)
     }
 
     /// Stores the batch in a device that stands in for the real one.
     pub(crate) fn try_on(&self, device: &Device) -> Result<(), BadLine> {
-        self.record(self.roots.values(), device).map(drop)
-    }
-
-    fn record<'l>(
-        &self,
-        roots: impl Iterator<Item = &'l RootLines>,
-        device: &Device,
-    ) -> Result<u64, BadLine> {
-        let (batches, lines): (Vec<&PreparedBatch>, Vec<&[u64]>) =
-            roots.map(|root| (&root.batch, &root.lines[..])).unzip();
-        device.record_together(&batches).map_err(|error| self.blame_write(&error, &lines))
+        let (batches, lines) = split(self.roots.values());
+        let recorded = device.record_together(&batches);
+        recorded.map(drop).map_err(|error| self.blame_write(&error, &lines))
     }
 
     /// Says that a line is at fault.
@@ -115,15 +112,32 @@ impl<'r> Gathering<'r> {
         BadLine { line: Some(line), field, detail, batch_line }
     }
 
+    fn blame_record(&self, error: RecordError, lines: &[&[u64]]) -> Failure {
+        let refused = match error {
+            RecordError::Own(error) => return Failure::Line(self.blame_write(&error, lines)),
+            RecordError::NoWay(error) => return Failure::Store(error),
+            RecordError::Refused(refused) => refused,
+        };
+        let Refused { batch, index, field, detail } = refused;
+        let line = batch.zip(index).and_then(|(batch, index)| lines.get(batch)?.get(index));
+        Failure::Line(match line {
+            Some(line) => self.blame(*line, field, detail),
+            None => self.blame_none(detail),
+        })
+    }
+
+    /// Says that no single line is at fault.
+    fn blame_none(&self, detail: String) -> BadLine {
+        let batch_line = self.first_line.unwrap_or(1);
+        BadLine { line: None, field: None, detail, batch_line }
+    }
+
     fn blame_write(&self, error: &TogetherError, lines: &[&[u64]]) -> BadLine {
         let detail = error.to_string();
         let (index, field) = match error.source {
             WriteError::Future { index } => (index, "occurred_at"),
             WriteError::KeyConflict { index, .. } => (index, "idempotency_key"),
-            _ => {
-                let batch_line = self.first_line.unwrap_or(1);
-                return BadLine { line: None, field: None, detail, batch_line };
-            }
+            _ => return self.blame_none(detail),
         };
         let line = error.batch.and_then(|batch| lines.get(batch)?.get(index)).copied();
         let detail = match error.source {
@@ -143,4 +157,11 @@ impl<'r> Gathering<'r> {
             (None, None) => Err("is missing, and there is no --root".to_owned()),
         }
     }
+}
+
+/// The batches of some roots, and the lines that each came from.
+fn split<'l>(
+    roots: impl Iterator<Item = &'l RootLines>,
+) -> (Vec<&'l PreparedBatch>, Vec<&'l [u64]>) {
+    roots.map(|root| (&root.batch, &root.lines[..])).unzip()
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use laterbase_client::client::Client;
-use laterbase_client::device::{Device, DeviceError};
+use laterbase_client::device::Device;
 use laterbase_client::sync::{
     BackoffOptions, HeldBackNews, SyncOptions, SyncReport, Watch, WatchOptions, sync,
 };
@@ -16,6 +16,7 @@ use laterbase_client::transport::HttpTransport;
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, sleep};
 
+use super::super::held::{Held, is_locked};
 use super::super::held_back::{ForkSummary, RenewalSummary, tell_renewals};
 use super::super::output::{Output, complain};
 use super::{Common, Sentence, Synced, failed, summarize};
@@ -132,7 +133,7 @@ impl Syncing<'_> {
         let head = device.reader().head();
         let mut quiet = |_progress| {};
         let outcome = tokio::select! {
-            outcome = sync(&device, self.client, self.options, &mut quiet) => outcome,
+            outcome = sync(&*device, self.client, self.options, &mut quiet) => outcome,
             () = stop => {
                 close(self.common, device, seen);
                 return Ok(Next::End);
@@ -142,16 +143,17 @@ impl Syncing<'_> {
             seen.take_in(&device, report);
         }
         tell_renewals(&device);
-        close(self.common, device, seen);
+        let end = close(self.common, device, seen);
         match outcome {
             Ok(report) => {
-                // Nobody else could write meanwhile.
+                // What others have handed over meanwhile comes on top of what was pulled.
                 seen.head = head + report.pulled;
+                let is_behind = seen.head != end;
                 if report.pushed + report.pulled > 0 && !output.is_json() {
                     output.line(Sentence(&report))?;
                     output.flush()?;
                 }
-                Ok(if report.more { Next::GoOn } else { Next::Wait })
+                Ok(if report.more || is_behind { Next::GoOn } else { Next::Wait })
             }
             Err(error) => {
                 let error = anyhow::Error::new(error).context(failed(self.client));
@@ -196,17 +198,16 @@ async fn rest(
 }
 
 fn has_local_news(common: &Common, seen: &mut Seen) -> anyhow::Result<bool> {
-    let Some(device) = open(common)? else { return Ok(false) };
-    let head = device.reader().head();
-    close(common, device, seen);
+    let Some(held) = open(common)? else { return Ok(false) };
+    let head = close(common, held, seen);
     Ok(head != seen.head)
 }
 
 /// Opens the store; nothing, and a word about it, if another process does not let go of it.
-fn open(common: &Common) -> anyhow::Result<Option<Device>> {
-    match common.open() {
-        Ok(device) => Ok(Some(device)),
-        Err(error @ DeviceError::Store(_)) if super::super::is_locked(&error) => {
+fn open(common: &Common) -> anyhow::Result<Option<Held>> {
+    match common.hold() {
+        Ok(held) => Ok(Some(held)),
+        Err(error) if is_locked(&error) => {
             complain(format_args!("{:#}", anyhow::Error::new(error)));
             Ok(None)
         }
@@ -214,9 +215,12 @@ fn open(common: &Common) -> anyhow::Result<Option<Device>> {
     }
 }
 
-fn close(common: &Common, device: Device, seen: &mut Seen) {
-    super::super::close(device);
+/// Closes the store, and gives the end of its log.
+fn close(common: &Common, held: Held, seen: &mut Seen) -> u64 {
+    let reader = held.reader().clone();
+    held.close();
     seen.files = fingerprint(&common.store);
+    reader.head()
 }
 
 /// What the store's files look like from outside: their lengths, and when they were written.

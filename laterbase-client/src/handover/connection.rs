@@ -1,0 +1,141 @@
+//! One connection, on the holder's side.
+
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::net::UnixStream;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use laterbase_core::PreparedBatch;
+use laterbase_core::event::Record;
+use laterbase_core::replica::WriteError;
+
+use super::message::{Answer, Greeting, HandedBatch, Request, VERSION};
+use super::receipts::{Receipts, Token};
+use super::{Holder, NotTaken, frame};
+use crate::device::TogetherError;
+
+/// How long a message may take on its way.
+const MESSAGE_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How long a connection may be idle: a command that reads from a pipe hands over what it gets
+/// whenever it comes.
+const IDLE_TIME_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// Answers requests until the other side ends, or something is wrong.
+pub(super) fn serve(stream: &UnixStream, holder: &dyn Holder, receipts: &Mutex<Receipts>) {
+    let greeting = Greeting { version: VERSION, process: std::process::id() };
+    if frame::send(stream, &greeting.encode(), MESSAGE_TIME_MAX).is_err() {
+        return;
+    }
+    while let Ok(Some(message)) = frame::receive(stream, IDLE_TIME_MAX) {
+        let Ok(request) = Request::decode(&message) else { return };
+        // Whoever gave up waiting will not hear of it, and has been told that it is not done.
+        if has_left(stream) {
+            return;
+        }
+        let answer = match request {
+            Request::Record { token, batches } => record(holder, receipts, token, &batches),
+            Request::Remember(entries) => answer(holder.remember(entries).map(|()| 0)),
+        };
+        // No answer says that somebody else is to be asked.
+        let Some(answer) = answer else { return };
+        if frame::send(stream, &answer.encode(), MESSAGE_TIME_MAX).is_err() {
+            return;
+        }
+    }
+}
+
+/// Whether the other side is gone. It says nothing while it waits for an answer.
+fn has_left(mut stream: &UnixStream) -> bool {
+    if stream.set_nonblocking(true).is_err() {
+        return true;
+    }
+    let looked = stream.read(&mut [0]);
+    let is_waiting = matches!(&looked, Err(error) if error.kind() == ErrorKind::WouldBlock);
+    stream.set_nonblocking(false).is_err() || !is_waiting
+}
+
+fn record(
+    holder: &dyn Holder,
+    receipts: &Mutex<Receipts>,
+    token: Token,
+    handed: &[HandedBatch<'_>],
+) -> Option<Answer> {
+    let batches = match prepare(holder, handed) {
+        Ok(batches) => batches,
+        Err(refused) => return Some(refused),
+    };
+    // One at a time: a request that comes again must not pass itself.
+    let mut receipts = receipts.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(stored) = receipts.find(&token) {
+        return Some(Answer::Done(stored));
+    }
+    let receipt = receipts.prepare(token);
+    let taken = holder.take(batches, receipt);
+    if let Ok(stored) = taken {
+        receipts.keep(receipt, stored);
+    }
+    answer(taken)
+}
+
+fn answer(taken: Result<u64, NotTaken>) -> Option<Answer> {
+    match taken {
+        Ok(stored) => Some(Answer::Done(stored)),
+        Err(NotTaken::Refused(error)) => Some(of_write(&error)),
+        Err(NotTaken::Closing) => None,
+    }
+}
+
+/// Checks the events as if they had been recorded here.
+fn prepare(holder: &dyn Holder, handed: &[HandedBatch<'_>]) -> Result<Vec<PreparedBatch>, Answer> {
+    let mut batches = Vec::with_capacity(handed.len());
+    for (number, HandedBatch { root, records }) in handed.iter().enumerate() {
+        let folds = std::sync::Arc::clone(holder.reader().folds());
+        let mut batch = PreparedBatch::new(root.clone(), folds);
+        for (index, bytes) in records.iter().enumerate() {
+            let at = (Some(number), Some(index));
+            let record = Record::decode(bytes)
+                .map_err(|error| refused(at.0, at.1, None, error.to_string()))?;
+            batch
+                .push(&record)
+                .map_err(|error| refused(at.0, at.1, error.field(), error.to_string()))?;
+        }
+        batches.push(batch);
+    }
+    Ok(batches)
+}
+
+/// What is wrong with a write, in the words that the command has for it.
+fn of_write(error: &TogetherError) -> Answer {
+    let (index, field, detail) = match &error.source {
+        WriteError::Future { index } => {
+            (Some(*index), Some("occurred_at"), "lies in the future".to_owned())
+        }
+        WriteError::KeyConflict { index, .. } => {
+            let detail = "this key was used before, for another event".to_owned();
+            (Some(*index), Some("idempotency_key"), detail)
+        }
+        source => (None, None, error_text(source)),
+    };
+    refused(error.batch.filter(|_| index.is_some()), index, field, detail)
+}
+
+/// An error with its causes.
+fn error_text(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
+fn refused(
+    batch: Option<usize>,
+    index: Option<usize>,
+    field: Option<&str>,
+    detail: String,
+) -> Answer {
+    Answer::Refused { batch, index, field: field.map(str::to_owned), detail }
+}
