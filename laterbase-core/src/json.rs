@@ -2,8 +2,9 @@
 //!
 //! An event comes in as `{"aggregate_id", "type", "version"?, "occurred_at"?, "data" or
 //! "data_base64", "idempotency_key"?, "root"?}` and nothing else, and goes out with `"id"`,
-//! `"recorded_at"` and `"hlc"` beside that. `null` stands for data only, never for an absent
-//! field. A byte order mark before it is passed over.
+//! `"recorded_at"` and `"hlc"` beside that. `null` is data where it stands for data, and an absent
+//! field where it stands for another one that may be absent. A byte order mark before it is passed
+//! over.
 //!
 //! Data is never interpreted: its JSON text is borrowed, stored and given back as it came.
 
@@ -146,21 +147,21 @@ fn without_mark(text: &str) -> &str {
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an event object")]
 struct Fields<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default)]
     root: Option<Text<'a>>,
     #[serde(borrow)]
     aggregate_id: Text<'a>,
     #[serde(borrow, rename = "type")]
     event_type: Text<'a>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default)]
     version: Option<Whole>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default)]
     occurred_at: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "present")]
     data: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default)]
     data_base64: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default)]
     idempotency_key: Option<Text<'a>>,
 }
 
@@ -169,6 +170,10 @@ impl<'a> Fields<'a> {
         let data = match (self.data, self.data_base64) {
             (Some(json), None) => Data::Json(json.get()),
             (None, Some(text)) => Data::Bytes(decode_base64(&text.0)?),
+            // Writers that give every field say so that it is the other one.
+            (Some(json), Some(text)) if json.get() == "null" => {
+                Data::Bytes(decode_base64(&text.0)?)
+            }
             (Some(_), Some(_)) => {
                 return Err(JsonError::malformed(
                     Some("data_base64"),
@@ -203,7 +208,7 @@ fn decode_base64(text: &str) -> Result<Vec<u8>, JsonError> {
     })
 }
 
-/// Reads a field that is there. `null` is a value like any other, which most fields do not take.
+/// Reads data that is there. `null` is a value like any other.
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     input: D,
 ) -> Result<Option<T>, D::Error> {

@@ -1,22 +1,35 @@
 //! Times as text: RFC 3339 on the outside, nanoseconds since 1970 UTC inside.
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use jiff::fmt::temporal::DateTimePrinter;
 
 const SHORTEST: DateTimePrinter = DateTimePrinter::new();
 const NANOSECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(9));
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+const NANOS_PER_SECOND: i128 = 1_000_000_000;
 
 /// Reads an RFC 3339 time, whatever its offset, as nanoseconds since 1970 UTC.
 ///
+/// Digits of a second beyond the ninth are cut. A leap second is the last nanosecond before it,
+/// so it sorts behind all of its minute.
+///
 /// # Errors
-/// [`TimeError::Form`] if it is not of that form, [`TimeError::Range`] if it lies outside the
-/// years 1677 to 2262 that 64 bits of nanoseconds reach.
+/// [`TimeError`]; [`TimeError::Range`] if it lies outside the years 1677 to 2262 that 64 bits of
+/// nanoseconds reach.
 pub fn parse_time(text: &str) -> Result<i64, TimeError> {
-    if !is_rfc3339(text.as_bytes()) {
-        return Err(TimeError::Form);
-    }
-    let time: Timestamp = text.parse().map_err(|_no_such_time| TimeError::Form)?;
-    i64::try_from(time.as_nanosecond()).map_err(|_too_far| TimeError::Range)
+    i64::try_from(nanos_of(text)?).map_err(|_too_far| TimeError::Range)
+}
+
+/// Reads the end of a span of time: as [`parse_time`], but a time that 64 bits do not reach is the
+/// nearest one that they do. `9999-12-31T23:59:59Z`, which many systems say for "no end", is none.
+///
+/// # Errors
+/// [`TimeError`], other than [`TimeError::Range`].
+pub fn parse_time_bound(text: &str) -> Result<i64, TimeError> {
+    let nanos = nanos_of(text)?;
+    let nearest = if nanos < 0 { i64::MIN } else { i64::MAX };
+    Ok(i64::try_from(nanos).unwrap_or(nearest))
 }
 
 /// Writes nanoseconds since 1970 UTC as RFC 3339 in UTC, with as many digits as it takes.
@@ -42,35 +55,103 @@ fn print(printer: &DateTimePrinter, out: &mut Vec<u8>, nanos: i64) {
     printer.print_timestamp(&time, out).expect("writing into memory does not fail");
 }
 
-/// Whether the text has the form of RFC 3339. The parser behind takes more, such as a date alone
-/// or a time zone in brackets, which other implementations would not read back.
-fn is_rfc3339(text: &[u8]) -> bool {
-    let Some((head, tail)) = text.split_at_checked(19) else { return false };
-    let punctuated = head[4] == b'-'
-        && head[7] == b'-'
-        && matches!(head[10], b'T' | b't' | b' ')
-        && head[13] == b':'
-        && head[16] == b':';
-    punctuated && is_offset(skip_fraction(tail))
+/// Nanoseconds since 1970 UTC of any year from 0 to 9999.
+fn nanos_of(text: &str) -> Result<i128, TimeError> {
+    let parts = Parts::read(text.as_bytes()).ok_or(TimeError::Form)?;
+    let Parts { date: [year, month, day], time: [hour, minute, second], offset, .. } = parts;
+    if offset.hours > 23 || offset.minutes > 59 {
+        return Err(TimeError::Offset);
+    }
+    let is_leap = second == 60;
+    let (second, fraction) = if is_leap { (59, 999_999_999) } else { (second, parts.fraction) };
+    let small = |number: u16| i8::try_from(number).map_err(|_too_large| TimeError::NoSuchTime);
+    let year = i16::try_from(year).map_err(|_too_large| TimeError::NoSuchTime)?;
+    let (month, day) = (small(month)?, small(day)?);
+    let (hour, minute, second) = (small(hour)?, small(minute)?, small(second)?);
+    let local = DateTime::new(year, month, day, hour, minute, second, fraction)
+        .map_err(|_no_such_time| TimeError::NoSuchTime)?;
+    let seconds = local.duration_since(EPOCH).as_nanos() - offset.nanos();
+    // Seconds are only ever put in where a day ends in UTC.
+    let ends_a_day = seconds.div_euclid(NANOS_PER_SECOND).rem_euclid(86_400) == 86_399;
+    if is_leap && !ends_a_day { Err(TimeError::NoSuchTime) } else { Ok(seconds) }
 }
 
-fn skip_fraction(tail: &[u8]) -> &[u8] {
-    match tail {
-        [b'.', digit, rest @ ..] if digit.is_ascii_digit() => {
-            let end = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
-            &rest[end..]
-        }
-        _ => tail,
+/// The numbers of a text that has the form of RFC 3339.
+struct Parts {
+    date: [u16; 3],
+    time: [u16; 3],
+    /// Nanoseconds.
+    fraction: i32,
+    offset: Offset,
+}
+
+struct Offset {
+    is_west: bool,
+    hours: u16,
+    minutes: u16,
+}
+
+impl Offset {
+    fn nanos(&self) -> i128 {
+        let minutes = i128::from(self.hours * 60 + self.minutes);
+        let east = minutes * 60 * NANOS_PER_SECOND;
+        if self.is_west { -east } else { east }
     }
 }
 
-fn is_offset(text: &[u8]) -> bool {
-    match text {
-        [b'Z' | b'z'] => true,
-        [b'+' | b'-', hours @ .., b':', minute_tens, minutes] => {
-            hours.len() == 2 && hours.iter().chain([minute_tens, minutes]).all(u8::is_ascii_digit)
+impl Parts {
+    /// The grammar of RFC 3339, section 5.6. `T` and `Z` may be in lower case, and a space may
+    /// stand for the `T`, as its notes allow.
+    fn read(text: &[u8]) -> Option<Self> {
+        let (head, tail) = text.split_at_checked(19)?;
+        let is_punctuated = head[4] == b'-'
+            && head[7] == b'-'
+            && matches!(head[10], b'T' | b't' | b' ')
+            && head[13] == b':'
+            && head[16] == b':';
+        if !is_punctuated {
+            return None;
         }
-        _ => false,
+        let number = |from: usize, to: usize| digits(&head[from..to]);
+        let (fraction, tail) = take_fraction(tail);
+        Some(Self {
+            date: [number(0, 4)?, number(5, 7)?, number(8, 10)?],
+            time: [number(11, 13)?, number(14, 16)?, number(17, 19)?],
+            fraction,
+            offset: read_offset(tail)?,
+        })
+    }
+}
+
+/// Reads digits and nothing else. Four of them fit.
+fn digits(text: &[u8]) -> Option<u16> {
+    text.iter().try_fold(0, |number, byte| {
+        byte.is_ascii_digit().then(|| number * 10 + u16::from(byte - b'0'))
+    })
+}
+
+/// Reads a fraction of a second, if there is one, as nanoseconds. Gives what follows it.
+fn take_fraction(tail: &[u8]) -> (i32, &[u8]) {
+    let [b'.', digits @ ..] = tail else { return (0, tail) };
+    let count = digits.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(digits.len());
+    if count == 0 {
+        return (0, tail);
+    }
+    let (digits, rest) = digits.split_at(count);
+    let padded = digits.iter().copied().chain(std::iter::repeat(b'0'));
+    let nanos = padded.take(9).fold(0, |nanos, digit| nanos * 10 + i32::from(digit - b'0'));
+    (nanos, rest)
+}
+
+fn read_offset(text: &[u8]) -> Option<Offset> {
+    match text {
+        [b'Z' | b'z'] => Some(Offset { is_west: false, hours: 0, minutes: 0 }),
+        [sign @ (b'+' | b'-'), hour_tens, hours, b':', minute_tens, minutes] => Some(Offset {
+            is_west: *sign == b'-',
+            hours: digits(&[*hour_tens, *hours])?,
+            minutes: digits(&[*minute_tens, *minutes])?,
+        }),
+        _ => None,
     }
 }
 
@@ -81,6 +162,12 @@ pub enum TimeError {
     /// Not of the form.
     #[error("a time is RFC 3339 text such as 2013-01-01T10:15:00Z or 2013-01-01T11:15:00.5+01:00")]
     Form,
+    /// Of the form, but no calendar or clock has it.
+    #[error("there is no such day, or no such time of day")]
+    NoSuchTime,
+    /// Of the form, but no place on earth is that far from UTC.
+    #[error("an offset from UTC lies between -23:59 and +23:59")]
+    Offset,
     /// Further from 1970 than 64 bits of nanoseconds reach.
     #[error("a time lies between the years 1677 and 2262")]
     Range,

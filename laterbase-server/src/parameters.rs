@@ -1,5 +1,6 @@
 //! The parameters of a request: path segments, query, and the headers that choose a form.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -13,7 +14,7 @@ use laterbase_core::Place;
 use laterbase_core::id::{ReplicaId, RootName};
 use laterbase_core::limits::{BATCH_EVENTS_MAX, NAME_BYTES_MAX, PAGE_EVENTS_DEFAULT};
 use laterbase_core::reader::Query;
-use laterbase_core::time::parse_time;
+use laterbase_core::time::parse_time_bound;
 use laterbase_core::version_vector::VersionVector;
 
 use crate::problem::{Kind, Problem, Result};
@@ -160,8 +161,22 @@ impl Parameters {
     }
 
     fn time(&self, name: &str) -> Result<Option<i64>> {
-        let time = self.get(name).map(parse_time).transpose();
+        let time = self.get(name).map(|text| parse_time_bound(&with_plus(text))).transpose();
         time.map_err(|error| Problem::parameter(name, error.to_string()))
+    }
+}
+
+/// Puts back the plus of a time's offset. In a query it means a space, unless it is encoded, and
+/// few who write a time by hand think of that.
+fn with_plus(text: &str) -> Cow<'_, str> {
+    match text.len().checked_sub("+01:00".len()).and_then(|at| text.split_at_checked(at)) {
+        Some((time, offset)) if time.len() >= "2024-03-01T00:00:00".len() => {
+            match offset.strip_prefix(' ') {
+                Some(offset) => Cow::Owned(format!("{time}+{offset}")),
+                None => Cow::Borrowed(text),
+            }
+        }
+        _ => Cow::Borrowed(text),
     }
 }
 

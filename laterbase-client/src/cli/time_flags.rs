@@ -3,20 +3,20 @@
 use clap::Args;
 use laterbase_core::event::Event;
 use laterbase_core::reader::Query;
-use laterbase_core::time::parse_time;
+use laterbase_core::time::parse_time_bound;
 
 /// The three time axes. Bounds are inclusive; given together, all of them hold.
 #[derive(Clone, Copy, Debug, Args)]
 #[command(next_help_heading = "Times, RFC 3339 such as 2024-03-04T18:00:00Z, inclusive")]
 pub(crate) struct TimeFlags {
     /// Only what had happened by then.
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time_bound)]
     occurred_until: Option<i64>,
     /// Only what had been recorded by then, wherever that was.
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time_bound)]
     recorded_until: Option<i64>,
     /// Only what this store knew by then.
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time_bound)]
     known_at: Option<i64>,
 }
 

@@ -57,6 +57,7 @@ fn fault(name: &str, value: &str, seen: &[&str]) -> Option<&'static str> {
     }
     match name {
         "data" => None,
+        _ if value == "null" && !REQUIRED.contains(&name) => None,
         "version" => serde_json::from_str::<Whole>(value)
             .is_err()
             .then_some("must be a whole number from 0 to 4294967295"),

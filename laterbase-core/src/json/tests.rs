@@ -123,6 +123,25 @@ fn events_are_read_whatever_the_depth_of_their_data() {
 }
 
 #[test]
+fn null_in_a_field_that_may_be_absent_is_as_if_it_were() {
+    // Serializers of many languages write all of a struct's fields. `occurred_at: null` was 400.
+    let nulls = r#""root":null,"version":null,"occurred_at":null,"idempotency_key":null"#;
+    let json = format!(r#"{{"aggregate_id":"a","type":"t","data":1,"data_base64":null,{nulls}}}"#);
+    let event = parse(&json).unwrap();
+    assert_eq!((event.record(), event.root()), (Record::json("a", "t", "1"), None));
+    let bytes = format!(r#"{{"aggregate_id":"a","type":"t","data":null,"data_base64":"MQ==",{nulls}}}"#);
+    let event = parse(&bytes).unwrap();
+    assert_eq!(event.record(), Record { is_json: false, ..Record::json("a", "t", "1") });
+    let data = r#"{"aggregate_id":"a","type":"t","data":null,"data_base64":null}"#;
+    assert_eq!(parse(data).unwrap().record(), Record::json("a", "t", "null"));
+    // The field at fault is still the one that is named.
+    let other = format!(r#"{{"aggregate_id":"a","type":"t","data":1,{nulls},"colour":null}}"#);
+    assert_eq!(parse(&other).unwrap_err().field.as_deref(), Some("colour"));
+    let twice = r#"{"aggregate_id":"a","type":"t","data":1,"version":null,"version":1}"#;
+    assert_eq!(parse(twice).unwrap_err().field.as_deref(), Some("version"));
+}
+
+#[test]
 fn base64_data_is_bytes_and_not_json() {
     let event = parse(r#"{"aggregate_id":"a","type":"t","data_base64":"e30="}"#).unwrap();
     assert_eq!(event.record(), Record { is_json: false, ..Record::json("a", "t", "{}") });
@@ -175,7 +194,13 @@ fn the_field_at_fault_is_named() {
 
 #[test]
 fn a_time_that_there_is_not_is_invalid_rather_than_malformed() {
-    for time in ["", "yesterday", "2013-02-30T00:00:00Z", "9999-01-01T00:00:00Z"] {
+    for time in [
+        "",
+        "yesterday",
+        "2013-02-30T00:00:00Z",
+        "9999-12-31T23:59:59Z",
+        "2024-03-01T08:00:00+25:59",
+    ] {
         let text = format!(r#"{{"aggregate_id":"a","type":"t","data":1,"occurred_at":"{time}"}}"#);
         let error = parse(&text).unwrap_err();
         assert_eq!(error.field.as_deref(), Some("occurred_at"));

@@ -22,9 +22,14 @@ pub struct Query {
 }
 
 impl Query {
+    /// Whether it looks at what lies within some times only.
+    pub const fn is_timed(&self) -> bool {
+        self.occurred_until.is_some() || self.recorded_until.is_some() || self.known_at.is_some()
+    }
+
     /// Whether it looks at all events.
     pub(super) const fn is_whole(&self) -> bool {
-        self.occurred_until.is_none() && self.recorded_until.is_none() && self.known_at.is_none()
+        !self.is_timed()
     }
 }
 

@@ -17,7 +17,9 @@ fn times_of_every_offset_are_the_same_instant() {
         ("2019-11-01 13:00:00-00:00", 1_572_613_200 * SECOND),
         ("2019-11-01T07:30:00-05:30", 1_572_613_200 * SECOND),
         ("1948-05-14T00:00:00Z", -682_732_800 * SECOND),
-        ("2016-12-31T23:59:60Z", 1_483_228_799 * SECOND),
+        ("2019-11-01T13:00:00.1234567891Z", 1_572_613_200 * SECOND + 123_456_789),
+        ("2019-11-01T13:00:00.99999999999999999999Z", 1_572_613_200 * SECOND + 999_999_999),
+        ("2019-11-02T12:59:00+23:59", 1_572_613_200 * SECOND),
         ("2262-04-11T23:47:16.854775807Z", i64::MAX),
         ("1677-09-21T00:12:43.145224192Z", i64::MIN),
     ] {
@@ -38,10 +40,8 @@ fn what_is_not_rfc_3339_is_refused() {
         "2013-01-01T10:15:00.Z",
         "2013-01-01T10:15:00,5Z",
         "2013-01-01T10:15:00Z[UTC]",
-        "2013-02-29T00:00:00Z",
-        "2013-13-01T00:00:00Z",
-        "2013-01-01T24:00:00Z",
-        "2013-01-01T10:15:00.1234567891Z",
+        "-001-01-01T00:00:00Z",
+        "2013-01-01T10:15:00 01:00",
         " 2013-01-01T10:15:00Z",
         "2013-01-01T10:15:00Z ",
         "+002013-01-01T10:15:00Z",
@@ -54,15 +54,69 @@ fn what_is_not_rfc_3339_is_refused() {
 }
 
 #[test]
+fn what_no_calendar_or_clock_has_is_no_time() {
+    for text in [
+        "2013-02-29T00:00:00Z",
+        "2013-13-01T00:00:00Z",
+        "2013-00-01T00:00:00Z",
+        "2013-01-01T24:00:00Z",
+        "2013-01-01T10:60:00Z",
+        "2013-01-01T10:15:61Z",
+        // A second is only put in where a day ends in UTC.
+        "2013-01-01T10:15:60Z",
+        "2016-12-31T23:59:60+01:00",
+    ] {
+        assert_eq!(parse_time(text), Err(TimeError::NoSuchTime), "{text:?}");
+    }
+}
+
+#[test]
+fn an_offset_of_a_day_or_more_is_no_offset() {
+    // "+25:59" moved an event by 26 hours without a word.
+    for offset in ["+24:00", "-24:00", "+25:59", "+99:99", "+00:60", "-12:99"] {
+        let text = format!("2024-03-01T08:00:00{offset}");
+        assert_eq!(parse_time(&text), Err(TimeError::Offset), "{text:?}");
+    }
+}
+
+#[test]
+fn a_leap_second_sorts_behind_all_of_its_minute() {
+    // The half of a leap second was read as the half of the second before it, and an event of
+    // 23:59:59.9 was folded after it.
+    let last = parse_time("2016-12-31T23:59:59.999999999Z").unwrap();
+    for text in [
+        "2016-12-31T23:59:60Z",
+        "2016-12-31T23:59:60.5Z",
+        "2016-12-31t15:59:60.999-08:00",
+        "2017-01-01T09:29:60+09:30",
+    ] {
+        assert_eq!(parse_time(text), Ok(last), "{text:?}");
+    }
+}
+
+#[test]
 fn times_that_64_bits_do_not_reach_are_out_of_range() {
     for text in [
         "0000-01-01T00:00:00Z",
         "1677-09-21T00:12:43.145224191Z",
         "2262-04-11T23:47:16.854775808Z",
         "9999-12-30T21:59:59Z",
+        "9999-12-31T23:59:59Z",
+        "9999-12-31T23:59:59.9999999Z",
+        "9999-12-31T23:59:59-23:59",
+        "0000-01-01T00:00:00+23:59",
     ] {
         assert_eq!(parse_time(text), Err(TimeError::Range), "{text}");
     }
+}
+
+#[test]
+fn a_bound_beyond_what_64_bits_reach_is_no_bound() {
+    assert_eq!(parse_time_bound("9999-12-31T23:59:59Z"), Ok(i64::MAX));
+    assert_eq!(parse_time_bound("0001-01-01T00:00:00Z"), Ok(i64::MIN));
+    assert_eq!(parse_time_bound("1970-01-01T00:00:01Z"), Ok(SECOND));
+    assert_eq!(parse_time_bound("9999-12-31"), Err(TimeError::Form));
+    assert_eq!(parse_time_bound("9999-02-30T00:00:00Z"), Err(TimeError::NoSuchTime));
 }
 
 #[test]

@@ -34,6 +34,23 @@ fn the_caller_chooses_the_form() {
 }
 
 #[test]
+fn a_plus_that_came_as_a_space_is_put_back() {
+    for (text, expected) in [
+        ("2024-03-01T00:00:00 01:00", "2024-03-01T00:00:00+01:00"),
+        ("2024-03-01T00:00:00.25 01:00", "2024-03-01T00:00:00.25+01:00"),
+        ("2024-03-01 00:00:00 01:00", "2024-03-01 00:00:00+01:00"),
+        ("2024-03-01 00:00:00Z", "2024-03-01 00:00:00Z"),
+        ("2024-03-01T00:00:00-01:00", "2024-03-01T00:00:00-01:00"),
+        ("2024-03-01 00:00", "2024-03-01 00:00"),
+        (" 01:00", " 01:00"),
+        ("", ""),
+        ("é01:00", "é01:00"),
+    ] {
+        assert_eq!(with_plus(text), expected, "{text:?}");
+    }
+}
+
+#[test]
 fn a_cursor_is_only_taken_where_it_came_from() {
     let place = Place::from_bytes([7; 32]);
     assert_eq!(read_place_cursor(&place_cursor(&place)), Some(place));
@@ -55,6 +72,7 @@ proptest! {
     fn no_text_panics(text in "\\PC{0,40}", accept in "[a-z*/;=q.,0-9 ]{0,40}") {
         let _ = read_id_cursor(&text);
         let _ = read_place_cursor(&text);
+        let _ = with_plus(&text);
         let _ = quality(&accept, "application/json");
         let _ = quality(&text, "application/json");
     }

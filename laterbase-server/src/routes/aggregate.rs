@@ -89,7 +89,8 @@ pub(super) async fn state(
     let query = parameters.query()?;
     let aggregate = app
         .read(move |reader| {
-            reader.aggregate(&root, &id, &query)?.ok_or_else(|| unknown_aggregate(&root, &id))
+            let found = reader.aggregate(&root, &id, &query)?;
+            found.ok_or_else(|| unknown_aggregate(&root, &id, &query))
         })
         .await?;
     let mut response = if is_known(&headers, &aggregate.etag) {
@@ -126,8 +127,9 @@ fn is_known(headers: &HeaderMap, etag: &str) -> bool {
         .any(|tag| tag == etag || tag == "*")
 }
 
-fn unknown_aggregate(root: &RootName, id: &str) -> Problem {
-    Problem::new(Kind::UnknownAggregate).detail(format!("{root} has no event of {id:?}"))
+fn unknown_aggregate(root: &RootName, id: &str, query: &Query) -> Problem {
+    let times = if query.is_timed() { " within these times" } else { "" };
+    Problem::new(Kind::UnknownAggregate).detail(format!("{root} has no event of {id:?}{times}"))
 }
 
 /// `GET /a/{root}/{id}/events`
@@ -198,7 +200,7 @@ impl History {
         let page =
             reader.aggregate_events(root, id, self.after, self.limit, &self.query, &mut write)?;
         match page.events {
-            0 if self.after.is_none() => Err(unknown_aggregate(root, id)),
+            0 if self.after.is_none() => Err(unknown_aggregate(root, id, &self.query)),
             _ => Ok(page),
         }
     }
