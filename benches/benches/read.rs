@@ -21,7 +21,7 @@ const SECOND: i64 = 1_000_000_000;
 fn fill(replica: &mut Replica, length: i64) {
     let mut written = 0;
     while written < length {
-        let mut batch = PreparedBatch::new(root(), folds());
+        let mut batch = PreparedBatch::new(root(), folds(), NOW);
         for _ in 0..1_000.min(length - written) {
             let data = format!(r#"{{"k{}":{written}}}"#, written % 40);
             let occurred = Some(NOW - (length - written) * SECOND);

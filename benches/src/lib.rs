@@ -175,7 +175,7 @@ impl Events {
     /// # Panics
     /// If there are more than one batch may have.
     pub fn prepare(&self, inputs: &[Input]) -> PreparedBatch {
-        let mut batch = PreparedBatch::new(root(), folds());
+        let mut batch = PreparedBatch::new(root(), folds(), NOW);
         for Input { aggregate_id, occurred } in inputs {
             let record = Record {
                 occurred: Some(*occurred),

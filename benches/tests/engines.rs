@@ -17,7 +17,7 @@ use laterbase_core::version_vector::VersionVector;
 const ROOTS: [&str; 3] = ["shipment", "order", "shipment@depot-7"];
 
 fn write(replica: &mut Replica, root: &str, round: i64) {
-    let mut batch = PreparedBatch::new(RootName::new(root).unwrap(), folds());
+    let mut batch = PreparedBatch::new(RootName::new(root).unwrap(), folds(), NOW + round);
     for number in 0..7 {
         let (id, data) = (format!("a-{}", number % 3), format!(r#"{{"n{number}":{round}}}"#));
         let occurred = Some(NOW - (round * 7 + number) % 11 * 1_000_000_000);

@@ -28,6 +28,7 @@ use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
 use laterbase_core::id::RootName;
 use laterbase_core::reader::Reader;
+use laterbase_core::time::parse_bound_ahead;
 
 use output::Output;
 
@@ -56,6 +57,16 @@ struct Common {
     /// Print the summary as one JSON object.
     #[arg(long, global = true)]
     json: bool,
+    /// How far into the future an event may be placed that is recorded here: a duration such as "2h"
+    /// or "5 days", or none for planned times [default: 60s].
+    #[arg(
+        long,
+        global = true,
+        env = "LATERBASE_MAX_FUTURE",
+        value_name = "DURATION|none",
+        value_parser = parse_bound_ahead
+    )]
+    max_future: Option<i64>,
     /// Go on under a new replica id, as after restoring an old copy of the store.
     #[arg(long, global = true)]
     new_identity: bool,

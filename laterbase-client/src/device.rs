@@ -115,14 +115,21 @@ impl Device {
         self.reader.replica_id()
     }
 
+    /// What the device's wall clock says, in nanoseconds since 1970 UTC.
+    pub fn now_nanos(&self) -> i64 {
+        (self.wall_clock)()
+    }
+
     /// Reads from the device. Cheap to clone, for any thread.
     pub const fn reader(&self) -> &Reader {
         &self.reader
     }
 
-    /// An empty batch for a root, to be filled and handed to [`Self::record`].
+    /// An empty batch for a root, to be filled and handed to [`Self::record`] without much ado: what
+    /// does not say when it happened, happens now.
     pub fn batch(&self, root: &RootName) -> PreparedBatch {
-        PreparedBatch::new(root.clone(), Arc::clone(self.reader.folds()))
+        let now_nanos = self.now_nanos();
+        PreparedBatch::new(root.clone(), Arc::clone(self.reader.folds()), now_nanos)
     }
 
     /// Writes a batch. It is on disk when this returns.

@@ -127,9 +127,10 @@ impl Desk {
 
     /// Records an event at `now`. It happened then, unless the record says otherwise.
     fn record(&mut self, now: &str, record: Record<'_>) -> Result<Dot, Box<dyn Error>> {
-        let mut batch = PreparedBatch::new(self.root.clone(), Arc::clone(&self.folds));
+        let now = parse_time(now)?;
+        let mut batch = PreparedBatch::new(self.root.clone(), Arc::clone(&self.folds), now);
         batch.push(&record)?;
-        Ok(self.replica.append(&batch, parse_time(now)?)?.dots[0])
+        Ok(self.replica.append(&batch, now)?.dots[0])
     }
 
     /// Takes what another desk has and this one lacks.

@@ -19,7 +19,8 @@ pub(crate) struct Entry<'a> {
     pub seq: u64,
     /// When its origin recorded it.
     pub recorded: Hlc,
-    /// When it was stored here, in nanoseconds since 1970; never decreases along the log.
+    /// When it was stored here, in nanoseconds since 1970, as the wall clock said. Where it falls
+    /// along the log, there is a [turn](crate::turns).
     pub arrived: i64,
     /// Digest of the whole log up to and with this entry.
     pub history: u64,

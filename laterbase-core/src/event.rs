@@ -2,14 +2,16 @@
 
 use bincode::{BorrowDecode, Encode};
 
+use crate::chain::RecordHash;
 use crate::codec::{self, CodecError};
 use crate::hlc::Hlc;
 use crate::id::Dot;
 use crate::json::check_data;
 use crate::limits::{DATA_BYTES_MAX, EXTENSION_BYTES_MAX, NAME_BYTES_MAX};
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 const FLAG_JSON: u8 = 1;
+const FLAG_OCCURRED_DEFAULTED: u8 = 2;
 
 /// What a writer says of an event. Borrowed from a request, or from the record it is kept as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,9 +22,11 @@ pub struct Record<'a> {
     pub version: u32,
     /// Which entity it is about, 1 to 255 bytes.
     pub aggregate_id: &'a str,
-    /// When it happened in the world, in nanoseconds since 1970 UTC. `None` stands for the
-    /// physical part of the stamp that the replica gives it.
+    /// When it happened in the world, in nanoseconds since 1970 UTC. A writer that does not say
+    /// gives `None`; a record that is kept says when, see [`Self::filled_in`].
     pub occurred: Option<i64>,
+    /// Whether the replica filled `occurred` in, as the writer did not say.
+    pub is_occurred_defaulted: bool,
     /// Makes a replay of the same write recognisable, 1 to 255 bytes.
     pub idempotency_key: Option<&'a str>,
     /// Whether the writer sent the data as JSON text.
@@ -40,7 +44,7 @@ struct Head<'a> {
     format: u8,
     flags: u8,
     aggregate_id: &'a str,
-    occurred: Option<i64>,
+    occurred: i64,
     idempotency_key: Option<&'a str>,
     extension: &'a [u8],
 }
@@ -53,11 +57,42 @@ impl<'a> Record<'a> {
             version: 1,
             aggregate_id,
             occurred: None,
+            is_occurred_defaulted: false,
             idempotency_key: None,
             is_json: true,
             extension: &[],
             data: data.as_bytes(),
         }
+    }
+
+    /// The record with what its writer left open filled in: it happened at the wall clock of the
+    /// write. Not at the stamp of the recording, which a clock that was once wrong drags along for
+    /// ever.
+    #[must_use]
+    pub const fn filled_in(self, now_nanos: i64) -> Self {
+        match self.occurred {
+            Some(_) => self,
+            None => Self { occurred: Some(now_nanos), is_occurred_defaulted: true, ..self },
+        }
+    }
+
+    /// When it happened, of a record that is filled in.
+    ///
+    /// # Panics
+    /// If it is not: nothing is kept that does not say when it happened.
+    pub(crate) fn kept_occurred(&self) -> i64 {
+        self.occurred.expect("a record that is kept says when it happened")
+    }
+
+    /// The hash of what the writer said, by which a repeated write is told from another one under
+    /// its key. `hash` is that of the whole record, which may hold what was filled in.
+    pub(crate) fn said(&self, hash: RecordHash) -> RecordHash {
+        if !self.is_occurred_defaulted {
+            return hash;
+        }
+        let mut bytes = Vec::new();
+        Self { occurred: Some(0), ..*self }.encode(&mut bytes);
+        RecordHash::of(&bytes)
     }
 
     /// Checks every field against its bound.
@@ -86,14 +121,18 @@ impl<'a> Record<'a> {
     }
 
     /// Appends the record's bytes, as `docs/format.md` draws them.
+    ///
+    /// # Panics
+    /// If `occurred` is not filled in.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        let defaulted = if self.is_occurred_defaulted { FLAG_OCCURRED_DEFAULTED } else { 0 };
         let head = Head {
             event_type: self.event_type,
             version: self.version,
             format: FORMAT,
-            flags: if self.is_json { FLAG_JSON } else { 0 },
+            flags: defaulted | if self.is_json { FLAG_JSON } else { 0 },
             aggregate_id: self.aggregate_id,
-            occurred: self.occurred,
+            occurred: self.kept_occurred(),
             idempotency_key: self.idempotency_key,
             extension: self.extension,
         };
@@ -115,7 +154,8 @@ impl<'a> Record<'a> {
             event_type: head.event_type,
             version: head.version,
             aggregate_id: head.aggregate_id,
-            occurred: head.occurred,
+            occurred: Some(head.occurred),
+            is_occurred_defaulted: head.flags & FLAG_OCCURRED_DEFAULTED != 0,
             idempotency_key: head.idempotency_key,
             is_json: head.flags & FLAG_JSON != 0,
             extension: head.extension,
@@ -149,7 +189,8 @@ pub struct Event<'a> {
 }
 
 impl Event<'_> {
-    /// When it happened in the world (valid time), in nanoseconds since 1970 UTC.
+    /// When it happened in the world (valid time), in nanoseconds since 1970 UTC. An event that was
+    /// made by hand and does not say happened when it was recorded.
     pub fn occurred(&self) -> i64 {
         self.record.occurred.unwrap_or_else(|| self.recorded.to_unix_nanos())
     }

@@ -20,11 +20,13 @@ use serde_json::value::RawValue;
 use crate::event::Record;
 use crate::time::parse_time;
 
+pub use each::{VisitEach, visit_document_each, visit_lines_each};
 pub use output::{write_event, write_event_verbatim};
 pub use text::{DataError, check_data};
 pub(crate) use text::{Nest, Sink, walk};
 
 mod diagnosis;
+mod each;
 mod output;
 mod text;
 
@@ -73,6 +75,7 @@ impl<'a> JsonEvent<'a> {
             version: self.version,
             aggregate_id: &self.aggregate_id,
             occurred: self.occurred,
+            is_occurred_defaulted: false,
             idempotency_key: self.idempotency_key.as_deref(),
             is_json,
             extension: &[],

@@ -42,6 +42,10 @@ pub(crate) const GENERATION: &[u8] = b"generation";
 /// whose number they carry.
 pub(crate) const REWRITES: &[u8] = b"rewrites";
 
+/// Meta, prefix: arrival position → arrival time of an entry that arrived earlier, by the wall
+/// clock, than the one before it.
+pub(crate) const TURN: &[u8] = b"turn/";
+
 /// Progress: the arrival position up to which the derived tables are built.
 pub(crate) const BUILT: &[u8] = b"built";
 /// Progress, prefix: root number → how many aggregates the index holds.
@@ -54,6 +58,11 @@ pub(crate) fn numbered(prefix: &[u8], numbers: &[u32]) -> Vec<u8> {
         key.extend_from_slice(&number.to_be_bytes());
     }
     key
+}
+
+/// The key of a turn of the wall clock.
+pub(crate) fn turn(position: u64) -> Vec<u8> {
+    [TURN, &position.to_be_bytes()].concat()
 }
 
 /// The last number of a key of [`numbered`].

@@ -37,6 +37,7 @@ mod maintenance;
 mod prepared;
 mod sealed;
 mod shared;
+mod turns;
 mod view;
 
 pub use keys::Place;

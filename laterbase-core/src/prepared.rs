@@ -13,17 +13,20 @@ use crate::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 /// Events of one root that are written together or not at all.
 ///
 /// They are checked, validated, encoded and hashed as they are added, so that the one writer has
-/// little left to do.
+/// little left to do. What a writer leaves open is filled in at that point too.
 #[derive(Debug)]
 pub struct PreparedBatch {
     root: RootName,
     folds: Arc<Folds>,
+    now_nanos: i64,
     bytes: Vec<u8>,
     /// Aggregate ids and idempotency keys, one behind the other.
     texts: String,
     events: Vec<PreparedEvent>,
     precondition: Option<Precondition>,
     key: Option<String>,
+    /// The number, in its request, of the event that comes next.
+    number: usize,
 }
 
 /// What must hold of a batch's one aggregate for the batch to be written (optimistic
@@ -42,7 +45,9 @@ pub enum Precondition {
 struct PreparedEvent {
     end: usize,
     hash: RecordHash,
-    occurred: Option<i64>,
+    said: RecordHash,
+    occurred: i64,
+    is_occurred_defaulted: bool,
     aggregate_id: Span,
     key: Option<Span>,
 }
@@ -59,6 +64,8 @@ struct Span {
 pub(crate) struct PreparedRecord<'a> {
     pub bytes: &'a [u8],
     pub hash: RecordHash,
+    /// Whether it was filled in when the event occurred.
+    pub is_occurred_defaulted: bool,
     pub indexed: Indexed<'a>,
 }
 
@@ -66,47 +73,55 @@ pub(crate) struct PreparedRecord<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Indexed<'a> {
     pub aggregate_id: &'a str,
-    pub occurred: Option<i64>,
+    pub occurred: i64,
     pub idempotency_key: Option<&'a str>,
+    /// The hash of what the writer said, of an event with a key. See [`Record::said`].
+    pub said: RecordHash,
     /// [`Record::is_readable`].
     pub is_readable: bool,
 }
 
 impl<'a> Indexed<'a> {
-    pub(crate) fn of(record: &Record<'a>) -> Self {
-        Self::known(record, record.is_readable())
+    /// Of a record that is kept, and its hash.
+    pub(crate) fn of(record: &Record<'a>, hash: RecordHash) -> Self {
+        Self::known(record, hash, record.is_readable())
     }
 
     /// The same of a record that was looked at before.
-    pub(crate) const fn known(record: &Record<'a>, is_readable: bool) -> Self {
+    pub(crate) fn known(record: &Record<'a>, hash: RecordHash, is_readable: bool) -> Self {
+        let has_key = record.idempotency_key.is_some();
         Self {
             aggregate_id: record.aggregate_id,
-            occurred: record.occurred,
+            occurred: record.kept_occurred(),
             idempotency_key: record.idempotency_key,
+            said: if has_key { record.said(hash) } else { hash },
             is_readable,
         }
     }
 }
 
 impl PreparedBatch {
-    /// An empty batch for a root, validated by the root's default fold.
-    pub const fn new(root: RootName, folds: Arc<Folds>) -> Self {
+    /// An empty batch for a root, validated by the root's default fold. `now_nanos` is the wall
+    /// clock, in nanoseconds since 1970: what does not say when it happened, happens then.
+    pub const fn new(root: RootName, folds: Arc<Folds>, now_nanos: i64) -> Self {
         Self {
             root,
             folds,
+            now_nanos,
             bytes: Vec::new(),
             texts: String::new(),
             events: Vec::new(),
             precondition: None,
             key: None,
+            number: 0,
         }
     }
 
     /// An empty batch that is recognised as a whole when it is written again: its events get
     /// idempotency keys that are made of this one and their number. A batch that has the key and
     /// other content is refused.
-    pub fn with_key(root: RootName, folds: Arc<Folds>, key: &str) -> Self {
-        Self { key: Some(key.to_owned()), ..Self::new(root, folds) }
+    pub fn with_key(root: RootName, folds: Arc<Folds>, now_nanos: i64, key: &str) -> Self {
+        Self { key: Some(key.to_owned()), ..Self::new(root, folds, now_nanos) }
     }
 
     /// Adds an event.
@@ -114,11 +129,19 @@ impl PreparedBatch {
     /// # Errors
     /// [`EventError`]; the batch is as it was.
     pub fn push(&mut self, record: &Record<'_>) -> Result<(), EventError> {
-        let Some(key) = self.key_of(self.len()) else { return self.push_as_is(record) };
-        if record.idempotency_key.is_some() {
-            return Err(EventError::TwoKeys);
+        match self.key_of(self.number) {
+            None => self.push_as_is(record)?,
+            Some(_) if record.idempotency_key.is_some() => return Err(EventError::TwoKeys),
+            Some(key) => self.push_as_is(&Record { idempotency_key: Some(&key), ..*record })?,
         }
-        self.push_as_is(&Record { idempotency_key: Some(&key), ..*record })
+        self.number += 1;
+        Ok(())
+    }
+
+    /// Says that the next event of the request is not part of the batch, so that those behind it
+    /// keep the numbers that their keys are made of.
+    pub const fn pass_over(&mut self) {
+        self.number += 1;
     }
 
     /// The idempotency key of the event with a number, if the batch has a key.
@@ -128,6 +151,7 @@ impl PreparedBatch {
     }
 
     fn push_as_is(&mut self, record: &Record<'_>) -> Result<(), EventError> {
+        let record = &record.filled_in(self.now_nanos);
         record.check().map_err(EventError::from_bounds)?;
         if record.is_json {
             check_data(record.data)?;
@@ -147,10 +171,19 @@ impl PreparedBatch {
             return Err(EventError::BatchFull);
         }
         let hash = RecordHash::of(&self.bytes[start..]);
+        // What cannot be read was refused above.
+        let indexed = Indexed::known(record, hash, true);
         let aggregate_id = self.keep_text(record.aggregate_id);
         let key = record.idempotency_key.map(|key| self.keep_text(key));
-        let (end, occurred) = (self.bytes.len(), record.occurred);
-        self.events.push(PreparedEvent { end, hash, occurred, aggregate_id, key });
+        self.events.push(PreparedEvent {
+            end: self.bytes.len(),
+            hash,
+            said: indexed.said,
+            occurred: indexed.occurred,
+            is_occurred_defaulted: record.is_occurred_defaulted,
+            aggregate_id,
+            key,
+        });
         Ok(())
     }
 
@@ -179,8 +212,8 @@ impl PreparedBatch {
         self.precondition.as_ref().zip(self.one_aggregate())
     }
 
-    /// The aggregate that all events are of.
-    fn one_aggregate(&self) -> Option<&str> {
+    /// The aggregate that all events are of; `None` if there are several, or no events.
+    pub fn one_aggregate(&self) -> Option<&str> {
         let mut ids = self.records().map(|record| record.indexed.aggregate_id).peekable();
         let first = *ids.peek()?;
         ids.all(|id| id == first).then_some(first)
@@ -220,10 +253,12 @@ impl PreparedBatch {
                 aggregate_id: self.text(event.aggregate_id),
                 occurred: event.occurred,
                 idempotency_key: event.key.map(|key| self.text(key)),
+                said: event.said,
                 // Checked when it was added.
                 is_readable: true,
             };
-            PreparedRecord { bytes, hash: event.hash, indexed }
+            let is_occurred_defaulted = event.is_occurred_defaulted;
+            PreparedRecord { bytes, hash: event.hash, is_occurred_defaulted, indexed }
         })
     }
 }

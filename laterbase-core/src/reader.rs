@@ -126,6 +126,15 @@ impl Reader {
         self.shared.state().head
     }
 
+    /// The last position of the arrival log that this replica had reached at a time, in nanoseconds
+    /// since 1970 by its own wall clock; 0 for none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn known_until(&self, time: i64) -> Result<u64, StoreError> {
+        View::open(&self.shared)?.last_arrived_until(time)
+    }
+
     /// Events that the derived tables do not hold yet.
     pub fn front_events(&self) -> usize {
         self.shared.state().front.event_count()

@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::codec::CodecError;
 use crate::cursor::Cursor;
@@ -56,6 +57,15 @@ pub struct ReplicaOptions {
     pub home: [u8; 32],
     /// Take a new replica id in any case.
     pub new_identity: bool,
+}
+
+impl ReplicaOptions {
+    /// How far into the future a local write may place an event; `None` for as far as can be said.
+    #[must_use]
+    pub fn max_future(self, bound: Option<Duration>) -> Self {
+        let nanos = bound.map(|bound| i64::try_from(bound.as_nanos()).unwrap_or(i64::MAX));
+        Self { future_nanos_max: nanos.unwrap_or(i64::MAX), ..self }
+    }
 }
 
 impl Default for ReplicaOptions {
@@ -175,6 +185,20 @@ impl Replica {
         append::stage(self, batch, now_nanos)
     }
 
+    /// As [`Self::stage_append`], but an event that is refused for itself (too far in the future, or
+    /// with a key that is taken) is left out, and the others are staged. A batch that has a key is
+    /// not compared as a whole: each of its events is a replay, or new, or refused, for itself.
+    ///
+    /// # Errors
+    /// [`WriteError`], of the batch as a whole; what else is staged stays staged.
+    pub fn stage_append_each(
+        &mut self,
+        batch: &PreparedBatch,
+        now_nanos: i64,
+    ) -> Result<AppendedEach, WriteError> {
+        append::stage_each(self, batch, now_nanos)
+    }
+
     /// Adds a delta's new events to what the next commit writes.
     ///
     /// # Errors
@@ -284,6 +308,31 @@ pub struct Appended {
     /// Whether every event was there already, by its idempotency key, so that nothing was
     /// stored.
     pub replayed: bool,
+    /// The last arrival position behind the batch: what a reader sees up to there is what the batch
+    /// found and what it left.
+    pub end: u64,
+}
+
+/// What an append of each event for itself did.
+#[derive(Debug)]
+pub struct AppendedEach {
+    /// The ids of the batch's events, in its order; `None` for one that was refused.
+    pub dots: Vec<Option<Dot>>,
+    /// Which events were refused, by their index in the batch, and why.
+    pub refused: Vec<(usize, WriteError)>,
+    /// Whether every event that was not refused was there already, so that nothing was stored.
+    pub replayed: bool,
+    /// As [`Appended::end`].
+    pub end: u64,
+}
+
+/// The event that has taken an idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyHolder {
+    /// Its id.
+    pub dot: Dot,
+    /// The aggregate that it is of.
+    pub aggregate_id: String,
 }
 
 /// What a merge did.
@@ -350,7 +399,7 @@ pub enum WriteError {
         /// Which event of the batch, from 0.
         index: usize,
         /// The event that has the key; `None` if it is an earlier one of the same batch.
-        holder: Option<Dot>,
+        holder: Option<KeyHolder>,
     },
     /// The writer's view is out of date: the batch's precondition does not hold.
     #[error("the aggregate is not as the writer expects")]

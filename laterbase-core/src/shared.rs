@@ -17,6 +17,7 @@ use crate::reader::{DamageFound, SuspendedFeeds};
 use crate::renewal::Renewal;
 use crate::snapshot::Unstored;
 use crate::store::{Snapshot, Store, StoreError};
+use crate::turns::Turns;
 use crate::version_vector::VersionVector;
 
 /// The end of one origin's events in a root.
@@ -92,7 +93,7 @@ impl Names {
 pub struct Counters {
     /// Merged events whose stamp was too far ahead to move the local clock.
     pub clock_suspect: u64,
-    /// Merged events that claim to have happened too far in the future.
+    /// Events that claim to have happened, or to have been recorded, too far in the future.
     pub future: u64,
     /// Forks that were found.
     pub forks: u64,
@@ -115,6 +116,10 @@ pub(crate) struct State {
     pub history: u64,
     /// The arrival time of the last entry.
     pub arrived: i64,
+    /// Where the wall clock was set back along the log.
+    pub turns: Turns,
+    /// The greatest stamp given or accepted.
+    pub clock: Hlc,
     pub names: Names,
     /// (root number, origin number) → the origin's last event there.
     pub heads: BTreeMap<(u32, u32), Head>,

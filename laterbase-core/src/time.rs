@@ -1,8 +1,8 @@
 //! Times as text: RFC 3339 on the outside, nanoseconds since 1970 UTC inside.
 
-use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::fmt::temporal::DateTimePrinter;
+use jiff::{Span, SpanRelativeTo, Timestamp};
 
 const SHORTEST: DateTimePrinter = DateTimePrinter::new();
 const NANOSECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(9));
@@ -30,6 +30,22 @@ pub fn parse_time_bound(text: &str) -> Result<i64, TimeError> {
     let nanos = nanos_of(text)?;
     let nearest = if nanos < 0 { i64::MIN } else { i64::MAX };
     Ok(i64::try_from(nanos).unwrap_or(nearest))
+}
+
+/// Reads how far ahead something may be, in nanoseconds: a duration such as `90s`, `2h 30m`, `5 days`
+/// or `PT1H`, or `none` for as far as can be said.
+///
+/// # Errors
+/// [`TimeError::Duration`].
+pub fn parse_bound_ahead(text: &str) -> Result<i64, TimeError> {
+    if text == "none" {
+        return Ok(i64::MAX);
+    }
+    let span: Span = text.parse().map_err(|_no_span| TimeError::Duration)?;
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours());
+    let nanos = duration.map_err(|_no_fixed_length| TimeError::Duration)?.as_nanos();
+    let nanos = i64::try_from(nanos).map_err(|_too_long| TimeError::Duration)?;
+    if nanos < 0 { Err(TimeError::Duration) } else { Ok(nanos) }
 }
 
 /// Writes nanoseconds since 1970 UTC as RFC 3339 in UTC, with as many digits as it takes.
@@ -171,6 +187,9 @@ pub enum TimeError {
     /// Further from 1970 than 64 bits of nanoseconds reach.
     #[error("a time lies between the years 1677 and 2262")]
     Range,
+    /// Not a duration.
+    #[error("a bound is a duration such as 90s, 2h 30m or 5 days, or none")]
+    Duration,
 }
 
 #[cfg(test)]

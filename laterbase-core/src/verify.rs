@@ -11,6 +11,7 @@ use crate::keys::{self, Place};
 use crate::replica::open::{read_heads, read_names, read_unreadable};
 use crate::shared::{Head, Names};
 use crate::store::{Scan, Snapshot, Store, StoreError, Table};
+use crate::turns::Turns;
 
 use log::Found;
 
@@ -160,6 +161,10 @@ pub fn verify(
     let names = names.map_or_else(|| meta::known_names(snapshot), Ok)?;
     let heads = tolerate(read_heads(snapshot), Region::Heads, &mut report)?.unwrap_or_default();
     let last = tolerate(last_position(snapshot), Region::Log, &mut report)?.unwrap_or(0);
+    let turns = tolerate(Turns::read(snapshot), Region::Meta, &mut report)?.unwrap_or_default();
+    if turns.iter().any(|turn| turn.position > last) {
+        report.fault(Region::Meta, "a turn of the clock lies behind the log's end".to_owned());
+    }
     let derived = derived::Expected::read(snapshot, last, &mut report)?;
     let mut walk = Walk {
         names: &names,
@@ -168,7 +173,8 @@ pub fn verify(
         unreadable: BTreeMap::new(),
         is_damaged: false,
         history: Some(0),
-        arrived: i64::MIN,
+        arrived: None,
+        turns: &turns,
         report: &mut report,
     };
     let mut failure = None;
@@ -224,7 +230,9 @@ struct Walk<'w> {
     is_damaged: bool,
     /// The digest up to here; nothing behind an entry that cannot be read.
     history: Option<u64>,
-    arrived: i64,
+    /// When the entry before arrived; nothing behind one that cannot be read.
+    arrived: Option<i64>,
+    turns: &'w Turns,
     report: &'w mut VerifyReport,
 }
 
@@ -239,7 +247,7 @@ impl Walk<'_> {
             Found::Entry(entry) => self.entry(snapshot, position, &entry),
             Found::Damage(damage) => {
                 self.fault(position, &damage);
-                self.history = None;
+                (self.history, self.arrived) = (None, None);
                 self.is_damaged = true;
                 self.derived.skip(position);
                 Ok(())
@@ -281,8 +289,7 @@ impl Walk<'_> {
                 if !record.is_readable() {
                     *self.unreadable.entry(entry.root).or_default() += 1;
                 }
-                let occurred = record.occurred.unwrap_or_else(|| entry.recorded.to_unix_nanos());
-                let place = Place::new(occurred, entry.recorded, origin);
+                let place = Place::new(record.kept_occurred(), entry.recorded, origin);
                 self.derived.expect(snapshot, position, entry.root, &record, &place, self.report)
             }
             Err(error) => {
@@ -295,14 +302,17 @@ impl Walk<'_> {
     }
 
     fn check_order(&mut self, position: u64, entry: &Entry<'_>) {
-        if entry.arrived < self.arrived {
-            self.fault(position, &"it arrived before the last one");
+        let turn = self.arrived.map(|before| entry.arrived < before);
+        let expected = turn.map(|is_turn| is_turn.then_some(entry.arrived));
+        if expected.is_some_and(|turn| turn != self.turns.at(position)) {
+            let detail = "the store does not say rightly whether the clock went back here";
+            self.report.fault(Region::Meta, format!("position {position}: {detail}"));
         }
         let history = self.history.map(|before| next_history(before, entry.chain));
         if history.is_some_and(|history| history != entry.history) {
             self.fault(position, &"the log's digest is broken");
         }
-        (self.arrived, self.history) = (entry.arrived, Some(entry.history));
+        (self.arrived, self.history) = (Some(entry.arrived), Some(entry.history));
     }
 
     fn check_chain(&mut self, position: u64, entry: &Entry<'_>, tail: &Head) {

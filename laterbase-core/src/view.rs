@@ -7,6 +7,7 @@ use crate::keys::{self, Place};
 use crate::shared::Shared;
 use crate::snapshot::Moment;
 use crate::store::{Scan, Snapshot, StoreError, Table};
+use crate::turns::Turns;
 
 use std::ops::ControlFlow;
 
@@ -19,28 +20,30 @@ pub(crate) struct View<'s> {
     snapshot: Box<dyn Snapshot + 's>,
     front: Front,
     moment: Moment,
+    turns: Turns,
 }
 
 impl<'s> View<'s> {
     pub(crate) fn open(shared: &'s Shared) -> Result<Self, StoreError> {
         let _steady = shared.steady();
         let flushes = shared.unstored.flushes();
-        let (head, rewrites, front) = {
+        let (head, rewrites, front, turns) = {
             let state = shared.state();
-            (state.head, state.rewrites, state.front.clone())
+            (state.head, state.rewrites, state.front.clone(), state.turns.clone())
         };
         let moment = Moment { head, flushes, rewrites };
-        Ok(Self { snapshot: shared.snapshot()?, front, moment })
+        Ok(Self { snapshot: shared.snapshot()?, front, moment, turns })
     }
 
-    /// A view of a moment that the caller took from the state, and has kept steady since.
+    /// A view of a moment that the caller took from the state, and has kept steady since. It knows
+    /// nothing of when entries arrived.
     pub(crate) fn of(
         shared: &'s Shared,
         (head, rewrites): (u64, u64),
         front: Front,
     ) -> Result<Self, StoreError> {
         let moment = Moment { head, flushes: shared.unstored.flushes(), rewrites };
-        Ok(Self { snapshot: shared.snapshot()?, front, moment })
+        Ok(Self { snapshot: shared.snapshot()?, front, moment, turns: Turns::default() })
     }
 
     /// The number of the log that this is a view of.
@@ -56,6 +59,20 @@ impl<'s> View<'s> {
     /// The moment that this is a view of.
     pub(crate) const fn moment(&self) -> Moment {
         self.moment
+    }
+
+    /// The last position that had arrived at a time; 0 for none.
+    pub(crate) fn last_arrived_until(&self, time: i64) -> Result<u64, StoreError> {
+        let (mut low, mut high) = self.turns.stretch(time, self.moment.head);
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            if self.entry(middle, |entry| entry.arrived)? <= time {
+                low = middle;
+            } else {
+                high = middle - 1;
+            }
+        }
+        Ok(low)
     }
 
     pub(crate) fn snapshot(&self) -> &dyn Snapshot {

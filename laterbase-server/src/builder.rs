@@ -129,6 +129,13 @@ impl Builder {
         self
     }
 
+    /// How far into the future a write may place an event: 60 s by default, `None` for as far as can
+    /// be said, where times are planned. It is one of the [`ReplicaOptions`].
+    pub fn max_future(mut self, bound: Option<Duration>) -> Self {
+        self.options = self.options.max_future(bound);
+        self
+    }
+
     /// Which roots take part in sync.
     pub const fn sync_roots(mut self, roots: SyncRoots) -> Self {
         self.sync_roots = roots;

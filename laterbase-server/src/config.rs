@@ -16,6 +16,7 @@ use laterbase_client::client::ServerUrl;
 use laterbase_core::fold::{Fold, Latest, MergePatch};
 use laterbase_core::replica::ReplicaOptions;
 use laterbase_core::store::Durability;
+use laterbase_core::time::parse_bound_ahead;
 use laterbase_server::{Bounds, Builder, Engine, Server, SyncRoots};
 use serde::Deserialize;
 
@@ -63,6 +64,11 @@ struct Settings {
     /// When a write is acknowledged: durable (on disk, the default) or relaxed
     #[arg(long, env = "LATERBASE_DURABILITY", value_name = "WHEN")]
     durability: Option<String>,
+
+    /// How far into the future a write may place an event: a duration such as "2h" or "5 days", or
+    /// none for planned times [default: 60s]
+    #[arg(long, env = "LATERBASE_MAX_FUTURE", value_name = "DURATION|none")]
+    max_future: Option<String>,
 
     /// Which roots take part in sync: any (the default) or known
     #[arg(long, env = "LATERBASE_SYNC_ROOTS", value_name = "WHICH")]
@@ -201,8 +207,12 @@ impl Config {
         let settings = &self.settings;
         let data = settings.data.clone().unwrap_or_else(|| DATA_DEFAULT.into());
         let engine = settings.store.as_deref().map(str::parse::<Engine>).transpose()?;
-        let options =
+        let mut options =
             ReplicaOptions { new_identity: self.new_identity, ..ReplicaOptions::default() };
+        if let Some(text) = &settings.max_future {
+            let at = || format!("the bound on the future cannot be {text:?}");
+            options.future_nanos_max = parse_bound_ahead(text).with_context(at)?;
+        }
         let mut server = Server::builder()
             .data_in(data, engine.unwrap_or_default())
             .durability(durability(settings.durability.as_deref())?)
@@ -230,6 +240,7 @@ impl Settings {
             root: if self.root.is_empty() { file.root } else { self.root },
             store: self.store.or(file.store),
             durability: self.durability.or(file.durability),
+            max_future: self.max_future.or(file.max_future),
             sync_roots: self.sync_roots.or(file.sync_roots),
             peer: if self.peer.is_empty() { file.peer } else { self.peer },
             host: if self.host.is_empty() { file.host } else { self.host },

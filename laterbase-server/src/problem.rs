@@ -1,10 +1,12 @@
 //! Everything that can go wrong, as RFC 9457 problem documents: the one place that knows which
 //! error gets which status.
 
+mod kind;
+
 use std::error::Error as StdError;
 
+use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use laterbase_core::EventError;
 use laterbase_core::codec::CodecError;
@@ -12,182 +14,16 @@ use laterbase_core::id::RootName;
 use laterbase_core::json::{JsonError, JsonErrorKind};
 use laterbase_core::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use laterbase_core::reader::{FoldFailure, ReadError};
-use laterbase_core::replica::WriteError;
+use laterbase_core::replica::{KeyHolder, WriteError};
 use laterbase_core::store::StoreError;
 use serde::Serialize;
+
+pub(crate) use kind::Kind;
 
 const MEDIA_TYPE: &str = "application/problem+json";
 
 /// When a client that was turned away may try again, in seconds.
 const RETRY_AFTER_SECONDS: u16 = 1;
-
-/// What kind of problem. Together with [`Kind::parts`], the table of the contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    MalformedRequest,
-    MalformedParameter,
-    MalformedEvent,
-    MalformedDelta,
-    MalformedWants,
-    UnknownRoute,
-    UnknownRoot,
-    UnknownAggregate,
-    UnknownFork,
-    MethodNotAllowed,
-    NotAcceptable,
-    RequestTimeout,
-    KeyConflict,
-    PreconditionFailed,
-    Hole,
-    Fork,
-    ForkNotLocated,
-    CursorGone,
-    TooLarge,
-    UriTooLong,
-    HeadTooLarge,
-    ForeignOrigin,
-    UnknownHost,
-    UnsupportedMediaType,
-    InvalidEvent,
-    FutureEvent,
-    RefusedEvent,
-    FoldFailed,
-    FoldTooSlow,
-    StateTooLarge,
-    Internal,
-    Busy,
-    ShuttingDown,
-    ReadOnly,
-    StoreFull,
-}
-
-impl Kind {
-    /// Status, name in the `type` URI, and title.
-    const fn parts(self) -> (StatusCode, &'static str, &'static str) {
-        use StatusCode as S;
-        match self {
-            Self::MalformedRequest => {
-                (S::BAD_REQUEST, "malformed-request", "The request cannot be read")
-            }
-            Self::MalformedParameter => {
-                (S::BAD_REQUEST, "malformed-parameter", "A parameter cannot be read")
-            }
-            Self::MalformedEvent => {
-                (S::BAD_REQUEST, "malformed-event", "An event is not of the form")
-            }
-            Self::MalformedDelta => (S::BAD_REQUEST, "malformed-delta", "The delta is damaged"),
-            Self::MalformedWants => {
-                (S::BAD_REQUEST, "malformed-wants", "The request list is damaged")
-            }
-            Self::UnknownRoute => (S::NOT_FOUND, "unknown-route", "There is no such route"),
-            Self::UnknownRoot => (S::NOT_FOUND, "unknown-root", "There is no such root"),
-            Self::UnknownAggregate => {
-                (S::NOT_FOUND, "unknown-aggregate", "There is no such aggregate")
-            }
-            Self::UnknownFork => (S::NOT_FOUND, "unknown-fork", "There is no such fork"),
-            Self::MethodNotAllowed => {
-                (S::METHOD_NOT_ALLOWED, "method-not-allowed", "The route has no such method")
-            }
-            Self::NotAcceptable => {
-                (S::NOT_ACCEPTABLE, "not-acceptable", "The route gives no such media type")
-            }
-            Self::RequestTimeout => {
-                (S::REQUEST_TIMEOUT, "request-timeout", "The body took too long")
-            }
-            Self::KeyConflict => {
-                (S::CONFLICT, "key-conflict", "The idempotency key belongs to another event")
-            }
-            Self::PreconditionFailed => (
-                S::PRECONDITION_FAILED,
-                "precondition-failed",
-                "The aggregate is not as the writer expects",
-            ),
-            Self::Hole => (S::CONFLICT, "hole", "The delta leaves a hole"),
-            Self::Fork => (S::CONFLICT, "fork", "Two histories claim the same ids"),
-            Self::ForkNotLocated => {
-                (S::CONFLICT, "fork-not-located", "Where the histories part is not known")
-            }
-            Self::CursorGone => (S::GONE, "cursor-gone", "The cursor is not of this log"),
-            Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "too-large", "The request is too large"),
-            Self::InvalidEvent => {
-                (S::UNPROCESSABLE_ENTITY, "invalid-event", "A field of an event is out of bounds")
-            }
-            Self::FutureEvent => (
-                S::UNPROCESSABLE_ENTITY,
-                "future-event",
-                "An event is said to happen in the future",
-            ),
-            Self::RefusedEvent => {
-                (S::UNPROCESSABLE_ENTITY, "refused-event", "The root does not take the event")
-            }
-            Self::UriTooLong
-            | Self::HeadTooLarge
-            | Self::ForeignOrigin
-            | Self::UnknownHost
-            | Self::UnsupportedMediaType => self.head_parts(),
-            _ => self.server_parts(),
-        }
-    }
-
-    /// The same of heads that are not looked at further.
-    const fn head_parts(self) -> (StatusCode, &'static str, &'static str) {
-        use StatusCode as S;
-        match self {
-            Self::UriTooLong => {
-                (S::URI_TOO_LONG, "uri-too-long", "The request's target is too long")
-            }
-            Self::HeadTooLarge => (
-                S::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "head-too-large",
-                "The request's head is too large",
-            ),
-            Self::ForeignOrigin => {
-                (S::FORBIDDEN, "foreign-origin", "Pages of that origin may not ask this server")
-            }
-            Self::UnknownHost => {
-                (S::MISDIRECTED_REQUEST, "unknown-host", "The server is not known by that name")
-            }
-            Self::UnsupportedMediaType => (
-                S::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported-media-type",
-                "The route takes no such media type or encoding",
-            ),
-            _ => self.server_parts(),
-        }
-    }
-
-    /// The same of what is not the caller's fault.
-    const fn server_parts(self) -> (StatusCode, &'static str, &'static str) {
-        use StatusCode as S;
-        match self {
-            Self::FoldFailed => {
-                (S::INTERNAL_SERVER_ERROR, "fold-failed", "The aggregate cannot be folded")
-            }
-            Self::FoldTooSlow => {
-                (S::SERVICE_UNAVAILABLE, "fold-too-slow", "Folding took longer than a read may")
-            }
-            Self::StateTooLarge => (
-                S::INTERNAL_SERVER_ERROR,
-                "state-too-large",
-                "The aggregate's state is longer than a state may be",
-            ),
-            Self::Busy => (S::SERVICE_UNAVAILABLE, "busy", "Too many writes are waiting"),
-            Self::ShuttingDown => {
-                (S::SERVICE_UNAVAILABLE, "shutting-down", "The server is shutting down")
-            }
-            Self::ReadOnly => {
-                (S::SERVICE_UNAVAILABLE, "read-only", "The store takes no writes at present")
-            }
-            Self::StoreFull => (S::INSUFFICIENT_STORAGE, "store-full", "The store is full"),
-            _ => (S::INTERNAL_SERVER_ERROR, "internal", "The server could not do it"),
-        }
-    }
-
-    /// Whether it passes by itself.
-    const fn passes(self) -> bool {
-        matches!(self, Self::Busy | Self::FoldTooSlow | Self::ShuttingDown)
-    }
-}
 
 /// A problem document on its way out.
 #[derive(Debug)]
@@ -235,9 +71,12 @@ struct Extensions {
     /// The last seq that the receiver of a delta holds; 0 for none.
     #[serde(skip_serializing_if = "Option::is_none")]
     held: Option<u64>,
-    /// The event that a fold failed on.
+    /// The event that a fold failed on, or that has an idempotency key.
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<String>,
+    /// The aggregate of that event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aggregate: Option<String>,
     /// Leads to the log line that says what happened inside.
     #[serde(skip_serializing_if = "Option::is_none")]
     correlation_id: Option<String>,
@@ -303,6 +142,18 @@ impl Problem {
         self.document.extensions.correlation_id.as_deref()
     }
 
+    /// Whether it is about the request as a whole, and not about one event of it.
+    pub(crate) const fn is_of_whole(&self) -> bool {
+        !matches!(
+            self.kind,
+            Kind::MalformedEvent
+                | Kind::InvalidEvent
+                | Kind::FutureEvent
+                | Kind::RefusedEvent
+                | Kind::KeyConflict
+        )
+    }
+
     /// The document's bytes.
     pub(crate) fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(&self.document).expect("a problem document has a JSON form")
@@ -362,10 +213,17 @@ impl Problem {
                 .detail("occurred_at is further ahead of this server's clock than it allows")
                 .field("occurred_at")
                 .index(*index),
-            WriteError::KeyConflict { index, .. } => Self::new(Kind::KeyConflict)
-                .detail(error.to_string())
-                .field("idempotency_key")
-                .index(*index),
+            WriteError::KeyConflict { index, holder } => {
+                let mut problem = Self::new(Kind::KeyConflict)
+                    .detail(error.to_string())
+                    .field("idempotency_key")
+                    .index(*index);
+                if let Some(KeyHolder { dot, aggregate_id }) = holder {
+                    problem.document.extensions.event = Some(dot.to_string());
+                    problem.document.extensions.aggregate = Some(aggregate_id.clone());
+                }
+                problem
+            }
             WriteError::Hole { root, origin, held_seq, held } => {
                 let mut problem = Self::new(Kind::Hole).detail(error.to_string());
                 problem.name(root, origin.to_string(), held_seq + 1);

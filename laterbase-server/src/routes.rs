@@ -34,7 +34,7 @@ pub(crate) fn declared() -> Vec<Route> {
         Route::at("/readyz").get(NONE, status::readiness),
         Route::at("/e/{root}")
             .get(only(&["vv", "after", "limit"]), feed::read)
-            .post(only(&["vv"]), write::write),
+            .post(only(&["vv", "on_error"]), write::write),
         Route::at("/e/{root}/feed").post(only(&["limit"]), feed::read_by_body),
         Route::at("/sync")
             .get(

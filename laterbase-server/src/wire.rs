@@ -1,5 +1,6 @@
 //! The forms in which events come in and everything goes out.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -10,7 +11,8 @@ use axum::response::{IntoResponse, Response};
 use laterbase_core::PreparedBatch;
 use laterbase_core::fold::Folds;
 use laterbase_core::id::RootName;
-use laterbase_core::json::{self, JsonEvent};
+use laterbase_core::json::{self, JsonError, JsonEvent};
+use laterbase_core::limits::BATCH_EVENTS_MAX;
 use serde_json::Value;
 
 use crate::conditions::Conditions;
@@ -114,19 +116,18 @@ pub(crate) fn read_batch(
     body: &[u8],
     root: &RootName,
     folds: Arc<Folds>,
+    now_nanos: i64,
     conditions: Conditions,
 ) -> Result<PreparedBatch> {
     let mut batch = match &conditions.key {
-        Some(key) => PreparedBatch::with_key(root.clone(), folds, key),
-        None => PreparedBatch::new(root.clone(), folds),
+        Some(key) => PreparedBatch::with_key(root.clone(), folds, now_nanos, key),
+        None => PreparedBatch::new(root.clone(), folds, now_nanos),
     };
     let mut problem = None;
-    let mut take = |event: JsonEvent<'_>| match push(&mut batch, &event) {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(found) => {
-            problem = Some(found);
-            ControlFlow::Break(())
-        }
+    let mut take = |event: JsonEvent<'_>| {
+        let index = batch.len();
+        problem = push(&mut batch, &event, index).err();
+        if problem.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let visit = if is_lines { json::visit_lines } else { json::visit_document };
     visit(body, &mut take)?;
@@ -139,8 +140,75 @@ pub(crate) fn read_batch(
     Ok(batch)
 }
 
-fn push(batch: &mut PreparedBatch, event: &JsonEvent<'_>) -> Result<()> {
-    let index = batch.len();
+/// The events of a body that are good, and what is wrong with the others.
+pub(crate) struct GoodEvents {
+    /// In the order of the body.
+    pub batch: PreparedBatch,
+    /// By the number of the event in the body.
+    pub problems: BTreeMap<usize, Problem>,
+    /// How many events there are in the body.
+    pub count: usize,
+}
+
+/// Reads the events of a JSON body each for itself, and makes the good ones ready to be written.
+pub(crate) fn read_good_events(
+    is_lines: bool,
+    body: &[u8],
+    root: &RootName,
+    folds: Arc<Folds>,
+    now_nanos: i64,
+    conditions: Conditions,
+) -> Result<GoodEvents> {
+    let batch = match &conditions.key {
+        Some(key) => PreparedBatch::with_key(root.clone(), folds, now_nanos, key),
+        None => PreparedBatch::new(root.clone(), folds, now_nanos),
+    };
+    let mut good = GoodEvents { batch, problems: BTreeMap::new(), count: 0 };
+    let mut whole = None;
+    let mut take = |event: std::result::Result<JsonEvent<'_>, JsonError>| {
+        let taken = good.take(event);
+        whole = taken.err();
+        if whole.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    if is_lines {
+        json::visit_lines_each(body, &mut take);
+    } else {
+        json::visit_document_each(body, &mut take)?;
+    }
+    if let Some(problem) = whole {
+        return Err(problem);
+    }
+    if let Some(precondition) = conditions.precondition.filter(|_| !good.batch.is_empty()) {
+        good.batch.require(precondition).map_err(|error| Problem::of_event(0, &error))?;
+    }
+    Ok(good)
+}
+
+impl GoodEvents {
+    /// Takes the next event of the body in, or keeps what is wrong with it.
+    ///
+    /// # Errors
+    /// What is wrong with the body as a whole.
+    fn take(&mut self, event: std::result::Result<JsonEvent<'_>, JsonError>) -> Result<()> {
+        let index = self.count;
+        self.count += 1;
+        if self.count > BATCH_EVENTS_MAX {
+            return Err(Problem::too_large());
+        }
+        let event = event.map_err(Problem::from);
+        match event.and_then(|event| push(&mut self.batch, &event, index)) {
+            Err(problem) if problem.is_of_whole() => Err(problem),
+            Err(problem) => {
+                self.batch.pass_over();
+                self.problems.insert(index, problem);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+fn push(batch: &mut PreparedBatch, event: &JsonEvent<'_>, index: usize) -> Result<()> {
     if let Some(root) = event.root()
         && root != batch.root().as_str()
     {
@@ -205,6 +273,12 @@ impl JsonObject {
         let mut object = Self { out: vec![b'{'] };
         object.push(members);
         object
+    }
+
+    /// The object with one member more.
+    pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
+        self.push(&[(name, value)]);
+        self
     }
 
     fn push(&mut self, members: &[(&str, Value)]) {

@@ -12,7 +12,7 @@ use laterbase_core::cursor::Cursor;
 use laterbase_core::delta::Delta;
 use laterbase_core::id::ReplicaId;
 use laterbase_core::reader::Reader;
-use laterbase_core::replica::{Appended, Merged, Replica, Resolved, WriteError};
+use laterbase_core::replica::{Appended, AppendedEach, Merged, Replica, Resolved, WriteError};
 use laterbase_core::store::StoreError;
 use self_cell::self_cell;
 use tokio::sync::{oneshot, watch};
@@ -41,6 +41,7 @@ impl DecodedDelta {
 
 enum Job {
     Append { batch: PreparedBatch, reply: Reply<Appended> },
+    AppendEach { batch: PreparedBatch, reply: Reply<AppendedEach> },
     Merge { delta: DecodedDelta, reply: Reply<Landed> },
     Task(Box<dyn Task>),
 }
@@ -75,7 +76,7 @@ type Reply<T> = oneshot::Sender<Result<T, Arc<WriteError>>>;
 impl Weigh for Job {
     fn event_count(&self) -> usize {
         match self {
-            Self::Append { batch, .. } => batch.len(),
+            Self::Append { batch, .. } | Self::AppendEach { batch, .. } => batch.len(),
             Self::Merge { delta, .. } => delta.borrow_dependent().event_count(),
             // Events of about the usual length.
             Self::Task(task) => 1 + task.size_bytes() / 256,
@@ -84,7 +85,7 @@ impl Weigh for Job {
 
     fn size_bytes(&self) -> usize {
         match self {
-            Self::Append { batch, .. } => batch.size_bytes(),
+            Self::Append { batch, .. } | Self::AppendEach { batch, .. } => batch.size_bytes(),
             Self::Merge { delta, .. } => delta.borrow_owner().len(),
             Self::Task(task) => task.size_bytes(),
         }
@@ -104,9 +105,9 @@ pub(crate) struct WriterBounds {
 ///
 /// Dropping it closes the queue, waits until everything accepted is committed, and closes the
 /// replica.
-#[derive(Debug)]
 pub(crate) struct Writer {
     shared: Arc<Shared>,
+    clock: WallClock,
     thread: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
 }
 
@@ -116,6 +117,12 @@ struct Shared {
     /// Set by a commit that failed in a way that only reopening the store can mend.
     is_poisoned: AtomicBool,
     held_back: HeldBackLog,
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("shared", &self.shared).finish_non_exhaustive()
+    }
 }
 
 impl std::fmt::Debug for Job {
@@ -143,7 +150,7 @@ impl Writer {
         let mut turn = Turn {
             replica,
             reader,
-            clock,
+            clock: Arc::clone(&clock),
             head,
             maintenance,
             front_events_flush: bounds.front_events_flush,
@@ -154,13 +161,26 @@ impl Writer {
         turn.tell_renewals();
         let thread = thread::Builder::new().name("laterbase-writer".into());
         let thread = thread.spawn(move || turn.run())?;
-        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+        Ok(Self { shared, clock, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// The wall clock that writes go by, in nanoseconds since 1970.
+    pub(crate) fn now(&self) -> i64 {
+        (self.clock)()
     }
 
     /// Writes a batch. Returns once it is durable, or nothing of it is stored.
     pub(crate) async fn append(&self, batch: PreparedBatch) -> Result<Appended, Problem> {
         let (reply, answer) = oneshot::channel();
         self.submit(Job::Append { batch, reply })?;
+        settle(answer).await
+    }
+
+    /// Writes those events of a batch that can be taken. Returns once they are durable, or nothing of
+    /// the batch is stored.
+    pub(crate) async fn append_each(&self, batch: PreparedBatch) -> Result<AppendedEach, Problem> {
+        let (reply, answer) = oneshot::channel();
+        self.submit(Job::AppendEach { batch, reply })?;
         settle(answer).await
     }
 
@@ -258,6 +278,7 @@ struct Turn {
 /// What became of a request when it was staged. It waits for the commit to be told.
 enum Outcome {
     Append(Result<Appended, WriteError>),
+    AppendEach(Result<AppendedEach, WriteError>),
     Merge(Result<Landed, WriteError>),
     /// The task keeps it to itself.
     Task,
@@ -296,6 +317,10 @@ impl Turn {
             Job::Append { batch, .. } => match self.replica.stage_append(batch, now) {
                 Err(WriteError::Uncommitted) => return Err(Uncommitted),
                 staged => Outcome::Append(staged),
+            },
+            Job::AppendEach { batch, .. } => match self.replica.stage_append_each(batch, now) {
+                Err(WriteError::Uncommitted) => return Err(Uncommitted),
+                staged => Outcome::AppendEach(staged),
             },
             Job::Merge { delta, .. } => {
                 let before = self.replica.cursor();
@@ -373,10 +398,13 @@ impl Job {
     fn answer(self, outcome: Outcome, failed: Option<&Arc<WriteError>>) {
         match (self, outcome) {
             (Self::Append { reply, .. }, Outcome::Append(staged)) => send(reply, staged, failed),
+            (Self::AppendEach { reply, .. }, Outcome::AppendEach(staged)) => {
+                send(reply, staged, failed);
+            }
             (Self::Merge { reply, .. }, Outcome::Merge(staged)) => send(reply, staged, failed),
             (Self::Task(task), _) => task.answer(failed),
             // The reply is dropped, which its request is told of as a fault of the server's.
-            (Self::Append { .. } | Self::Merge { .. }, _) => {}
+            (Self::Append { .. } | Self::AppendEach { .. } | Self::Merge { .. }, _) => {}
         }
     }
 }

@@ -125,7 +125,7 @@ impl History {
 
     /// Writes a batch at this replica, or at one of the others.
     fn write(&mut self, who: usize) {
-        let mut batch = PreparedBatch::new(root(), folds(self.fold_version));
+        let mut batch = PreparedBatch::new(root(), folds(self.fold_version), self.now);
         for _ in 0..=self.dice.below(6) {
             let back = i64::try_from(self.dice.below(12)).expect("small") * 10 * SECOND;
             let key = format!("k{}-{who}", self.dice.below(30));
@@ -252,13 +252,14 @@ impl History {
     /// What a query looks at, in fold order.
     fn seen(&self, id: &str, query: &Query) -> Vec<&Known> {
         let until = |bound: Option<i64>, time| bound.is_none_or(|bound| time <= bound);
-        let mut seen: Vec<&Known> = self
-            .known
+        // What had arrived up to the last event that had arrived by then, whatever the clock said.
+        let had_arrived = |known: &Known| until(query.known_at, known.arrived);
+        let count = self.known.iter().rposition(had_arrived).map_or(0, |last| last + 1);
+        let mut seen: Vec<&Known> = self.known[..count]
             .iter()
             .filter(|known| known.aggregate == id)
             .filter(|known| until(query.occurred_until, known.place.occurred()))
             .filter(|known| until(query.recorded_until, known.place.recorded().to_unix_nanos()))
-            .filter(|known| until(query.known_at, known.arrived))
             .collect();
         seen.sort_by_key(|known| known.place);
         seen
@@ -331,7 +332,7 @@ fn open_replica(store: Arc<dyn Store>, id: u8, fold_version: u32, hot_bytes_max:
 pub fn check_reads_change_nothing(store: Arc<dyn Store>) {
     let mut replica = open_replica(store, 1, 1, 0);
     for index in 0..50 {
-        let mut batch = PreparedBatch::new(root(), folds(1));
+        let mut batch = PreparedBatch::new(root(), folds(1), START + index);
         batch.push(&Record::json("a", "t", "1")).expect("within bounds");
         replica.append(&batch, START + index).expect("a write");
     }

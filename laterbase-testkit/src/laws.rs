@@ -16,6 +16,7 @@ mod cast;
 mod feed;
 mod folds;
 mod merge;
+mod refusals;
 mod stranger;
 mod writes;
 
@@ -32,6 +33,9 @@ pub use folds::{fold_order_is_the_same_everywhere, snapshots_change_no_state};
 pub use merge::{
     merge_is_associative, merge_is_commutative, merge_is_idempotent,
     merging_deltas_equals_merging_the_full_state,
+};
+pub use refusals::{
+    a_refused_write_leaves_no_trace, the_good_events_are_taken_where_each_is_judged_for_itself,
 };
 pub use writes::{
     a_crash_changes_nothing_acknowledged, a_delta_with_a_hole_is_refused_whole,
@@ -91,6 +95,8 @@ macro_rules! laws {
             snapshots_change_no_state,
             a_delta_with_a_hole_is_refused_whole,
             an_idempotency_key_is_replayed,
+            a_refused_write_leaves_no_trace,
+            the_good_events_are_taken_where_each_is_judged_for_itself,
             a_crash_changes_nothing_acknowledged
         );
     };

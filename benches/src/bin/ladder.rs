@@ -73,7 +73,7 @@ fn fill(replica: &mut Replica, length: i64) {
 }
 
 fn write(replica: &mut Replica, times: &[i64]) {
-    let mut batch = PreparedBatch::new(root(), folds());
+    let mut batch = PreparedBatch::new(root(), folds(), NOW);
     for time in times {
         let data = format!(r#"{{"k{}":{time}}}"#, time / SECOND % 40);
         let record = Record { occurred: Some(*time), ..Record::json("long", "Moved", &data) };

@@ -126,7 +126,7 @@ fn write_long(bench: &mut Bench, id: &str, length: u64) -> Result<()> {
     let length = i64::try_from(length)?;
     let mut written = 0;
     while written < length {
-        let mut batch = PreparedBatch::new(root(), folds());
+        let mut batch = PreparedBatch::new(root(), folds(), NOW);
         for _ in 0..5_000.min(length - written) {
             let data = format!(r#"{{"k{}":{written}}}"#, written % 40);
             let occurred = Some(NOW - (length - written) * SECOND);
@@ -139,7 +139,7 @@ fn write_long(bench: &mut Bench, id: &str, length: u64) -> Result<()> {
 }
 
 fn write_one(bench: &mut Bench, id: &str, occurred: i64, data: &str) -> Result<()> {
-    let mut batch = PreparedBatch::new(root(), folds());
+    let mut batch = PreparedBatch::new(root(), folds(), NOW);
     batch.push(&Record { occurred: Some(occurred), ..Record::json(id, "Moved", data) })?;
     bench.replica.append(&batch, NOW)?;
     Ok(())

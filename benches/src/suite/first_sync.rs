@@ -76,7 +76,7 @@ fn record(replica: &mut Replica, file: &Path, count: usize) -> Result<()> {
         {
             replica.append(&full, NOW)?;
         }
-        let batch = batch.get_or_insert_with(|| PreparedBatch::new(root, folds()));
+        let batch = batch.get_or_insert_with(|| PreparedBatch::new(root, folds(), NOW));
         batch.push(&event.record())?;
     }
     if let Some(last) = batch {

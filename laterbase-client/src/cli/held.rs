@@ -114,7 +114,9 @@ impl Common {
 
     /// The same without waiting.
     pub(super) fn try_hold(&self, options: DeviceOptions) -> Result<Held, DeviceError> {
-        let replica = ReplicaOptions { new_identity: self.new_identity, ..options.replica };
+        let future_nanos_max = self.max_future.unwrap_or(options.replica.future_nanos_max);
+        let new_identity = self.new_identity;
+        let replica = ReplicaOptions { future_nanos_max, new_identity, ..options.replica };
         let device = Device::open(&self.store, DeviceOptions { replica, ..options })?;
         let device = Arc::new(device);
         // A file system without sockets is no reason not to go on.

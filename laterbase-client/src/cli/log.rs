@@ -42,10 +42,11 @@ fn print_feed(reader: &Reader, args: &LogArgs, output: &mut Output) -> anyhow::R
     let mut vv = VersionVector::new();
     let mut text = Vec::new();
     let mut is_at_end = false;
+    let known = times.known_until(reader)?;
     loop {
         text.clear();
         let page = reader.feed(root, &vv, PAGE_EVENTS, &mut |event| {
-            if times.admit(event) {
+            if times.admit(event, known) {
                 write_event(&mut text, root, event);
                 text.push(b'\n');
             }

@@ -6,6 +6,7 @@ use std::fmt;
 use laterbase_client::peers::pending;
 use laterbase_client::sync::{Standing, standings};
 use laterbase_core::reader::{Reader, Status};
+use laterbase_directory::environment::wall_clock_nanos;
 use serde::Serialize;
 
 use super::Common;
@@ -20,6 +21,7 @@ struct StatusSummary {
     roots: BTreeMap<String, RootSummary>,
     clock_suspect: u64,
     future: u64,
+    clock_ahead: u64,
     forks: Vec<ForkSummary>,
     held_back: Vec<HeldBackSummary>,
     /// Roots that a server does not take.
@@ -55,7 +57,9 @@ pub(crate) fn run(common: &Common, output: &mut Output) -> anyhow::Result<()> {
 }
 
 fn summarize(reader: &Reader) -> anyhow::Result<StatusSummary> {
-    let Status { replica, engine, roots, counters } = reader.status()?;
+    let status = reader.status()?;
+    let clock_ahead = status.clock_ahead_seconds(wall_clock_nanos());
+    let Status { replica, engine, roots, counters, .. } = status;
     let pending = pending(reader)?;
     let roots = roots.into_iter().map(|root| {
         let summary = RootSummary {
@@ -82,6 +86,7 @@ fn summarize(reader: &Reader) -> anyhow::Result<StatusSummary> {
         roots: roots.collect(),
         clock_suspect: counters.clock_suspect,
         future: counters.future,
+        clock_ahead,
         forks: forks.into_iter().map(ForkSummary::from).collect(),
         held_back,
         skipped: standings.iter().flat_map(skipped).collect(),
@@ -101,6 +106,10 @@ impl fmt::Display for StatusSummary {
         if self.clock_suspect + self.future > 0 {
             write!(f, "\n{} events with a suspect clock", self.clock_suspect)?;
             write!(f, ", {} that claim to lie in the future", self.future)?;
+        }
+        if self.clock_ahead > 0 {
+            write!(f, "\nthe clock was once {} s ahead of what it says now; ", self.clock_ahead)?;
+            write!(f, "new events are stamped from there on")?;
         }
         if self.roots.is_empty() {
             return write!(f, "\nno events");

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use laterbase_core::event::Event;
-use laterbase_core::reader::Query;
+use laterbase_core::reader::{Query, Reader};
 use laterbase_core::time::parse_time_bound;
 
 /// The three time axes. Bounds are inclusive; given together, all of them hold.
@@ -27,11 +27,16 @@ impl TimeFlags {
         Query { fold, occurred_until, recorded_until, known_at }
     }
 
-    /// Whether the times let an event through.
-    pub(crate) fn admit(&self, event: &Event<'_>) -> bool {
+    /// The last arrival that was known at the time that is asked for.
+    pub(crate) fn known_until(&self, reader: &Reader) -> anyhow::Result<u64> {
+        Ok(self.known_at.map_or(Ok(u64::MAX), |time| reader.known_until(time))?)
+    }
+
+    /// Whether the times let an event through. `known` is of [`Self::known_until`].
+    pub(crate) fn admit(&self, event: &Event<'_>, known: u64) -> bool {
         let within = |bound: Option<i64>, time: i64| bound.is_none_or(|bound| time <= bound);
         within(self.occurred_until, event.occurred())
-            && within(self.known_at, event.arrived)
+            && event.position <= known
             && !self.ends_before(event)
     }
 

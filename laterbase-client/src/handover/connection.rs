@@ -91,7 +91,8 @@ fn prepare(holder: &dyn Holder, handed: &[HandedBatch<'_>]) -> Result<Vec<Prepar
     let mut batches = Vec::with_capacity(handed.len());
     for (number, HandedBatch { root, records }) in handed.iter().enumerate() {
         let folds = std::sync::Arc::clone(holder.reader().folds());
-        let mut batch = PreparedBatch::new(root.clone(), folds);
+        // Whoever hands events over has said when each of them happened.
+        let mut batch = PreparedBatch::new(root.clone(), folds, 0);
         for (index, bytes) in records.iter().enumerate() {
             let at = (Some(number), Some(index));
             let record = Record::decode(bytes)

@@ -143,7 +143,7 @@ impl Archive {
             let event = JsonEvent::parse(line.as_bytes()).unwrap();
             let root = RootName::new(event.root().unwrap()).unwrap();
             touched.insert((root.clone(), event.record().aggregate_id.to_owned()));
-            let batch = || PreparedBatch::new(root.clone(), Arc::clone(&self.folds));
+            let batch = || PreparedBatch::new(root.clone(), Arc::clone(&self.folds), self.now);
             batches.entry(root.clone()).or_insert_with(batch).push(&event.record()).unwrap();
         }
         for batch in batches.values() {

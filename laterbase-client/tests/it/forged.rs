@@ -21,7 +21,7 @@ pub(crate) fn root(name: &str) -> RootName {
 pub(crate) fn claim(name: &str, origin: ReplicaId, seq: u64, stamp: u64) -> Vec<u8> {
     let before = ChainHash::genesis(&root(name), origin);
     let mut record = Vec::new();
-    Record::json("forged", "Forged", "{}").encode(&mut record);
+    Record::json("forged", "Forged", "{}").filled_in(0).encode(&mut record);
     let recorded = Hlc::from_bits(stamp);
     let chain = before.next(recorded, RecordHash::of(&record));
     let mut builder = DeltaBuilder::new();
@@ -37,7 +37,9 @@ pub(crate) fn first_events(name: &str, origins: impl Iterator<Item = u128>, data
         let origin = origin(number);
         let before = ChainHash::genesis(&root(name), origin);
         let mut record = Vec::new();
-        Record::json(&format!("A-{}", number % 10_000), "Scanned", data).encode(&mut record);
+        Record::json(&format!("A-{}", number % 10_000), "Scanned", data)
+            .filled_in(0)
+            .encode(&mut record);
         let recorded =
             Hlc::from_unix_nanos(1_700_000_000_000_000_000 + i64::try_from(number).unwrap());
         let chain = before.next(recorded, RecordHash::of(&record));

@@ -84,7 +84,7 @@ impl SteadyReplica {
             let mut dice = Dice::new(seed ^ self.history << 48);
             let mut left = count;
             while left > 0 {
-                let mut batch = PreparedBatch::new(root.clone(), Self::folds());
+                let mut batch = PreparedBatch::new(root.clone(), Self::folds(), now);
                 let events = left.min(BATCH_EVENTS_MAX);
                 for _ in 0..events {
                     let (id, data) = scan(&mut dice);

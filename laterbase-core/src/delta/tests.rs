@@ -18,7 +18,7 @@ fn page(payloads: &[&str]) -> Vec<u8> {
     let run = builder.start_run(&root(), origin(), 1, chain);
     for (index, payload) in payloads.iter().enumerate() {
         let mut record = Vec::new();
-        Record::json("a", "t", payload).encode(&mut record);
+        Record::json("a", "t", payload).filled_in(0).encode(&mut record);
         let seq = index as u64 + 1;
         let recorded = Hlc::from_bits(100 + seq);
         chain = chain.next(recorded, RecordHash::of(&record));
@@ -51,7 +51,7 @@ fn the_bytes_are_those_of_the_format_document() {
     );
     let event = &bytes[31 + 1 + 64..bytes.len() - 16];
     // stamp, record length, record
-    assert_eq!(hex(event), concat!("0000000000000065", "0c", "017401010101610000", "00", "7b7d"));
+    assert_eq!(hex(event), concat!("0000000000000065", "0c", "017401020301610000", "00", "7b7d"));
 }
 
 #[test]

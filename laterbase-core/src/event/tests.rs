@@ -20,20 +20,24 @@ fn the_bytes_are_those_of_the_format_document() {
     };
     let mut golden = vec![8];
     golden.extend(b"Departed");
-    golden.extend([2, 1, 1, 5]);
+    golden.extend([2, 2, 1, 5]);
     golden.extend(b"ASN-5");
-    golden.extend([1, 1]);
+    golden.push(1);
     golden.extend([1, 2]);
     golden.extend(b"k1");
     golden.push(0);
     golden.extend(b"{}");
     assert_eq!(bytes(&record), golden);
     assert_eq!(Record::decode(&golden), Ok(record));
+    // What was filled in is marked in the flags.
+    golden[11] = 3;
+    let defaulted = Record { occurred: None, ..record }.filled_in(-1);
+    assert_eq!((bytes(&defaulted), Record::decode(&golden)), (golden.clone(), Ok(defaulted)));
 }
 
 #[test]
 fn a_record_of_a_newer_format_is_named() {
-    let mut newer = bytes(&Record::json("a", "t", ""));
+    let mut newer = bytes(&Record::json("a", "t", "").filled_in(0));
     newer[3] = 9;
     assert_eq!(Record::decode(&newer), Err(CodecError::NewerFormat { found: 9 }));
 }
@@ -41,7 +45,7 @@ fn a_record_of_a_newer_format_is_named() {
 #[test]
 fn every_bound_is_checked_and_its_field_named() {
     let long = "x".repeat(NAME_BYTES_MAX + 1);
-    let good = Record::json("a", "t", "{}");
+    let good = Record::json("a", "t", "{}").filled_in(0);
     let data = vec![0; DATA_BYTES_MAX + 1];
     for (record, field) in [
         (Record { event_type: "", ..good }, "type"),
@@ -64,11 +68,11 @@ proptest! {
     #[test]
     fn records_come_back(
         event_type in "\\PC{1,40}", version: u32, aggregate_id in "\\PC{1,40}",
-        occurred: Option<i64>, key in prop::option::of("\\PC{1,40}"), is_json: bool,
+        occurred: i64, is_occurred_defaulted: bool, key in prop::option::of("\\PC{1,40}"), is_json: bool,
         extension: Vec<u8>, data: Vec<u8>,
     ) {
         let record = Record {
-            event_type: &event_type, version, aggregate_id: &aggregate_id, occurred,
+            event_type: &event_type, version, aggregate_id: &aggregate_id, occurred: Some(occurred), is_occurred_defaulted,
             idempotency_key: key.as_deref(), is_json, extension: &extension, data: &data,
         };
         let bytes = bytes(&record);
@@ -77,7 +81,7 @@ proptest! {
 
     #[test]
     fn a_head_cut_anywhere_is_an_error(cut in 0_usize..17) {
-        let bytes = bytes(&Record::json("ASN-5", "Departed", ""));
+        let bytes = bytes(&Record::json("ASN-5", "Departed", "").filled_in(0));
         prop_assert!(Record::decode(&bytes[..cut.min(bytes.len() - 1)]).is_err());
     }
 

@@ -129,7 +129,8 @@ fn null_in_a_field_that_may_be_absent_is_as_if_it_were() {
     let json = format!(r#"{{"aggregate_id":"a","type":"t","data":1,"data_base64":null,{nulls}}}"#);
     let event = parse(&json).unwrap();
     assert_eq!((event.record(), event.root()), (Record::json("a", "t", "1"), None));
-    let bytes = format!(r#"{{"aggregate_id":"a","type":"t","data":null,"data_base64":"MQ==",{nulls}}}"#);
+    let bytes =
+        format!(r#"{{"aggregate_id":"a","type":"t","data":null,"data_base64":"MQ==",{nulls}}}"#);
     let event = parse(&bytes).unwrap();
     assert_eq!(event.record(), Record { is_json: false, ..Record::json("a", "t", "1") });
     let data = r#"{"aggregate_id":"a","type":"t","data":null,"data_base64":null}"#;
@@ -253,6 +254,42 @@ fn lines_are_events_and_blank_ones_are_skipped() {
 }
 
 #[test]
+fn each_event_can_be_read_for_itself() {
+    let good = |id: &str| format!(r#"{{"aggregate_id":"{id}","type":"t","data":1}}"#);
+    let mut seen: Vec<Result<String, (usize, Option<String>)>> = Vec::new();
+    let mut visit = |event: Result<JsonEvent<'_>, JsonError>| {
+        let told = event.map(|event| event.record().aggregate_id.to_owned());
+        seen.push(told.map_err(|error| (error.index, error.field)));
+        ControlFlow::Continue(())
+    };
+    let array = format!(r#"[{}, 7, {{"aggregate_id":"x"}}, {}]"#, good("a"), good("b"));
+    visit_document_each(array.as_bytes(), &mut visit).unwrap();
+    let mut lines = format!("{}\n\nnot JSON\n", good("c")).into_bytes();
+    lines.extend_from_slice(b"\xff\n");
+    lines.extend_from_slice(good("d").as_bytes());
+    visit_lines_each(&lines, &mut visit);
+    visit_document_each(good("e").as_bytes(), &mut visit).unwrap();
+    let missing = Some("type".to_owned());
+    let expected = [
+        Ok("a".to_owned()),
+        Err((1, None)),
+        Err((2, missing)),
+        Ok("b".to_owned()),
+        Ok("c".to_owned()),
+        Err((1, None)),
+        Err((2, None)),
+        Ok("d".to_owned()),
+        Ok("e".to_owned()),
+    ];
+    assert_eq!(seen, expected);
+    // Where the array itself is broken, nobody can say where the next event begins.
+    let mut ignore = |_event: Result<JsonEvent<'_>, JsonError>| ControlFlow::Continue(());
+    for broken in [format!("[{},", good("a")), format!("[{}] x", good("a")), "[}".to_owned()] {
+        assert!(visit_document_each(broken.as_bytes(), &mut ignore).is_err(), "{broken}");
+    }
+}
+
+#[test]
 fn a_visitor_that_breaks_sees_no_more() {
     let array =
         r#"[{"aggregate_id":"a","type":"t","data":1},{"aggregate_id":"b","type":"t","data":1}]"#;
@@ -316,7 +353,7 @@ proptest! {
         let quoted = serde_json::to_string(&text).unwrap();
         let data = if is_json { quoted.as_bytes() } else { &data };
         let record = Record {
-            event_type: &event_type, version, aggregate_id: &aggregate_id, occurred,
+            event_type: &event_type, version, aggregate_id: &aggregate_id, occurred, is_occurred_defaulted: false,
             idempotency_key: key.as_deref(), is_json, extension: &[], data,
         };
         let out: serde_json::Value = serde_json::from_str(&written(record)).unwrap();

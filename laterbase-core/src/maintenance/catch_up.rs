@@ -152,7 +152,7 @@ fn index_entry(
     let origin = origin.ok_or_else(|| {
         StoreError::corrupt(format!("log position {position}: its origin has no name"))
     })?;
-    let occurred = record.occurred.unwrap_or_else(|| entry.recorded.to_unix_nanos());
+    let occurred = record.kept_occurred();
     let place = Place::new(occurred, entry.recorded, origin);
     let key = keys::index(entry.root, record.aggregate_id, &place);
     layer.push(Table::FoldIndex, &key, position);

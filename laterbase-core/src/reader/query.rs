@@ -1,7 +1,6 @@
 //! Which of an aggregate's events a read looks at.
 
 use crate::codec::CodecError;
-use crate::entry::Entry;
 use crate::hlc::Hlc;
 use crate::keys::{self, Place};
 use crate::store::{StoreError, Table};
@@ -45,7 +44,7 @@ pub(super) struct Axes {
 impl Axes {
     pub(super) fn resolve(query: &Query, view: &View<'_>) -> Result<Self, StoreError> {
         let position_max = match query.known_at {
-            Some(time) => last_arrived_until(view, time)?,
+            Some(time) => view.last_arrived_until(time)?,
             None => view.head(),
         };
         Ok(Self {
@@ -92,24 +91,6 @@ impl Axes {
         }
         end
     }
-}
-
-/// The last position that had arrived at a time: arrival times never decrease along the log.
-fn last_arrived_until(view: &View<'_>, time: i64) -> Result<u64, StoreError> {
-    let (mut low, mut high) = (0, view.head());
-    while low < high {
-        let middle = low + (high - low).div_ceil(2);
-        if arrived(view, middle)? <= time {
-            low = middle;
-        } else {
-            high = middle - 1;
-        }
-    }
-    Ok(low)
-}
-
-fn arrived(view: &View<'_>, position: u64) -> Result<i64, StoreError> {
-    view.entry(position, |entry: &Entry<'_>| entry.arrived)
 }
 
 /// A page of an aggregate's events.

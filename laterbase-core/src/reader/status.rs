@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::{ReadError, Reader};
 use crate::front::Front;
+use crate::hlc::Hlc;
 use crate::id::{ReplicaId, RootName};
 use crate::keys;
 use crate::maintenance::{aggregate_count, is_indexed};
@@ -24,6 +25,18 @@ pub struct Status {
     pub roots: Vec<RootStatus>,
     /// Events that were kept although something about them is odd.
     pub counters: Counters,
+    /// The greatest stamp given or accepted. Ahead of the wall clock, this clock or another was once
+    /// wrong, and stamps go on from there.
+    pub clock: Hlc,
+}
+
+impl Status {
+    /// By how many whole seconds the next stamp is ahead of the wall clock, because a clock that was
+    /// once wrong, here or at a peer that was believed, dragged it there.
+    pub fn clock_ahead_seconds(&self, now_nanos: i64) -> u64 {
+        let ahead = self.clock.to_unix_nanos().saturating_sub(now_nanos);
+        u64::try_from(ahead).unwrap_or(0) / 1_000_000_000
+    }
 }
 
 /// A root at a glance.
@@ -64,6 +77,7 @@ impl Reader {
                 engine: self.engine(),
                 roots,
                 counters: state.counters,
+                clock: state.clock,
             };
             (status, numbers, state.front.clone(), (state.head, state.rewrites))
         };

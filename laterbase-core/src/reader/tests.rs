@@ -46,7 +46,7 @@ fn merge(replica: &mut Replica, stretches: &[Stretch]) {
                 run = Some(builder.start_run(&root(name), origin(id), seq, chain));
             }
             let mut record = Vec::new();
-            Record::json("a", "t", &seq.to_string()).encode(&mut record);
+            Record::json("a", "t", &seq.to_string()).filled_in(0).encode(&mut record);
             let recorded = Hlc::from_bits(seq);
             chain = chain.next(recorded, RecordHash::of(&record));
             let (origin, record) = (origin(id), &record[..]);
@@ -153,7 +153,7 @@ fn the_cursor_of_the_writer_is_ahead_by_what_is_staged() {
     let mut replica = replica();
     merge(&mut replica, &[("a", 1, 1, 3)]);
     assert_eq!(replica.cursor(), replica.reader().cursor());
-    let mut batch = crate::PreparedBatch::new(root("a"), Arc::clone(replica.reader().folds()));
+    let mut batch = crate::PreparedBatch::new(root("a"), Arc::clone(replica.reader().folds()), NOW);
     batch.push(&Record::json("a", "t", "1")).unwrap();
     replica.stage_append(&batch, NOW).unwrap();
     let ahead = replica.cursor();

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::staged::Incoming;
-use super::{Appended, Replica, WriteError};
+use super::{Appended, AppendedEach, KeyHolder, Replica, WriteError};
 use crate::chain::{ChainHash, RecordHash};
+use crate::event::Record;
 use crate::hlc::{Hlc, HlcError};
-use crate::id::Dot;
+use crate::id::{Dot, RootName};
 use crate::keys;
 use crate::prepared::{Precondition, PreparedBatch, PreparedRecord};
 use crate::shared::Head;
 use crate::store::{StoreError, Table};
-use crate::view::View;
+use crate::view::{View, damaged};
 
 /// What is to be done with one event of a batch.
 enum Plan {
@@ -20,101 +21,189 @@ enum Plan {
     Replay(Dot),
     /// The key's event is an earlier one of the same batch, by its index.
     Repeat(usize),
+    /// It is refused, and the others are taken.
+    LeaveOut,
 }
 
+/// Stages a batch, all of it or nothing.
 pub(super) fn stage(
     replica: &mut Replica,
     batch: &PreparedBatch,
     now_nanos: i64,
 ) -> Result<Appended, WriteError> {
     let events: Vec<PreparedRecord<'_>> = batch.records().collect();
-    let plans = plan(replica, batch, &events, now_nanos)?;
-    let replayed = !plans.is_empty() && !plans.iter().any(|plan| matches!(plan, Plan::Store));
+    let mut judge = Judge::new(replica, batch.root(), &events, now_nanos);
+    let plans = (0..events.len()).map(|index| judge.plan(index));
+    let plans = plans.collect::<Result<Vec<Plan>, WriteError>>()?;
     check_whole(replica, batch, &plans, &events)?;
-    if !replayed {
-        check_precondition(replica, batch)?;
-    }
-    let needed = u64::try_from(plans.len()).unwrap_or(u64::MAX);
-    if replica.clock.last().to_bits() > u64::MAX - needed {
-        return Err(HlcError::Exhausted.into());
-    }
-    let mut dots: Vec<Dot> = Vec::with_capacity(plans.len());
-    let mut writer = Writer::new(replica, batch);
-    for (prepared, plan) in events.iter().zip(plans) {
-        let dot = match plan {
-            Plan::Store => writer.push(replica, prepared, now_nanos)?,
-            Plan::Replay(dot) => dot,
-            Plan::Repeat(index) => dots[index],
-        };
-        dots.push(dot);
-    }
-    writer.finish(replica);
-    Ok(Appended { dots, replayed })
+    let (dots, replayed) = write(replica, batch, &events, &plans, now_nanos)?;
+    let dots = dots.into_iter().map(|dot| dot.expect("nothing was left out")).collect();
+    Ok(Appended { dots, replayed, end: end(replica) })
 }
 
-/// Decides for every event before anything is staged, so that a refused batch leaves no trace.
-fn plan(
+/// Stages those events of a batch that can be taken, and says of each other why it cannot.
+pub(super) fn stage_each(
+    replica: &mut Replica,
+    batch: &PreparedBatch,
+    now_nanos: i64,
+) -> Result<AppendedEach, WriteError> {
+    let events: Vec<PreparedRecord<'_>> = batch.records().collect();
+    let mut judge = Judge::new(replica, batch.root(), &events, now_nanos);
+    let (mut plans, mut refused) = (Vec::with_capacity(events.len()), Vec::new());
+    for index in 0..events.len() {
+        plans.push(match judge.plan(index) {
+            Err(error @ (WriteError::Future { .. } | WriteError::KeyConflict { .. })) => {
+                refused.push((index, error));
+                Plan::LeaveOut
+            }
+            planned => planned?,
+        });
+    }
+    let (dots, replayed) = write(replica, batch, &events, &plans, now_nanos)?;
+    Ok(AppendedEach { dots, refused, replayed, end: end(replica) })
+}
+
+/// The last arrival position, what is staged included.
+fn end(replica: &Replica) -> u64 {
+    let staged = replica.staged.as_ref().map(|staged| staged.end().0);
+    staged.unwrap_or_else(|| replica.shared.state().head)
+}
+
+/// Does what was planned. Gives each event's id, and whether all of them are replays.
+fn write(
     replica: &mut Replica,
     batch: &PreparedBatch,
     events: &[PreparedRecord<'_>],
+    plans: &[Plan],
     now_nanos: i64,
-) -> Result<Vec<Plan>, WriteError> {
-    let latest = now_nanos.saturating_add(replica.options.future_nanos_max);
-    let mut in_batch: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut plans = Vec::with_capacity(events.len());
-    for (index, prepared) in events.iter().enumerate() {
-        let occurred = prepared.indexed.occurred;
-        let Some(key) = prepared.indexed.idempotency_key else {
-            check_future(occurred, latest, index)?;
-            plans.push(Plan::Store);
-            continue;
+) -> Result<(Vec<Option<Dot>>, bool), WriteError> {
+    let is_new = |plan: &&Plan| matches!(plan, Plan::Store);
+    let new_count = plans.iter().filter(is_new).count();
+    let is_taken = |plan: &Plan| !matches!(plan, Plan::LeaveOut);
+    let replayed = new_count == 0 && plans.iter().any(is_taken);
+    if new_count > 0 {
+        check_precondition(replica, batch)?;
+        check_clock(replica, new_count)?;
+    }
+    // From here on nothing fails: a batch is staged whole or not at all.
+    let mut dots: Vec<Option<Dot>> = Vec::with_capacity(plans.len());
+    let mut writer: Option<Writer> = None;
+    for (prepared, plan) in events.iter().zip(plans) {
+        let dot = match plan {
+            Plan::Store => {
+                // Not before there is something to store: it gives root and origin their numbers.
+                let writer = match &mut writer {
+                    Some(writer) => writer,
+                    None => writer.insert(Writer::new(replica, batch, now_nanos)),
+                };
+                Some(writer.push(replica, prepared)?)
+            }
+            Plan::Replay(dot) => Some(*dot),
+            Plan::Repeat(index) => dots[*index],
+            Plan::LeaveOut => None,
         };
-        if let Some(&earlier) = in_batch.get(key) {
-            if events[earlier].hash != prepared.hash {
+        dots.push(dot);
+    }
+    if let Some(writer) = writer {
+        writer.finish(replica);
+    }
+    Ok((dots, replayed))
+}
+
+/// Whether the clock has as many stamps left.
+fn check_clock(replica: &Replica, count: usize) -> Result<(), WriteError> {
+    let needed = u64::try_from(count).unwrap_or(u64::MAX);
+    match replica.clock.last().to_bits().checked_add(needed) {
+        Some(_) => Ok(()),
+        None => Err(HlcError::Exhausted.into()),
+    }
+}
+
+/// Decides for every event before anything is staged, so that a refused batch leaves no trace.
+struct Judge<'j> {
+    replica: &'j Replica,
+    root: &'j RootName,
+    events: &'j [PreparedRecord<'j>],
+    /// The furthest future that is believed.
+    latest: i64,
+    /// Keys that events of the batch take.
+    in_batch: BTreeMap<&'j str, usize>,
+}
+
+impl<'j> Judge<'j> {
+    fn new(
+        replica: &'j Replica,
+        root: &'j RootName,
+        events: &'j [PreparedRecord<'j>],
+        now_nanos: i64,
+    ) -> Self {
+        let latest = now_nanos.saturating_add(replica.options.future_nanos_max);
+        Self { replica, root, events, latest, in_batch: BTreeMap::new() }
+    }
+
+    fn plan(&mut self, index: usize) -> Result<Plan, WriteError> {
+        let prepared = &self.events[index];
+        let Some(key) = prepared.indexed.idempotency_key else {
+            self.check_future(prepared, index)?;
+            return Ok(Plan::Store);
+        };
+        if let Some(&earlier) = self.in_batch.get(key) {
+            if self.events[earlier].indexed.said != prepared.indexed.said {
                 return Err(WriteError::KeyConflict { index, holder: None });
             }
-            plans.push(Plan::Repeat(earlier));
-            continue;
+            return Ok(Plan::Repeat(earlier));
         }
-        in_batch.insert(key, index);
         // A replay is recognised before anything else is asked of the event.
-        match find_key(replica, batch, key, prepared.hash)? {
-            Found::Same(dot) => plans.push(Plan::Replay(dot)),
+        let plan = match find_key(self.replica, self.root, key, prepared.indexed.said)? {
+            Found::Same(dot) => Plan::Replay(dot),
             Found::Other(holder) => {
                 return Err(WriteError::KeyConflict { index, holder: Some(holder) });
             }
             Found::Nothing => {
-                check_future(occurred, latest, index)?;
-                plans.push(Plan::Store);
+                self.check_future(prepared, index)?;
+                Plan::Store
             }
-        }
+        };
+        self.in_batch.insert(key, index);
+        Ok(plan)
     }
-    Ok(plans)
-}
 
-fn check_future(occurred: Option<i64>, latest: i64, index: usize) -> Result<(), WriteError> {
-    match occurred {
-        Some(occurred) if occurred > latest => Err(WriteError::Future { index }),
-        _ => Ok(()),
+    /// What was filled in is the wall clock as it was a moment ago, whatever it says now.
+    fn check_future(&self, event: &PreparedRecord<'_>, index: usize) -> Result<(), WriteError> {
+        let is_said = !event.is_occurred_defaulted;
+        if is_said && event.indexed.occurred > self.latest {
+            return Err(WriteError::Future { index });
+        }
+        Ok(())
     }
 }
 
 /// A batch with a key is a replay as a whole or not at all: of the same events, and as many.
 fn check_whole(
-    replica: &mut Replica,
+    replica: &Replica,
     batch: &PreparedBatch,
     plans: &[Plan],
     events: &[PreparedRecord<'_>],
 ) -> Result<(), WriteError> {
     let Some(beyond) = batch.key_of(events.len()) else { return Ok(()) };
     let is_new = |plan: &Plan| matches!(plan, Plan::Store);
-    let Some(first) = plans.iter().position(|plan| !is_new(plan)) else { return Ok(()) };
+    let replays = plans.iter().zip(events).enumerate();
+    let mut replays = replays.filter_map(|(index, (plan, event))| match plan {
+        Plan::Replay(dot) => Some((index, *dot, event.indexed.aggregate_id)),
+        _ => None,
+    });
+    let Some((first, dot, aggregate_id)) = replays.next() else { return Ok(()) };
     if let Some(index) = plans.iter().position(is_new) {
-        return Err(WriteError::KeyConflict { index: index.max(first), holder: None });
+        let holder = Some(KeyHolder { dot, aggregate_id: aggregate_id.to_owned() });
+        return Err(WriteError::KeyConflict { index: index.max(first), holder });
     }
-    match find_key(replica, batch, &beyond, events[0].hash)? {
+    match find_key(replica, batch.root(), &beyond, events[0].hash)? {
         Found::Nothing => Ok(()),
-        Found::Same(holder) | Found::Other(holder) => {
+        Found::Same(dot) => {
+            let holder = KeyHolder { dot, aggregate_id: aggregate_id.to_owned() };
+            Err(WriteError::KeyConflict { index: events.len() - 1, holder: Some(holder) })
+        }
+        Found::Other(holder) => {
             Err(WriteError::KeyConflict { index: events.len() - 1, holder: Some(holder) })
         }
     }
@@ -122,11 +211,9 @@ fn check_whole(
 
 /// A replay was answered before: whoever retries a write whose answer was lost must not be told
 /// that the aggregate has changed.
-fn check_precondition(replica: &mut Replica, batch: &PreparedBatch) -> Result<(), WriteError> {
+fn check_precondition(replica: &Replica, batch: &PreparedBatch) -> Result<(), WriteError> {
     let Some((precondition, id)) = batch.precondition() else { return Ok(()) };
-    let known = replica.shared.state().names.root(batch.root());
-    let root =
-        replica.staged.as_ref().map_or(known, |staged| staged.find_root(known, batch.root()));
+    let root = root_number(replica, batch.root());
     if let (Some(root), Some(staged)) = (root, &replica.staged)
         && staged.holds_aggregate(root, id)
     {
@@ -142,44 +229,54 @@ fn check_precondition(replica: &mut Replica, batch: &PreparedBatch) -> Result<()
     if holds { Ok(()) } else { Err(WriteError::Precondition { etag }) }
 }
 
+/// The number of a root, if it has one. Looking it up gives it none.
+fn root_number(replica: &Replica, name: &RootName) -> Option<u32> {
+    let known = replica.shared.state().names.root(name);
+    replica.staged.as_ref().map_or(known, |staged| staged.find_root(known, name))
+}
+
 enum Found {
     Nothing,
     Same(Dot),
-    Other(Dot),
+    Other(KeyHolder),
 }
 
-/// Looks for the event that has taken an idempotency key in the batch's root.
+/// Looks for the event that has taken an idempotency key in a root. It is the same one if its
+/// writer said the same of it.
 fn find_key(
-    replica: &mut Replica,
-    batch: &PreparedBatch,
+    replica: &Replica,
+    root: &RootName,
     key: &str,
-    hash: RecordHash,
+    said: RecordHash,
 ) -> Result<Found, WriteError> {
-    let known = replica.shared.state().names.root(batch.root());
-    let root = replica.staged().root_number(known, batch.root());
+    let Some(number) = root_number(replica, root) else { return Ok(Found::Nothing) };
     let mut found = Found::Nothing;
-    for taken in replica.staged().keys(root, key) {
-        found = if taken.hash == hash { Found::Same(taken.dot) } else { Found::Other(taken.dot) };
+    for taken in replica.staged.iter().flat_map(|staged| staged.keys(number, key)) {
+        let holder = KeyHolder { dot: taken.dot, aggregate_id: taken.aggregate_id.clone() };
+        found = if taken.said == said { Found::Same(taken.dot) } else { Found::Other(holder) };
     }
-    if known.is_none() || !matches!(found, Found::Nothing) {
+    if !matches!(found, Found::Nothing) {
         return Ok(found);
     }
     let view = View::open(&replica.shared)?;
-    let prefix = keys::key_prefix(root, key);
+    let prefix = keys::key_prefix(number, key);
     let end = keys::after_prefix(&prefix).expect("the end mark of a text is no 0xff");
     // Replicas that were apart may both have taken the key: the same content is a replay of
     // either of them.
     for (_, position) in view.indexed(Table::Keys, &prefix, &end, usize::MAX)? {
-        let (origin, seq, same) = view.entry(position, |entry| {
-            (entry.origin, entry.seq, RecordHash::of(entry.record) == hash)
+        let read = view.entry(position, |entry| {
+            let record = Record::decode(entry.record)?;
+            let same = record.said(RecordHash::of(entry.record)) == said;
+            Ok((entry.origin, entry.seq, record.aggregate_id.to_owned(), same))
         })?;
+        let (origin, seq, aggregate_id, same) = read.map_err(|error| damaged(position, error))?;
         let origin = replica.shared.state().names.origin_id(origin);
         let origin = origin.ok_or_else(|| StoreError::corrupt("an origin has no name"))?;
         let dot = Dot { origin, seq };
         if same {
             return Ok(Found::Same(dot));
         }
-        found = Found::Other(dot);
+        found = Found::Other(KeyHolder { dot, aggregate_id });
     }
     Ok(found)
 }
@@ -189,11 +286,13 @@ struct Writer {
     root: u32,
     origin: u32,
     head: Head,
-    has_pushed: bool,
+    now_nanos: i64,
+    /// Stamps beyond this claim a future: the clock goes on from where a wrong one once was.
+    latest: Hlc,
 }
 
 impl Writer {
-    fn new(replica: &mut Replica, batch: &PreparedBatch) -> Self {
+    fn new(replica: &mut Replica, batch: &PreparedBatch, now_nanos: i64) -> Self {
         let id = replica.id();
         let (known_root, known_origin) = {
             let names = &replica.shared.state().names;
@@ -209,22 +308,22 @@ impl Writer {
                 chain: ChainHash::genesis(batch.root(), id),
                 recorded: Hlc::ZERO,
             });
-        Self { root, origin, head, has_pushed: false }
+        let latest = now_nanos.saturating_add(replica.options.future_nanos_max);
+        Self { root, origin, head, now_nanos, latest: Hlc::from_unix_nanos(latest) }
     }
 
     fn push(
         &mut self,
         replica: &mut Replica,
         prepared: &PreparedRecord<'_>,
-        now_nanos: i64,
     ) -> Result<Dot, WriteError> {
-        self.has_pushed = true;
-        let recorded = replica.clock.tick(now_nanos)?;
+        let recorded = replica.clock.tick(self.now_nanos)?;
         // Invariant 4: along one origin's seqs, stamps strictly increase.
         assert!(recorded > self.head.recorded, "the clock is behind its own events");
         let chain = self.head.chain.next(recorded, prepared.hash);
         self.head = Head { seq: self.head.seq + 1, chain, recorded };
         let staged = replica.staged();
+        staged.counters().future += u64::from(recorded > self.latest);
         let dot = Dot { origin: staged.replica, seq: self.head.seq };
         let event = Incoming {
             root: self.root,
@@ -232,18 +331,15 @@ impl Writer {
             dot,
             recorded,
             chain,
-            hash: prepared.hash,
             bytes: prepared.bytes,
             indexed: prepared.indexed,
         };
-        staged.push(event, now_nanos);
+        staged.push(event, self.now_nanos);
         Ok(dot)
     }
 
     /// Says where the origin's events end now.
     fn finish(self, replica: &mut Replica) {
-        if self.has_pushed {
-            replica.staged().set_head(self.root, self.origin, self.head);
-        }
+        replica.staged().set_head(self.root, self.origin, self.head);
     }
 }

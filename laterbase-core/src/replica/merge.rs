@@ -306,9 +306,8 @@ fn push_run(
             dot: Dot { origin: run.origin, seq },
             recorded: event.recorded,
             chain: event.chain,
-            hash: event.hash,
             bytes: event.record,
-            indexed: Indexed::known(&record, event.is_readable),
+            indexed: Indexed::known(&record, event.hash, event.is_readable),
         };
         replica.staged().push(incoming, now_nanos);
     }
@@ -322,7 +321,7 @@ fn push_run(
 fn observe(replica: &mut Replica, event: &RunEvent<'_>, record: &Record<'_>, now_nanos: i64) {
     let suspect = replica.clock.observe(event.recorded, now_nanos) == Observation::Suspect;
     let latest = now_nanos.saturating_add(replica.options.future_nanos_max);
-    let future = record.occurred.is_some_and(|occurred| occurred > latest);
+    let future = record.kept_occurred() > latest || event.recorded > Hlc::from_unix_nanos(latest);
     let counters = replica.staged().counters();
     counters.clock_suspect += u64::from(suspect);
     counters.future += u64::from(future);

@@ -19,10 +19,11 @@ use crate::maintenance::{self, Maintenance};
 use crate::renewal::{Renewal, RenewalReason};
 use crate::shared::{Counters, Head, Names, Shared, State};
 use crate::store::{Area, Batch, Direction, Durability, Scan, Snapshot, Store, StoreError, Table};
+use crate::turns::Turns;
 use crate::view::{damaged, find_run};
 
 /// The store format that this version writes.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 pub(super) fn open(
     store: Arc<dyn Store>,
@@ -217,6 +218,8 @@ pub(super) fn load(
         head: 0,
         history: 0,
         arrived: i64::MIN,
+        turns: Turns::read(snapshot)?,
+        clock: Hlc::ZERO,
         names: read_names(snapshot)?,
         heads: read_heads(snapshot)?,
         by_id: BTreeMap::new(),
@@ -238,6 +241,7 @@ pub(super) fn load(
     let own = state.names.origin(identity.replica);
     let newest = state.heads.iter().filter(|((_, origin), _)| Some(*origin) == own);
     let clock = newest.map(|(_, head)| head.recorded).fold(clock, Hlc::max);
+    state.clock = clock;
     let last_run = read_end(snapshot, &mut state)?;
     Ok((state, clock, last_run))
 }

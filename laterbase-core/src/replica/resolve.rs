@@ -89,9 +89,8 @@ pub(super) fn take_in(
             dot: Dot { origin: into, seq },
             recorded,
             chain,
-            hash,
             bytes: event.record,
-            indexed: Indexed::of(&record),
+            indexed: Indexed::of(&record, hash),
         };
         replica.staged().push(incoming, now_nanos);
         replica.staged().set_head(place.0, origin, Head { seq, chain, recorded });

@@ -93,9 +93,8 @@ fn take_theirs(
             dot: Dot { origin, seq: event.seq },
             recorded: event.recorded,
             chain: event.chain,
-            hash: RecordHash::of(event.record),
             bytes: event.record,
-            indexed: Indexed::of(&record),
+            indexed: Indexed::of(&record, RecordHash::of(event.record)),
         };
         replica.staged().push(incoming, now_nanos);
         let head = Head { seq: event.seq, chain: event.chain, recorded: event.recorded };
@@ -204,6 +203,10 @@ impl Rewriting {
                 staged.batch().delete(Table::Meta, &key);
             }
         }
+        let turns = before.turns.iter().map(|turn| turn.position);
+        for position in turns.filter(|position| *position >= first) {
+            staged.batch().delete(Table::Meta, &keys::turn(position));
+        }
         for position in first..=last {
             staged.batch().delete(Table::Log, &keys::position(position));
         }
@@ -241,9 +244,8 @@ impl Rewriting {
                 dot: Dot { origin: id, seq },
                 recorded: entry.recorded,
                 chain,
-                hash,
                 bytes: entry.record,
-                indexed: Indexed::of(&record),
+                indexed: Indexed::of(&record, hash),
             };
             self.staged.push(incoming, entry.arrived);
             self.staged.set_head(target.0, target.1, Head { seq, chain, recorded: entry.recorded });

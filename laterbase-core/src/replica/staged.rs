@@ -14,6 +14,7 @@ use crate::prepared::Indexed;
 use crate::renewal::{Renewal, RenewalReason};
 use crate::shared::{Counters, Head, Shared, State};
 use crate::store::{Area, Batch, Table};
+use crate::turns::Turn;
 
 /// The last entry of the `runs` table, as far as the next event is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +27,11 @@ pub(super) struct LastRun {
 }
 
 /// A key that a staged event has taken.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct StagedKey {
     pub dot: Dot,
-    pub hash: RecordHash,
+    pub said: RecordHash,
+    pub aggregate_id: String,
 }
 
 /// Changes that are not committed yet, and the state that they lead to.
@@ -43,6 +45,7 @@ pub(super) struct Staged {
     head: u64,
     history: u64,
     arrived: i64,
+    turns: Vec<Turn>,
     new_roots: Vec<RootName>,
     new_origins: Vec<ReplicaId>,
     /// Where they are in `new_roots`.
@@ -65,6 +68,7 @@ pub(super) struct Staged {
     forks: BTreeMap<(u32, u32), Option<ForkState>>,
     generation: u64,
     generation_before: u64,
+    clock: Hlc,
 }
 
 /// An event that is about to be staged.
@@ -75,7 +79,6 @@ pub(super) struct Incoming<'a> {
     pub dot: Dot,
     pub recorded: Hlc,
     pub chain: ChainHash,
-    pub hash: RecordHash,
     pub bytes: &'a [u8],
     pub indexed: Indexed<'a>,
 }
@@ -91,6 +94,7 @@ impl Staged {
             head: state.head,
             history: state.history,
             arrived: state.arrived,
+            turns: Vec::new(),
             new_roots: Vec::new(),
             new_origins: Vec::new(),
             root_indexes: BTreeMap::new(),
@@ -108,6 +112,7 @@ impl Staged {
             forks: BTreeMap::new(),
             generation: state.generation,
             generation_before: state.generation,
+            clock: state.clock,
         }
     }
 
@@ -275,8 +280,13 @@ impl Staged {
     /// Adds an event to log, runs and the front. [`Self::set_head`] must follow.
     pub(super) fn push(&mut self, event: Incoming<'_>, now_nanos: i64) {
         self.head += 1;
-        // Invariant: arrival times never decrease along the log, so `known_at` is a position.
-        self.arrived = self.arrived.max(now_nanos);
+        // Invariant: where arrival times fall along the log, there is a turn, so that `known_at`
+        // is a position.
+        if now_nanos < self.arrived {
+            self.turns.push(Turn { position: self.head, arrived: now_nanos });
+            self.batch.put(Table::Meta, &keys::turn(self.head), &now_nanos.to_be_bytes());
+        }
+        self.arrived = now_nanos;
         self.history = next_history(self.history, event.chain);
         let entry = Entry {
             root: event.root,
@@ -328,15 +338,15 @@ impl Staged {
 
     fn index(&mut self, event: &Incoming<'_>) {
         let record = event.indexed;
-        let occurred = record.occurred.unwrap_or_else(|| event.recorded.to_unix_nanos());
-        let place = Place::new(occurred, event.recorded, event.dot.origin);
+        let place = Place::new(record.occurred, event.recorded, event.dot.origin);
         self.layer.push_with(Table::FoldIndex, self.head, |key| {
             keys::write_index(key, event.root, record.aggregate_id, &place);
         });
         if let Some(name) = record.idempotency_key {
             let key = keys::keyed(event.root, name, record.aggregate_id, &place);
             self.layer.push(Table::Keys, &key, self.head);
-            let taken = StagedKey { dot: event.dot, hash: event.hash };
+            let aggregate_id = record.aggregate_id.to_owned();
+            let taken = StagedKey { dot: event.dot, said: record.said, aggregate_id };
             self.keys.entry((event.root, name.to_owned())).or_default().push(taken);
         }
     }
@@ -369,6 +379,7 @@ impl Staged {
             let key = keys::numbered(keys::UNREADABLE, &[*root]);
             self.batch.put(Table::Meta, &key, &count.to_be_bytes());
         }
+        self.clock = clock;
         let batch = std::mem::replace(&mut self.batch, Batch::new(Area::Truth));
         Committed { batch, last_run: self.last_run, staged: self }
     }
@@ -416,6 +427,8 @@ impl Committed {
         state.head = staged.head;
         state.history = staged.history;
         state.arrived = staged.arrived;
+        state.turns.extend(staged.turns);
+        state.clock = staged.clock;
         state.counters = staged.counters;
         state.unreadable = staged.unreadable;
         state.generation = staged.generation;

@@ -12,6 +12,7 @@ use crate::prepared::{EventError, Precondition};
 use crate::reader::{Query, Taken};
 use crate::store::Durability;
 
+mod clocks;
 mod forks;
 mod renewals;
 mod unreadable;
@@ -52,7 +53,11 @@ fn root() -> RootName {
 }
 
 fn batch(records: &[Record<'_>]) -> PreparedBatch {
-    let mut batch = PreparedBatch::new(root(), folds());
+    batch_at(NOW, records)
+}
+
+fn batch_at(now: i64, records: &[Record<'_>]) -> PreparedBatch {
+    let mut batch = PreparedBatch::new(root(), folds(), now);
     for record in records {
         batch.push(record).unwrap();
     }
@@ -60,7 +65,7 @@ fn batch(records: &[Record<'_>]) -> PreparedBatch {
 }
 
 fn write(replica: &mut Replica, id: &str, data: &str, now: i64) -> Dot {
-    replica.append(&batch(&[Record::json(id, "t", data)]), now).unwrap().dots[0]
+    replica.append(&batch_at(now, &[Record::json(id, "t", data)]), now).unwrap().dots[0]
 }
 
 fn sync(from: &Replica, to: &mut Replica, now: i64) {
@@ -279,7 +284,7 @@ fn an_idempotency_key_is_replayed_also_after_a_restart() {
     let other = Record { data: b"2", ..keyed };
     let error = replica.append(&batch(&[other]), NOW).unwrap_err();
     assert!(
-        matches!(error, WriteError::KeyConflict { index: 0, holder } if holder == Some(first.dots[0]))
+        matches!(error, WriteError::KeyConflict { index: 0, holder: Some(ref holder) } if holder.dot == first.dots[0])
     );
     let error = replica.append(&batch(&[Record::json("x", "t", "{}"), other]), NOW).unwrap_err();
     assert!(matches!(error, WriteError::KeyConflict { index: 1, .. }));
@@ -290,7 +295,7 @@ fn an_idempotency_key_is_replayed_also_after_a_restart() {
 fn twins_by_key_are_both_kept_and_the_first_in_fold_order_counts() {
     let (mut a, mut b) = (fresh(1), fresh(2));
     let keyed = |data| Record { idempotency_key: Some("k"), ..Record::json("s", "t", data) };
-    a.append(&batch(&[keyed(r#"{"late":true}"#)]), NOW + HOUR).unwrap();
+    a.append(&batch_at(NOW + HOUR, &[keyed(r#"{"late":true}"#)]), NOW + HOUR).unwrap();
     b.append(&batch(&[keyed(r#"{"early":true}"#)]), NOW).unwrap();
     assert_eq!(state(&a, "s"), r#"{"late":true}"#);
     sync(&a, &mut b, NOW + HOUR);
@@ -470,7 +475,7 @@ fn a_batch_with_a_key_is_replayed_as_a_whole_or_not_at_all() {
     let store = MemoryStore::new();
     let mut replica = open(&store, 1);
     let keyed = |data: &[&str]| {
-        let mut batch = PreparedBatch::with_key(root(), folds(), "request");
+        let mut batch = PreparedBatch::with_key(root(), folds(), NOW, "request");
         for data in data {
             batch.push(&Record::json("s", "t", data)).unwrap();
         }

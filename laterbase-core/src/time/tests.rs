@@ -120,6 +120,26 @@ fn a_bound_beyond_what_64_bits_reach_is_no_bound() {
 }
 
 #[test]
+fn a_bound_ahead_is_a_duration_or_none() {
+    for (text, nanos) in [
+        ("none", i64::MAX),
+        ("0s", 0),
+        ("90s", 90 * SECOND),
+        ("2h 30m", 9_000 * SECOND),
+        ("2 hours", 7_200 * SECOND),
+        ("5 days", 432_000 * SECOND),
+        ("5d", 432_000 * SECOND),
+        ("PT1H", 3_600 * SECOND),
+        ("250ms", SECOND / 4),
+    ] {
+        assert_eq!(parse_bound_ahead(text), Ok(nanos), "{text:?}");
+    }
+    for text in ["", "90", "-90s", "None", "1 month", "1y", "soon", "99999999 days"] {
+        assert_eq!(parse_bound_ahead(text), Err(TimeError::Duration), "{text:?}");
+    }
+}
+
+#[test]
 fn recorded_times_carry_nine_digits_and_others_what_they_need() {
     let mut out = Vec::new();
     write_time_nanoseconds(&mut out, 1_500_000_000);

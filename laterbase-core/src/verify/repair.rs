@@ -7,12 +7,14 @@ use super::last_position;
 use crate::fold::Folds;
 use crate::fork::Forks;
 use crate::front::Front;
+use crate::hlc::Hlc;
 use crate::id::ReplicaId;
 use crate::keys;
 use crate::maintenance::rebuild_whole;
 use crate::replica::open::read_names;
 use crate::shared::{Counters, Shared, State};
 use crate::store::{Store, StoreError, Table};
+use crate::turns::Turns;
 
 /// Log entries that are written into the tables at once.
 const EVENTS_FLUSH: usize = 64 * 1024;
@@ -47,6 +49,8 @@ pub fn rebuild_derived(
         head,
         history: 0,
         arrived: i64::MIN,
+        turns: Turns::default(),
+        clock: Hlc::ZERO,
         names,
         heads: BTreeMap::new(),
         by_id: BTreeMap::new(),

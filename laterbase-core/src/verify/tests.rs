@@ -19,7 +19,7 @@ fn filled() -> MemoryStore {
     let random = Box::new(|| [3; 16]);
     let mut replica = Replica::open(shared, Arc::clone(&folds), options, random).unwrap();
     for index in 0..10 {
-        let mut batch = PreparedBatch::new(RootName::new("r").unwrap(), Arc::clone(&folds));
+        let mut batch = PreparedBatch::new(RootName::new("r").unwrap(), Arc::clone(&folds), index);
         let (id, key) = (format!("a{}", index % 3), format!("k{index}"));
         let record = Record { idempotency_key: Some(&key), ..Record::json(&id, "t", "{}") };
         batch.push(&record).unwrap();
@@ -66,7 +66,7 @@ fn damage_to_what_nothing_else_repeats_is_found() {
     check_found(short, Area::Truth, "quarantine: an event has the wrong form");
     let other = |_: &MemoryStore, batch: &mut Batch| {
         let mut value = vec![0; 72];
-        Record::json("a", "t", "{}").encode(&mut value);
+        Record::json("a", "t", "{}").filled_in(0).encode(&mut value);
         batch.put(Table::Quarantine, &[0; 24], &value);
     };
     check_found(other, Area::Truth, "0 is another event");

@@ -45,6 +45,8 @@ fn what_makes_no_sense_is_refused() {
         ["--store", "postgres"],
         ["--durability", "maybe"],
         ["--sync-roots", "some"],
+        ["--max-future", "soon"],
+        ["--max-future", "-5s"],
     ] {
         assert!(parse(&arguments).server().is_err(), "{arguments:?}");
     }

@@ -39,6 +39,7 @@ fn document(app: &App, reader: &Reader) -> Result<Value> {
         "roots": roots(&status),
         "clock_suspect": count(status.counters.clock_suspect),
         "future": count(status.counters.future),
+        "clock_ahead": count(status.clock_ahead_seconds(app.writer.now())),
         "fork_count": doubts.fork_count,
         "forks": doubts.forks(),
         "held_back_count": doubts.fork_count + doubts.damaged.len(),

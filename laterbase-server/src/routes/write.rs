@@ -20,9 +20,11 @@ use crate::problem::{Kind, Problem, Result};
 use crate::wire::{self, Form, JSON, JsonList, JsonObject};
 use crate::writer::{DecodedDelta, Landed};
 
+mod each;
+
 /// Bodies from this size on are read into events away from the threads that serve connections:
 /// about a third of a millisecond's work.
-const BLOCKING_BODY_BYTES: usize = 128 * 1024;
+pub(super) const BLOCKING_BODY_BYTES: usize = 128 * 1024;
 
 pub(super) async fn write(
     State(app): State<Arc<App>>,
@@ -48,7 +50,30 @@ struct Admitted {
     conditions: Conditions,
     /// Whether the caller asks for what is held of the root then.
     with_vv: bool,
+    on_error: OnError,
     body: AdmittedBody,
+}
+
+/// What becomes of a request of which one event is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OnError {
+    /// All of it is refused.
+    Refuse,
+    /// The others are taken, and each event is answered for itself.
+    Skip,
+}
+
+impl OnError {
+    fn of(parameters: &Parameters, form: Form) -> Result<Self> {
+        match parameters.get("on_error") {
+            Some(_) if form == Form::Delta => {
+                Err(Problem::parameter("on_error", "a delta is merged as a whole"))
+            }
+            None | Some("refuse") => Ok(Self::Refuse),
+            Some("skip") => Ok(Self::Skip),
+            Some(_) => Err(Problem::parameter("on_error", "must be refuse or skip")),
+        }
+    }
 }
 
 impl Admitted {
@@ -61,6 +86,7 @@ impl Admitted {
         let Segments(name) = segments?;
         let with_vv = parameters.flag("vv")?;
         let form = Form::of(headers)?;
+        let on_error = OnError::of(parameters, form)?;
         let root = match form {
             Form::Document | Form::Lines => app.public_root(&name)?,
             Form::Delta => app.sync_root(&name)?,
@@ -73,17 +99,18 @@ impl Admitted {
             }
         };
         let body = AdmittedBody::check(app, headers, BATCH_BYTES_MAX)?;
-        Ok(Self { root, form, conditions, with_vv, body })
+        Ok(Self { root, form, conditions, with_vv, on_error, body })
     }
 
     async fn write(self, app: &Arc<App>, body: &mut Body) -> Result<Response> {
         let content = self.body.read(app, body).await?;
         let bytes = content.bytes.clone();
         let root = self.root.clone();
-        let (status, document) = match self.form {
-            Form::Delta => merge(app, root, bytes).await?,
-            Form::Document => append(app, root, bytes, false, self.conditions).await?,
-            Form::Lines => append(app, root, bytes, true, self.conditions).await?,
+        let is_lines = self.form == Form::Lines;
+        let (status, document) = match (self.form, self.on_error) {
+            (Form::Delta, _) => merge(app, root, bytes).await?,
+            (_, OnError::Refuse) => append(app, root, bytes, is_lines, self.conditions).await?,
+            (_, OnError::Skip) => each::append(app, root, bytes, is_lines, self.conditions).await?,
         };
         // A vector is as long as there are origins, so only who asks gets it.
         let vv = self.with_vv.then(|| app.reader().version_vector(&self.root).to_string());
@@ -99,15 +126,16 @@ async fn append(
     is_lines: bool,
     conditions: Conditions,
 ) -> Result<(StatusCode, JsonObject)> {
-    let folds = Arc::clone(app.folds());
+    let (folds, now) = (Arc::clone(app.folds()), app.writer.now());
     let batch = if bytes.len() < BLOCKING_BODY_BYTES {
-        wire::read_batch(is_lines, &bytes, &root, folds, conditions)?
+        wire::read_batch(is_lines, &bytes, &root, folds, now, conditions)?
     } else {
         let root = root.clone();
-        app.take_in(move || wire::read_batch(is_lines, &bytes, &root, folds, conditions)).await?
+        app.take_in(move || wire::read_batch(is_lines, &bytes, &root, folds, now, conditions))
+            .await?
     };
     let appended = if batch.is_empty() {
-        Appended { dots: Vec::new(), replayed: false }
+        Appended { dots: Vec::new(), replayed: false, end: app.reader().head() }
     } else {
         stop_check(app)?;
         app.writer.append(batch).await?

@@ -19,6 +19,7 @@ mod foreign_pages;
 mod forks;
 mod gate_store;
 mod group_commit;
+mod judged_one_by_one;
 mod kill;
 mod live;
 mod many_origins;

@@ -28,7 +28,9 @@ fn events(origins: std::ops::Range<u128>) -> Vec<u8> {
         let chain = ChainHash::genesis(&name, origin);
         let run = builder.start_run(&name, origin, 1, chain);
         let mut record = Vec::new();
-        Record::json(&format!("o-{}", number % 100), "Changed", "{}").encode(&mut record);
+        Record::json(&format!("o-{}", number % 100), "Changed", "{}")
+            .filled_in(0)
+            .encode(&mut record);
         // Against the order of the origins.
         let nanos = 1_000_000_000_000 - i64::try_from(number).unwrap() * 1_000;
         let recorded = Hlc::from_unix_nanos(nanos);

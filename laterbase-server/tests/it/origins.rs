@@ -39,7 +39,9 @@ pub fn told_delta(stretches: &[Stretch<'_>], story: &str) -> Vec<u8> {
             }
             let mut record = Vec::new();
             let data = format!(r#"{{"n":{seq},"story":"{story}"}}"#);
-            Record::json(&format!("o-{}", seq % 5), "Changed", &data).encode(&mut record);
+            Record::json(&format!("o-{}", seq % 5), "Changed", &data)
+                .filled_in(0)
+                .encode(&mut record);
             let recorded = Hlc::from_unix_nanos(seq as i64 * 1_000_000_000);
             chain = chain.next(recorded, RecordHash::of(&record));
             let event = Outgoing { origin: *origin, seq, recorded, record: &record, chain };

@@ -170,7 +170,7 @@ async fn a_relay_passes_records_on_byte_for_byte() {
     let mut device =
         Replica::open(store, Arc::clone(&folds), options, Box::new(|| [7; 16])).unwrap();
     let root = RootName::new("order").unwrap();
-    let mut batch = PreparedBatch::new(root.clone(), folds);
+    let mut batch = PreparedBatch::new(root.clone(), folds, 1_000);
     batch.push(&Record::json("o", "t", r#"{ "spaced" :  1 }"#)).unwrap();
     device.append(&batch, 1_000).unwrap();
     let (near, far) = (server(&MemoryStore::new()), server(&MemoryStore::new()));

@@ -24,7 +24,7 @@ fn delta(root: &str, first: usize, data: &[&str]) -> Vec<u8> {
             run = Some(builder.start_run(&root, ORIGIN, seq as u64, chain));
         }
         let mut record = Vec::new();
-        Record::json("o-1", "Changed", data).encode(&mut record);
+        Record::json("o-1", "Changed", data).filled_in(0).encode(&mut record);
         let recorded = Hlc::from_unix_nanos(seq as i64 * 1_000_000_000);
         chain = chain.next(recorded, RecordHash::of(&record));
         let event = Outgoing { origin: ORIGIN, seq: seq as u64, recorded, record: &record, chain };

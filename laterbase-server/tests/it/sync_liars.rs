@@ -24,7 +24,7 @@ fn sealed(mut document: Vec<u8>) -> Vec<u8> {
 fn claim(origin: ReplicaId, seq: u64, stamp: u64) -> Vec<u8> {
     let before = ChainHash::genesis(&root("order"), origin);
     let mut record = Vec::new();
-    Record::json("o-1", "Changed", "{}").encode(&mut record);
+    Record::json("o-1", "Changed", "{}").filled_in(0).encode(&mut record);
     let recorded = Hlc::from_bits(stamp);
     let chain = before.next(recorded, RecordHash::of(&record));
     let mut builder = DeltaBuilder::new();

@@ -26,7 +26,7 @@ fn filled(path: &Path) {
         let options = ReplicaOptions { new_identity: true, ..ReplicaOptions::default() };
         let random: Random = Box::new(move || [origin; 16]);
         let mut replica = Replica::open(store, Arc::clone(&folds), options, random).unwrap();
-        let mut batch = PreparedBatch::new(RootName::new("order").unwrap(), folds);
+        let mut batch = PreparedBatch::new(RootName::new("order").unwrap(), folds, 0);
         for number in 0..EVENTS {
             let long = if number == 7 { 6_000 } else { 300 };
             let data = format!("\"{}\"", "x".repeat(long));

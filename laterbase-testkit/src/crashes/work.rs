@@ -75,7 +75,7 @@ pub(super) fn content(round: u64, seq: u64) -> String {
 }
 
 pub(super) fn write(replica: &mut Replica, contents: &[(String, String)], now: i64) {
-    let mut batch = PreparedBatch::new(root(), folds());
+    let mut batch = PreparedBatch::new(root(), folds(), now);
     for (index, (id, data)) in contents.iter().enumerate() {
         let back = if index % 3 == 1 { Some(now - 500 * MILLISECOND) } else { None };
         let record = Record { occurred: back, ..Record::json(id, "Moved", data) };

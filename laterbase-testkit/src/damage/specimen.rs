@@ -94,7 +94,7 @@ fn read_all(replica: &Replica) {
 }
 
 fn write(replica: &mut Replica, root: &RootName, fold_version: u32, dice: &mut Dice, now: i64) {
-    let mut batch = PreparedBatch::new(root.clone(), folds(fold_version));
+    let mut batch = PreparedBatch::new(root.clone(), folds(fold_version), now);
     for number in 0..dice.count(1, 6) {
         let length = *dice.pick(&[3, 40, 250, 250, 900, 9_000]);
         let id = dice.pick(&aggregates()).clone();
@@ -163,7 +163,7 @@ pub(super) fn repeat_keys(replica: &mut Replica) -> Vec<(String, Result<String, 
     for step in 0..BATCHES {
         let key = keyed(replica, START + step * (SPAN / BATCHES), 0);
         let id = &aggregates()[0];
-        let mut batch = PreparedBatch::new(root.clone(), folds(2));
+        let mut batch = PreparedBatch::new(root.clone(), folds(2), START + 2 * SPAN);
         let record = Record { idempotency_key: Some(&key), ..Record::json(id, "Moved", "1") };
         batch.push(&record).expect("a good event");
         let outcome = match replica.stage_append(&batch, START + 2 * SPAN) {

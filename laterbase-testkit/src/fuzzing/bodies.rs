@@ -103,7 +103,7 @@ pub(super) fn wants(bytes: &[u8]) {
 /// An event that is accepted goes into a batch and through a fold, or is out of its bounds.
 pub(super) fn json(bytes: &[u8]) {
     let folds = Arc::new(Folds::new().fallback(Arc::new(MergePatch)));
-    let mut batch = PreparedBatch::new(seeds::root(), folds);
+    let mut batch = PreparedBatch::new(seeds::root(), folds, seeds::NOW);
     let mut take = |event: JsonEvent<'_>| {
         let record = event.record();
         let is_good = record.check().is_ok()

@@ -86,7 +86,7 @@ fn record(script: &mut Script<'_>) -> Vec<u8> {
         ..Record::json(id, event_type, "{}")
     };
     let mut bytes = Vec::new();
-    record.encode(&mut bytes);
+    record.filled_in(seeds::NOW).encode(&mut bytes);
     bytes
 }
 

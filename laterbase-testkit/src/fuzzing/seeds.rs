@@ -39,7 +39,7 @@ fn open(store: Arc<MemoryStore>, id: u64) -> Replica {
 }
 
 fn write(replica: &mut Replica) {
-    let mut batch = PreparedBatch::new(root(), Arc::clone(replica.reader().folds()));
+    let mut batch = PreparedBatch::new(root(), Arc::clone(replica.reader().folds()), NOW);
     for record in plain_records() {
         batch.push(&record).expect("a good event");
     }
@@ -94,7 +94,7 @@ fn plain_records() -> [Record<'static>; 4] {
 pub(super) fn records() -> Vec<Vec<u8>> {
     let encoded = plain_records().map(|record| {
         let mut bytes = Vec::new();
-        record.encode(&mut bytes);
+        record.filled_in(NOW).encode(&mut bytes);
         bytes
     });
     encoded.to_vec()

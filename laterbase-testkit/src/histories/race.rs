@@ -85,7 +85,7 @@ pub fn check_late_event_during_read(store: Arc<dyn Store>, flushes: bool) {
     let write = {
         let folds = Arc::clone(&folds);
         move |replica: &mut Replica, occurred| {
-            let mut batch = PreparedBatch::new(root(), Arc::clone(&folds));
+            let mut batch = PreparedBatch::new(root(), Arc::clone(&folds), START);
             let record = Record { occurred: Some(occurred), ..Record::json("a", "t", "1") };
             batch.push(&record).expect("within bounds");
             replica.append(&batch, START).expect("a write").dots[0]
@@ -142,7 +142,7 @@ pub fn check_late_event_during_listing(store: Arc<dyn Store>) {
     let random = Box::new(|| [1; 16]);
     let mut replica = Replica::open(store, Arc::clone(&folds), options, random).expect("a replica");
     let write = move |replica: &mut Replica, id: &str, occurred| {
-        let mut batch = PreparedBatch::new(root(), Arc::clone(&folds));
+        let mut batch = PreparedBatch::new(root(), Arc::clone(&folds), START);
         let record = Record { occurred: Some(occurred), ..Record::json(id, "t", "1") };
         batch.push(&record).expect("within bounds");
         replica.append(&batch, START).expect("a write").dots[0].to_string()

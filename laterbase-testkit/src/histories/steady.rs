@@ -160,7 +160,7 @@ impl Aggregate {
     }
 
     fn write(&mut self, times: &[i64]) {
-        let mut batch = PreparedBatch::new(root(), folds());
+        let mut batch = PreparedBatch::new(root(), folds(), self.now);
         for time in times {
             let record = Record { occurred: Some(*time), ..Record::json("a", "t", "1") };
             batch.push(&record).expect("within bounds");

@@ -144,7 +144,7 @@ pub(super) fn root(name: &str) -> RootName {
     RootName::new(name).expect("a good name")
 }
 
-fn folds() -> Arc<Folds> {
+pub(super) fn folds() -> Arc<Folds> {
     let order: Arc<dyn Fold> = Arc::new(OrderFold { version: 1 });
     read_folds::beside(&order, &["shipment", "order"])
 }
@@ -181,7 +181,7 @@ pub(super) fn append(
     drafts: &[Draft],
     now: i64,
 ) -> Result<Appended, WriteError> {
-    let mut batch = PreparedBatch::new(root.clone(), folds());
+    let mut batch = PreparedBatch::new(root.clone(), folds(), now);
     for draft in drafts {
         batch.push(&draft.record()).expect("a good event");
     }

@@ -27,7 +27,7 @@ pub(super) fn page(root: &RootName, count: usize) -> Vec<u8> {
         let data = if is_good { payloads::readable(below) } else { payloads::unreadable(below) };
         let aggregate_id = format!("a{}", dice.below(4));
         let mut record = Vec::new();
-        Record::json(&aggregate_id, "Moved", &data).encode(&mut record);
+        Record::json(&aggregate_id, "Moved", &data).filled_in(0).encode(&mut record);
         recorded += SECOND;
         let stamp = Hlc::from_unix_nanos(recorded);
         chain = chain.next(stamp, RecordHash::of(&record));

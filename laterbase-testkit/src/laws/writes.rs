@@ -71,10 +71,17 @@ pub fn an_idempotency_key_is_replayed(fresh: &Fresh<'_>, seed: u64) {
         let again = again.expect("a replay is taken");
         assert!(again.replayed, "the key {:?} is known", draft.key);
         assert_eq!(again.dots, [dot, dot], "a replay is answered with the original");
+        let occurred = draft.occurred.map_or(Some(START), |_| None);
+        let moved = Draft { occurred, ..draft.clone() };
+        let conflict = append(replica_now, &root, &[moved], START);
+        assert!(
+            matches!(conflict, Err(WriteError::KeyConflict { index: 0, .. })),
+            "the key with another time was answered with {conflict:?}"
+        );
         let other = Draft { data: "\"other\"".to_owned(), ..draft.clone() };
         let good = Draft { key: None, ..draft };
         let conflict = append(replica_now, &root, &[good, other], START);
-        let conflicting = matches!(conflict, Err(WriteError::KeyConflict { index: 1, holder }) if holder == Some(dot));
+        let conflicting = matches!(conflict, Err(WriteError::KeyConflict { index: 1, holder: Some(ref holder) }) if holder.dot == dot);
         assert!(conflicting, "the key with another content was answered with {conflict:?}");
         assert_eq!(replica_now.reader().head(), head, "neither stores anything");
     }

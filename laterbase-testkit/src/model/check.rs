@@ -39,6 +39,10 @@ pub(super) fn written(
     assert_eq!(appended.replayed, stored.is_empty());
     let before = last_stamp(&side.held, me);
     arrived(side, &stored, now);
+    for (dot, draft) in &stored {
+        // What a writer does not say is the wall clock at the write, wherever the stamps are.
+        assert_eq!(side.held.facts[dot].occurred, draft.occurred.unwrap_or(now));
+    }
     let stamps = stored.iter().map(|(dot, _)| side.held.facts[dot].recorded);
     let stamps: Vec<_> = before.into_iter().chain(stamps).collect();
     assert!(stamps.is_sorted_by(|a, b| a < b), "stamps do not rise: {stamps:?}");
@@ -55,14 +59,14 @@ fn last_stamp(
 /// Takes in what has arrived, and checks that it is what was sent.
 #[track_caller]
 pub(super) fn arrived(side: &mut Side, sent: &[(Dot, Draft)], now: i64) {
-    let (head, last) = (side.held.head(), side.held.last_arrived());
+    let head = side.held.head();
     let mut found = Vec::new();
     let read = side.replica.reader().arrivals(head, usize::MAX, &mut |name, event| {
         assert_eq!((name, event.position), (&root(), head + found.len() as u64 + 1));
         let (recorded, position, arrived) = (event.recorded, event.position, event.arrived);
-        // Arrival times do not fall when the clock does.
-        assert_eq!(arrived, now.max(last));
-        found.push((event.dot, Fact { draft: Draft::of(event), recorded, position, arrived }));
+        assert_eq!(arrived, now);
+        let (draft, occurred) = (Draft::of(event), event.occurred());
+        found.push((event.dot, Fact { draft, occurred, recorded, position, arrived }));
         ControlFlow::Continue(())
     });
     read.expect("the log can be read");
@@ -145,7 +149,7 @@ pub(super) fn query(script: &mut Script<'_>, held: &Held) -> Query {
     let off = i64::try_from(script.below(3)).expect("small") - 1;
     let recorded = fact.recorded.to_unix_nanos();
     if script.chance(128) {
-        query.occurred_until = Some(fact.draft.occurred.unwrap_or(recorded) + off);
+        query.occurred_until = Some(fact.occurred.saturating_add(off));
     }
     if script.chance(90) {
         query.recorded_until = Some(recorded + off);

@@ -31,12 +31,13 @@ impl Draft {
     }
 
     pub(super) fn of(event: &Event<'_>) -> Self {
-        let Record { aggregate_id, is_json, data, occurred, idempotency_key, .. } = event.record;
+        let Record { aggregate_id, is_json, data, occurred, .. } = event.record;
+        let Record { is_occurred_defaulted, idempotency_key, .. } = event.record;
         Self {
             aggregate: aggregate_id.to_owned(),
             is_json,
             data: data.to_vec(),
-            occurred,
+            occurred: occurred.filter(|_| !is_occurred_defaulted),
             key: idempotency_key.map(str::to_owned),
         }
     }
@@ -46,6 +47,8 @@ impl Draft {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fact {
     pub draft: Draft,
+    /// What the writer said, or the wall clock at the write.
+    pub occurred: i64,
     pub recorded: Hlc,
     pub position: u64,
     pub arrived: i64,
@@ -63,15 +66,15 @@ impl Fact {
     }
 
     fn place(&self, dot: Dot) -> Place {
-        let occurred = self.draft.occurred.unwrap_or_else(|| self.recorded.to_unix_nanos());
-        Place::new(occurred, self.recorded, dot.origin)
+        Place::new(self.occurred, self.recorded, dot.origin)
     }
 
-    fn is_seen_by(&self, dot: Dot, query: &Query) -> bool {
+    /// Whether a query looks at it that was asked when so much had arrived.
+    fn is_seen_by(&self, dot: Dot, query: &Query, known: u64) -> bool {
         let until = |bound: Option<i64>, time| bound.is_none_or(|bound| time <= bound);
         until(query.occurred_until, self.place(dot).occurred())
             && until(query.recorded_until, self.recorded.to_unix_nanos())
-            && until(query.known_at, self.arrived)
+            && self.position <= known
     }
 }
 
@@ -100,8 +103,11 @@ impl Held {
         self.facts.len() as u64
     }
 
-    pub(super) fn last_arrived(&self) -> i64 {
-        self.facts.values().map(|fact| fact.arrived).max().unwrap_or(i64::MIN)
+    /// The last position that had arrived when a query asks. Positions are the true order, whatever
+    /// the wall clock said on the way.
+    fn known(&self, query: &Query) -> u64 {
+        let until = |fact: &&Fact| query.known_at.is_none_or(|time| fact.arrived <= time);
+        self.facts.values().filter(until).map(|fact| fact.position).max().unwrap_or(0)
     }
 
     /// What somebody lacks who holds `vv`, in feed order.
@@ -125,11 +131,12 @@ impl Held {
 
     /// The events of an aggregate that a query looks at, in fold order.
     pub(super) fn seen(&self, aggregate: &str, query: &Query) -> Vec<(Dot, &Fact)> {
+        let known = self.known(query);
         let mut seen: Vec<(Dot, &Fact)> = self
             .facts
             .iter()
             .filter(|(dot, fact)| {
-                fact.draft.aggregate == aggregate && fact.is_seen_by(**dot, query)
+                fact.draft.aggregate == aggregate && fact.is_seen_by(**dot, query, known)
             })
             .map(|(dot, fact)| (*dot, fact))
             .collect();

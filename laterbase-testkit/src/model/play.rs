@@ -184,7 +184,7 @@ impl<'p, 'o> Play<'p, 'o> {
         let condition = self.script.below(12);
         let now = self.now;
         let side = self.side(who);
-        let mut batch = PreparedBatch::new(root(), folds());
+        let mut batch = PreparedBatch::new(root(), folds(), now);
         for draft in &drafts {
             batch.push(&draft.record()).expect("a good event");
         }

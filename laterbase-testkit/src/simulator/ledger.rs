@@ -36,7 +36,7 @@ impl Fact {
             root: root.clone(),
             dot: event.dot,
             recorded: event.recorded,
-            occurred: event.record.occurred.unwrap_or_else(|| event.recorded.to_unix_nanos()),
+            occurred: event.occurred(),
             aggregate_id: event.record.aggregate_id.to_owned(),
             event_type: event.record.event_type.to_owned(),
             key: event.record.idempotency_key.map(str::to_owned),

@@ -97,6 +97,17 @@ impl Memory {
         self.tails.keys().map(|(root, _)| root.clone()).collect()
     }
 
+    /// The events of a root among the first to arrive in any.
+    pub(super) fn facts_among<'m>(
+        &'m self,
+        ledger: &'m Ledger,
+        root: &'m RootName,
+        count: usize,
+    ) -> impl Iterator<Item = &'m Fact> {
+        let facts = self.arrivals[..count].iter().map(|arrival| ledger.fact(arrival.fact));
+        facts.filter(move |fact| fact.root == *root)
+    }
+
     /// The events of a root, in the order in which they arrived.
     pub(super) fn facts<'m>(
         &'m self,

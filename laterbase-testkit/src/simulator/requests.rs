@@ -124,9 +124,10 @@ impl World {
 
     fn prepare_whole(&self, index: usize, request: &WholeRequest) -> Verdict<PreparedBatch> {
         let (root, folds) = (request.root.clone(), self.nodes[index].folds());
+        let wall = self.nodes[index].wall(self.now);
         let mut batch = match &request.key {
-            Some(key) => PreparedBatch::with_key(root, folds, key),
-            None => PreparedBatch::new(root, folds),
+            Some(key) => PreparedBatch::with_key(root, folds, wall, key),
+            None => PreparedBatch::new(root, folds, wall),
         };
         let refused = |error| no_reason("no needless refusal", "preparing a request", &error);
         for draft in &request.drafts {

@@ -8,6 +8,7 @@ use laterbase_core::{EventError, PreparedBatch};
 
 use super::checkers::clock;
 use super::dice::Dice;
+use super::ledger::Fact;
 use super::node::Node;
 use super::order_fold::HEAVY;
 use super::outcome::{Verdict, ensure, no_reason};
@@ -98,10 +99,17 @@ impl Draft {
         Self { key, ..self.clone() }
     }
 
-    fn bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        self.record().encode(&mut bytes);
-        bytes
+    /// Whether an event is what came of this, if it was written when the wall clock said so; at any
+    /// time, if that does not matter.
+    fn became(&self, fact: &Fact, wall: Option<i64>) -> bool {
+        let Ok(kept) = Record::decode(&fact.record) else { return false };
+        let said = Record {
+            occurred: kept.occurred.filter(|_| !kept.is_occurred_defaulted),
+            is_occurred_defaulted: false,
+            ..kept
+        };
+        let filled_in = wall.filter(|_| self.occurred.is_none());
+        said == self.record() && filled_in.is_none_or(|wall| kept.occurred == Some(wall))
     }
 }
 
@@ -151,7 +159,7 @@ impl World {
     /// One request: one batch, one commit.
     fn write(&mut self, index: usize, wall: i64, root: &RootName, drafts: Vec<Draft>) -> Verdict {
         let node = &mut self.nodes[index];
-        let (batch, taken) = prepare(node, root, drafts)?;
+        let (batch, taken) = prepare(node, root, drafts, wall)?;
         let plans: Vec<Plan> =
             taken.iter().map(|draft| plan(node, &self.ledger, root, draft, wall)).collect();
         clock::will_write(node, wall, taken.len());
@@ -193,7 +201,8 @@ impl World {
                 ensure(next == Some(*dot), "seqs go on", || format!("{dot} where {next:?}"))?;
             }
             let held = node.memory.facts(&self.ledger, root).find(|(fact, _)| fact.dot == *dot);
-            let right = held.is_some_and(|(fact, _)| fact.record == draft.bytes());
+            let wall = (*plan == Plan::Store).then(|| node.wall(self.now));
+            let right = held.is_some_and(|(fact, _)| draft.became(fact, wall));
             let expected = matches!(plan, Plan::Store | Plan::Replay);
             ensure(right && expected, "what was acknowledged is held", || {
                 format!("{draft:?}, planned as {plan:?}, is said to be {dot}, which is {held:?}")
@@ -243,7 +252,7 @@ impl World {
                 draft.occurred = draft.occurred.map(|occurred| occurred.min(wall));
             }
             let node = &mut self.nodes[index];
-            let (batch, taken) = prepare(node, &root, drafts)?;
+            let (batch, taken) = prepare(node, &root, drafts, wall)?;
             clock::will_write(node, wall, taken.len());
             let Some(replica) = &mut node.replica else { return Ok(()) };
             match replica.stage_append(&batch, wall) {
@@ -288,8 +297,9 @@ fn prepare(
     node: &Node,
     root: &RootName,
     drafts: Vec<Draft>,
+    wall: i64,
 ) -> Verdict<(PreparedBatch, Vec<Draft>)> {
-    let mut batch = PreparedBatch::new(root.clone(), node.folds());
+    let mut batch = PreparedBatch::new(root.clone(), node.folds(), wall);
     let mut taken = Vec::new();
     for draft in drafts {
         let answer = batch.push(&draft.record());
@@ -317,8 +327,7 @@ pub(super) fn plan(
         let mut holders =
             facts.map(|(fact, _)| fact).filter(|fact| fact.key == draft.key).peekable();
         if holders.peek().is_some() {
-            let bytes = draft.bytes();
-            let same = holders.any(|fact| fact.record == bytes);
+            let same = holders.any(|fact| draft.became(fact, None));
             return if same { Plan::Replay } else { Plan::Conflict };
         }
     }

@@ -26,7 +26,7 @@ fn open(store: &MemoryStore) -> Result<Replica, OpenError> {
 fn write(store: &MemoryStore) {
     let mut replica = open(store).unwrap();
     let folds = Arc::clone(replica.reader().folds());
-    let mut batch = PreparedBatch::new(RootName::new("shipment").unwrap(), folds);
+    let mut batch = PreparedBatch::new(RootName::new("shipment").unwrap(), folds, NOW);
     for _ in 0..10 {
         batch.push(&Record::json("a", "Moved", "1")).unwrap();
     }

@@ -21,7 +21,7 @@ fn open(store: &MemoryStore) -> Replica {
 
 fn write(replica: &mut Replica, data: &str) {
     let folds = Arc::clone(replica.reader().folds());
-    let mut batch = PreparedBatch::new(RootName::new("shipment").unwrap(), folds);
+    let mut batch = PreparedBatch::new(RootName::new("shipment").unwrap(), folds, NOW);
     batch.push(&Record::json("a", "Moved", data)).unwrap();
     replica.append(&batch, NOW).unwrap();
 }

@@ -32,7 +32,7 @@ fn open(store: &MemoryStore, seed: u8) -> Replica {
 }
 
 fn write(replica: &mut Replica, aggregate_id: &str) {
-    let mut batch = PreparedBatch::new(RootName::new("shipment").unwrap(), folds());
+    let mut batch = PreparedBatch::new(RootName::new("shipment").unwrap(), folds(), NOW);
     batch.push(&Record::json(aggregate_id, "Moved", "{}")).unwrap();
     replica.append(&batch, NOW).unwrap();
 }

@@ -10,6 +10,7 @@ use laterbase_core::fold::Folds;
 use laterbase_core::id::RootName;
 use laterbase_core::json::JsonEvent;
 use laterbase_core::replica::WriteError;
+use laterbase_directory::environment::wall_clock_nanos;
 
 use super::Failure;
 use crate::cli::lines::{LINE_BYTES_MAX, Line};
@@ -76,7 +77,9 @@ impl<'r> Gathering<'r> {
             .map_err(|detail| self.blame(line.number, Some("root".to_owned()), detail))?;
         let folds = &self.folds;
         let lines = self.roots.entry(root).or_insert_with_key(|root| {
-            let batch = PreparedBatch::new(root.clone(), Arc::clone(folds));
+            // The first line of the batch has just come, and the batch is stored once they pause.
+            let now = wall_clock_nanos();
+            let batch = PreparedBatch::new(root.clone(), Arc::clone(folds), now);
             RootLines { batch, lines: Vec::new() }
         });
         if let Err(error) = lines.batch.push(&event.record()) {

@@ -9,7 +9,8 @@ use super::*;
 
 fn batches() -> Vec<PreparedBatch> {
     let batch = |root: &str, ids: &[&str]| {
-        let mut batch = PreparedBatch::new(RootName::new(root).unwrap(), Arc::new(Folds::new()));
+        let folds = Arc::new(Folds::new());
+        let mut batch = PreparedBatch::new(RootName::new(root).unwrap(), folds, 7);
         for id in ids {
             batch.push(&Record::json(id, "Packed", "{\"a\":1}")).unwrap();
         }

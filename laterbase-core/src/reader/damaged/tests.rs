@@ -29,7 +29,7 @@ fn replica(store: &MemoryStore, id: u8) -> Replica {
 }
 
 fn write(replica: &mut Replica, now: i64) {
-    let mut batch = PreparedBatch::new(root(), Arc::new(Folds::new()));
+    let mut batch = PreparedBatch::new(root(), Arc::new(Folds::new()), now);
     batch.push(&Record::json("a", "t", "{}")).unwrap();
     replica.append(&batch, now).unwrap();
 }

@@ -41,7 +41,7 @@ fn hear(replica: &mut Replica, name: &RootName, id: u8, count: u64) {
             run = Some(builder.start_run(name, origin(id), seq, chain));
         }
         let mut record = Vec::new();
-        Record::json("a", "t", &seq.to_string()).encode(&mut record);
+        Record::json("a", "t", &seq.to_string()).filled_in(0).encode(&mut record);
         let recorded = Hlc::from_bits(seq * 100 + u64::from(u8::MAX - id));
         chain = chain.next(recorded, RecordHash::of(&record));
         let (origin, record) = (origin(id), &record[..]);

@@ -28,7 +28,7 @@ fn replica(store: Arc<MemoryStore>, folds: Folds) -> Replica {
 }
 
 fn write(replica: &mut Replica, id: &str, data: &[String], now: i64) {
-    let mut batch = PreparedBatch::new(root(), Arc::clone(replica.reader().folds()));
+    let mut batch = PreparedBatch::new(root(), Arc::clone(replica.reader().folds()), now);
     for data in data {
         batch.push(&Record::json(id, "t", data)).unwrap();
     }

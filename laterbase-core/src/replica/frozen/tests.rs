@@ -28,7 +28,7 @@ fn open(store: &MemoryStore) -> Replica {
 }
 
 fn write(replica: &mut Replica, data: &str) {
-    let mut batch = PreparedBatch::new(root(), folds());
+    let mut batch = PreparedBatch::new(root(), folds(), 0);
     batch.push(&Record::json("P1", "Packed", data)).unwrap();
     replica.append(&batch, 1_000).unwrap();
 }

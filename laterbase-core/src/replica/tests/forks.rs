@@ -282,7 +282,7 @@ fn a_page_from_the_middle_of_the_other_branch_does_not_say_where_they_part() {
 fn moving_a_tail_leaves_other_roots_and_origins_as_they_are() {
     let Cast { original, mut copy, copy_store, mut peer, .. } = parted();
     let (id, other) = (original.id(), RootName::new(OTHER).unwrap());
-    let mut elsewhere = PreparedBatch::new(other.clone(), folds());
+    let mut elsewhere = PreparedBatch::new(other.clone(), folds(), NOW + 50);
     elsewhere.push(&Record::json("o", "t", r#"{"kept":true}"#)).unwrap();
     copy.append(&elsewhere, NOW + 50).unwrap();
     let mut stranger = fresh(8);

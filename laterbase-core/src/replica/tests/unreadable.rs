@@ -23,7 +23,7 @@ fn page_of(data: &[&str]) -> Vec<u8> {
     let run = builder.start_run(&root(), stranger(), 1, chain);
     for (seq, data) in (1..).zip(data) {
         let mut record = Vec::new();
-        Record::json("s1", "t", data).encode(&mut record);
+        Record::json("s1", "t", data).filled_in(0).encode(&mut record);
         let recorded = Hlc::from_unix_nanos(NOW + seq);
         chain = chain.next(recorded, RecordHash::of(&record));
         let seq = seq.unsigned_abs();
@@ -49,7 +49,7 @@ fn check_counts(replica: &Replica, store: &MemoryStore, events: u64, unreadable:
 fn what_no_fold_can_read_is_refused_at_the_write_and_kept_and_counted_by_sync() {
     let deep = format!("{}{}", "[".repeat(129), "]".repeat(129));
     let data = [GOOD, HALF, &deep, "{", "1"];
-    let mut batch = PreparedBatch::new(root(), folds());
+    let mut batch = PreparedBatch::new(root(), folds(), NOW);
     for data in &data[1..4] {
         let refused = batch.push(&Record::json("s1", "t", data)).unwrap_err();
         assert_eq!((matches!(refused, EventError::Data(_)), refused.field()), (true, Some("data")));
@@ -107,7 +107,7 @@ fn a_count_that_is_wrong_is_found_by_verify() {
 
 #[test]
 fn an_id_that_no_url_leads_to_is_refused_at_the_write_only() {
-    let mut batch = PreparedBatch::new(root(), folds());
+    let mut batch = PreparedBatch::new(root(), folds(), NOW);
     for id in [".", ".."] {
         let refused = batch.push(&Record::json(id, "t", GOOD)).unwrap_err();
         assert_eq!((&refused, refused.field()), (&EventError::DotSegment, Some("aggregate_id")));

@@ -80,18 +80,20 @@ fn event<'l>(fact: &&'l Fact) -> Event<'l> {
 
 impl<'l> Expected<'l> {
     fn of(node: &'l Node, ledger: &'l Ledger, root: &'l RootName, id: &str, query: &Query) -> Self {
-        let known_at = query.known_at.unwrap_or(i64::MAX);
+        // What had arrived up to the last event that had arrived by then, whatever the clock said.
+        let arrivals = &node.memory.arrivals;
+        let had_arrived = |arrived: i64| query.known_at.is_none_or(|time| arrived <= time);
+        let known = arrivals.iter().rposition(|arrival| had_arrived(arrival.arrived));
+        let known = known.map_or(0, |last| last + 1);
         let until = (query.occurred_until.unwrap_or(i64::MAX), query.recorded_until);
         let mut facts: Vec<&Fact> = node
             .memory
-            .facts(ledger, root)
-            .filter(|(fact, arrived)| {
+            .facts_among(ledger, root, known)
+            .filter(|fact| {
                 fact.aggregate_id == id
-                    && *arrived <= known_at
                     && fact.occurred <= until.0
                     && until.1.is_none_or(|until| fact.recorded.to_unix_nanos() <= until)
             })
-            .map(|(fact, _)| fact)
             .collect();
         facts.sort_by_key(|fact| (fact.occurred, fact.recorded, fact.dot.origin));
         let mut expected = Self {
