@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use laterbase_core::fold::Folds;
 use laterbase_core::id::RootName;
-use laterbase_core::reader::Reader;
+use laterbase_core::reader::{ReadError, Reader};
 #[cfg(feature = "peers")]
 use laterbase_core::selection::RootSelection;
 use tokio::sync::{Semaphore, watch};
@@ -16,11 +16,9 @@ use crate::bounds::Bounds;
 use crate::builder::SyncRoots;
 use crate::gate::Gate;
 use crate::problem::{Problem, Result};
+use crate::reading::{Reads, Slot, Target};
 use crate::room::Room;
 use crate::writer::Writer;
-
-/// Reads that may run at once. Each holds a snapshot of the store and a thread.
-const READS_MAX: usize = 64;
 
 /// The server's parts, shared by all requests.
 pub(crate) struct App {
@@ -39,7 +37,7 @@ pub(crate) struct App {
     pub(crate) heartbeat_period: Duration,
     stopping: watch::Sender<bool>,
     sync_roots: SyncRoots,
-    reads: Arc<Semaphore>,
+    reads: Reads,
     intakes: Arc<Semaphore>,
 }
 
@@ -51,7 +49,7 @@ impl fmt::Debug for App {
 
 impl App {
     pub(crate) fn new(
-        reader: Reader,
+        reads: Reads,
         writer: Writer,
         head: watch::Receiver<u64>,
         sync_roots: SyncRoots,
@@ -60,7 +58,7 @@ impl App {
         heartbeat_period: Duration,
     ) -> Self {
         Self {
-            reader,
+            reader: reads.reader().clone(),
             writer,
             head,
             bounds,
@@ -70,7 +68,7 @@ impl App {
             heartbeat_period,
             stopping: watch::Sender::new(false),
             sync_roots,
-            reads: Arc::new(Semaphore::new(READS_MAX)),
+            reads,
             intakes: Arc::new(Semaphore::new(intakes_max())),
         }
     }
@@ -88,13 +86,16 @@ impl App {
         &self,
         read: impl FnOnce(&Reader) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let permit = Arc::clone(&self.reads).acquire_owned().await;
-        let reader = self.reader.clone();
-        blocking(move || {
-            let _permit = permit;
-            read(&reader)
-        })
-        .await
+        self.reads.read(read).await
+    }
+
+    /// Runs a read that folds aggregates. See [`Reads`].
+    pub(crate) async fn fold<T: Send + 'static>(
+        &self,
+        target: Target,
+        read: impl Fn(&Reader) -> std::result::Result<T, ReadError> + Send + Sync + 'static,
+    ) -> Result<(T, Option<Slot>)> {
+        self.reads.fold(target, read).await
     }
 
     /// Runs the making ready of a large write where it may take long. Few run at once: more would

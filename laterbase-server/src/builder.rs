@@ -12,10 +12,11 @@ use laterbase_directory::environment::{random_bytes_16, wall_clock_nanos};
 use tokio::sync::watch;
 
 use crate::app::App;
-use crate::bounds::{Bounds, TIME_MAX};
+use crate::bounds::{Bounds, TIME_MAX, TIME_MIN};
 use crate::engine::{Engine, OpenStore};
 use crate::gate::Gate;
 use crate::pulse::{HEARTBEAT_PERIOD_DEFAULT, HEARTBEAT_PERIOD_MIN};
+use crate::reading::{FOLD_TIME_MAX_DEFAULT, Reads};
 use crate::server::Server;
 use crate::writer::{Writer, WriterBounds};
 
@@ -48,6 +49,8 @@ pub struct Builder {
     hosts: Vec<String>,
     origins: Vec<String>,
     heartbeat_period: Duration,
+    fold_time_max: Duration,
+    state_bytes_max: Option<usize>,
     clock: WallClock,
 }
 
@@ -75,6 +78,8 @@ impl Default for Builder {
             hosts: Vec::new(),
             origins: Vec::new(),
             heartbeat_period: HEARTBEAT_PERIOD_DEFAULT,
+            fold_time_max: FOLD_TIME_MAX_DEFAULT,
+            state_bytes_max: None,
             clock: Arc::new(wall_clock_nanos),
         }
     }
@@ -181,6 +186,20 @@ impl Builder {
         self
     }
 
+    /// How long one read may fold: 30 s by default. It is answered with 503 then, and the next one
+    /// goes on from the snapshots that it has left.
+    pub const fn fold_time_max(mut self, time: Duration) -> Self {
+        self.fold_time_max = time;
+        self
+    }
+
+    /// How long an aggregate's state may be, as JSON text: 16 MiB by default. A read of a longer
+    /// one fails. See [`Folds::with_state_bytes_max`].
+    pub const fn state_bytes_max(mut self, bytes: usize) -> Self {
+        self.state_bytes_max = Some(bytes);
+        self
+    }
+
     /// The clock to go by, if not the system's.
     pub fn clock(mut self, clock: WallClock) -> Self {
         self.clock = clock;
@@ -198,7 +217,11 @@ impl Builder {
             return Err(zero("queue_length_max"));
         }
         let gate = gate(&self.hosts, &self.origins)?;
-        let folds = Arc::new(self.folds?);
+        let mut folds = self.folds?;
+        if let Some(bytes) = self.state_bytes_max {
+            folds = folds.with_state_bytes_max(bytes);
+        }
+        let folds = Arc::new(folds);
         let directory = match &self.storage {
             Storage::Directory(path, Engine::Lmdb | Engine::Rocks) => Some(path.clone()),
             Storage::Directory(..) | Storage::Given(_) => None,
@@ -217,7 +240,8 @@ impl Builder {
         let (head_sender, head) = watch::channel(reader.head());
         let writer = Writer::start(replica, self.clock, writer_bounds, head_sender)?;
         let period = self.heartbeat_period.clamp(HEARTBEAT_PERIOD_MIN, TIME_MAX);
-        let app = App::new(reader, writer, head, self.sync_roots, bounds, gate, period);
+        let reads = Reads::new(reader, self.fold_time_max.clamp(TIME_MIN, TIME_MAX));
+        let app = App::new(reads, writer, head, self.sync_roots, bounds, gate, period);
         Ok(Server::new(app, directory.as_deref()))
     }
 }

@@ -125,6 +125,14 @@ struct Settings {
     /// How long requests under way may take to end once the server is told to stop [default: 10]
     #[arg(long, env = "LATERBASE_STOP_SECONDS", value_name = "SECONDS")]
     stop_seconds: Option<NonZeroU64>,
+
+    /// How long one read may fold before it is turned away [default: 30]
+    #[arg(long, env = "LATERBASE_FOLD_SECONDS", value_name = "SECONDS")]
+    fold_seconds: Option<NonZeroU64>,
+
+    /// Longest state of an aggregate, as JSON, that is read [default: 16777216]
+    #[arg(long, env = "LATERBASE_STATE_BYTES", value_name = "BYTES")]
+    state_bytes: Option<NonZeroUsize>,
 }
 
 impl Config {
@@ -225,6 +233,12 @@ impl Config {
         server = settings.host.iter().fold(server, |server, host| server.host(host));
         let origins = settings.allow_origin.iter();
         server = origins.fold(server, |server, origin| server.allow_origin(origin));
+        if let Some(seconds) = settings.fold_seconds {
+            server = server.fold_time_max(Duration::from_secs(seconds.get()));
+        }
+        if let Some(bytes) = settings.state_bytes {
+            server = server.state_bytes_max(bytes.get());
+        }
         if settings.root.is_empty() {
             return Ok(server.fallback(Arc::new(MergePatch)));
         }
@@ -259,6 +273,8 @@ impl Settings {
             body_bytes: self.body_bytes.or(file.body_bytes),
             answer_bytes: self.answer_bytes.or(file.answer_bytes),
             stop_seconds: self.stop_seconds.or(file.stop_seconds),
+            fold_seconds: self.fold_seconds.or(file.fold_seconds),
+            state_bytes: self.state_bytes.or(file.state_bytes),
         }
     }
 

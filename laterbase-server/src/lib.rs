@@ -67,6 +67,7 @@ mod problem;
 mod progress;
 mod pulse;
 mod queue;
+mod reading;
 mod room;
 mod routes;
 mod server;

@@ -12,7 +12,7 @@ use laterbase_core::id::RootName;
 use laterbase_core::json::{write_event, write_event_verbatim};
 use laterbase_core::limits::BATCH_BYTES_MAX;
 use laterbase_core::reader::{
-    AggregatePage, AggregateState, Covered, EventsPage, FoldFailure, Query, Reader,
+    AggregateState, Covered, EventsPage, FoldFailure, Query, ReadError, Reader,
 };
 use laterbase_core::time::format_time;
 use serde_json::Value;
@@ -20,6 +20,7 @@ use serde_json::Value;
 use crate::app::App;
 use crate::parameters::{Parameters, Segments, choose, id_cursor, place_cursor};
 use crate::problem::{Kind, Problem, Result};
+use crate::reading::{Slot, Target};
 use crate::wire::{
     self, COVERED_HEADER, EVENT_COUNT_HEADER, JSON, JsonList, LINES, NEXT_HEADER,
     REFUSED_COUNT_HEADER,
@@ -36,19 +37,34 @@ pub(super) async fn list(
     let root = app.public_root(&name)?;
     let (limit, query) = (parameters.limit()?, parameters.query()?);
     let after = parameters.after_id()?;
-    app.read(move |reader| Ok(page(reader.aggregates(&root, after.as_deref(), limit, &query)?)))
-        .await
+    let target = Target {
+        root: root.clone(),
+        id: after.clone(),
+        is_listing: true,
+        is_timed: query.is_timed(),
+    };
+    let read = move |reader: &Reader| page(reader, &root, after.as_deref(), limit, &query);
+    let (mut response, slot) = app.fold(target, read).await?;
+    response.extensions_mut().insert(slot);
+    Ok(response)
 }
 
-fn page(page: AggregatePage) -> Response {
+fn page(
+    reader: &Reader,
+    root: &RootName,
+    after: Option<&str>,
+    limit: usize,
+    query: &Query,
+) -> std::result::Result<Response, ReadError> {
     let mut list = JsonList::member("aggregates");
-    for (id, folded) in &page.aggregates {
-        write_entry(list.value(), id, folded);
-    }
+    // Entry by entry, so that no state is in memory twice.
+    let page = reader.visit_aggregates(root, after, limit, query, &mut |id, folded| {
+        write_entry(list.value(), id, &folded);
+    })?;
     let next = page.next.map_or(Value::Null, |id| id_cursor(&id).into());
     let mut response = wire::respond(StatusCode::OK, JSON, list.finish(&[("next", next)]));
     wire::set(&mut response, COVERED_HEADER, &format!("arrivals={}", page.position));
-    response
+    Ok(response)
 }
 
 fn write_entry(
@@ -87,17 +103,16 @@ pub(super) async fn state(
     choose(&headers, &[JSON])?;
     let root = app.public_root(&name)?;
     let query = parameters.query()?;
-    let aggregate = app
-        .read(move |reader| {
-            let found = reader.aggregate(&root, &id, &query)?;
-            found.ok_or_else(|| unknown_aggregate(&root, &id, &query))
-        })
-        .await?;
+    let (aggregate, slot) = match app.reader().hot_aggregate(&root, &id, &query)? {
+        Some(hot) => (hot, None),
+        None => fold(&app, root, id, query).await?,
+    };
     let mut response = if is_known(&headers, &aggregate.etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         wire::respond(StatusCode::OK, JSON, aggregate.state)
     };
+    response.extensions_mut().insert(slot);
     wire::set(&mut response, ETAG, &format!("\"{}\"", aggregate.etag));
     wire::set(&mut response, EVENT_COUNT_HEADER, &aggregate.event_count.to_string());
     wire::set(&mut response, COVERED_HEADER, &covered(&aggregate.covered));
@@ -105,6 +120,24 @@ pub(super) async fn state(
         wire::set(&mut response, REFUSED_COUNT_HEADER, &aggregate.refused_count.to_string());
     }
     Ok(response)
+}
+
+async fn fold(
+    app: &App,
+    root: RootName,
+    id: String,
+    query: Query,
+) -> Result<(AggregateState, Option<Slot>)> {
+    let target = Target {
+        root: root.clone(),
+        id: Some(id.clone()),
+        is_listing: false,
+        is_timed: query.is_timed(),
+    };
+    let (of_root, of_id, of_query) = (root.clone(), id.clone(), query.clone());
+    let read = move |reader: &Reader| reader.aggregate(&of_root, &of_id, &of_query);
+    let (found, slot) = app.fold(target, read).await?;
+    Ok((found.ok_or_else(|| unknown_aggregate(&root, &id, &query))?, slot))
 }
 
 /// What a state covers, as a structured dictionary (RFC 9651): when the last event in fold order

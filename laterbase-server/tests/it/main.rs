@@ -15,6 +15,7 @@ mod event_stream;
 mod failures;
 mod feed_cursor;
 mod feeds;
+mod folding;
 mod foreign_pages;
 mod forks;
 mod gate_store;
