@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use laterbase_core::memory_store::MemoryStore;
 use laterbase_core::replica::Replica;
 use laterbase_core::store::{
-    Area, Batch, Durability, Operation, Snapshot, Store, StoreError, Table,
+    Area, Batch, Durability, Operation, Snapshot, Store, StoreError, Table, WriterSlot,
 };
 
 use crate::{Events, Input, NOW, replica};
@@ -108,5 +108,9 @@ impl Store for Recorder {
 
     fn size_bytes(&self) -> Result<u64, StoreError> {
         self.inner.size_bytes()
+    }
+
+    fn writer(&self) -> &WriterSlot {
+        self.inner.writer()
     }
 }

@@ -11,6 +11,7 @@ mod reading;
 mod record;
 mod recorder;
 mod resolve;
+mod room;
 mod salvage;
 mod show;
 mod status;
@@ -29,6 +30,7 @@ use clap::{Args, Parser, Subcommand};
 use laterbase_core::id::RootName;
 use laterbase_core::reader::Reader;
 use laterbase_core::time::parse_bound_ahead;
+use laterbase_directory::parse_size;
 
 use output::Output;
 
@@ -70,6 +72,11 @@ struct Common {
     /// Go on under a new replica id, as after restoring an old copy of the store.
     #[arg(long, global = true)]
     new_identity: bool,
+    /// Most bytes that the store may take, such as 500M or 20G.
+    ///
+    /// Beyond them nothing is recorded or taken in; what is there can be read and sent.
+    #[arg(long, global = true, value_name = "SIZE", value_parser = parse_size)]
+    max_store_size: Option<u64>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -19,8 +19,11 @@ use laterbase_core::replica::{
     WriteError,
 };
 use laterbase_core::store::{Store, StoreError};
+use laterbase_directory::OpenError;
 use laterbase_directory::environment::{random_bytes_16, wall_clock_nanos};
-use laterbase_store_lmdb::{LmdbOptions, LmdbStore, OpenError};
+use laterbase_store_lmdb::LmdbOptions;
+
+use crate::engine::{self, OpenStore};
 
 use upkeep::Upkeep;
 
@@ -35,7 +38,8 @@ pub struct DeviceOptions {
     pub folds: Folds,
     /// The replica's own options. [`Device::open`] sets `home`.
     pub replica: ReplicaOptions,
-    /// Where [`Device::open`] keeps the events.
+    /// Where [`Device::open`] keeps the events, and how much of them. Of these, a store on another
+    /// engine takes what that one has too.
     pub lmdb: LmdbOptions,
     /// Who brings the derived tables up to date.
     pub upkeep: UpkeepMode,
@@ -87,14 +91,15 @@ impl fmt::Debug for Device {
 }
 
 impl Device {
-    /// Opens the LMDB store in the directory `path`, and makes one if there is none.
+    /// Opens the store in the directory `path`, by the engine that it is stamped with, and makes one
+    /// on LMDB if there is none.
     ///
     /// # Errors
     /// [`DeviceError`]; what the directory holds is as it was.
     pub fn open(path: &Path, mut options: DeviceOptions) -> Result<Self, DeviceError> {
-        let store = LmdbStore::open(path, options.lmdb)?;
-        options.replica.home = store.home()?;
-        Self::over(Arc::new(store), options)
+        let OpenStore { store, home } = engine::open(path, options.lmdb)?;
+        options.replica.home = home;
+        Self::over(store, options)
     }
 
     /// Opens the replica that a store of any engine holds, and makes one if there is none.

@@ -30,6 +30,7 @@
 pub mod client;
 pub mod delta_file;
 pub mod device;
+pub mod engine;
 pub mod handover;
 pub mod local;
 pub mod peers;

@@ -12,6 +12,7 @@ pub mod event;
 pub mod fold;
 pub mod fork;
 pub mod heads;
+mod healing;
 pub mod hlc;
 pub mod id;
 pub mod json;

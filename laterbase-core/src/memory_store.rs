@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::limits::KEY_BYTES_MAX;
 use crate::store::{
-    Area, Batch, Durability, Operation, Scan, Snapshot, Store, StoreError, Table, Visit,
+    Area, Batch, Durability, Operation, Scan, Snapshot, Store, StoreError, Table, Visit, WriterSlot,
 };
 use sorted_table::SortedTable;
 
@@ -25,6 +25,7 @@ pub struct MemoryStore {
     durability: Durability,
     truth: Arc<Versions>,
     derived: Arc<Versions>,
+    writer: WriterSlot,
 }
 
 /// What one area was, is, and is about to be.
@@ -55,13 +56,13 @@ impl MemoryStore {
     /// Opens the same data again, as after an orderly end of the process.
     #[must_use]
     pub fn reopen(&self) -> Self {
-        self.clone()
+        self.reopen_with(self.durability)
     }
 
     /// Opens the same data again with another promise.
     #[must_use]
     pub fn reopen_with(&self, durability: Durability) -> Self {
-        Self { durability, ..self.clone() }
+        Self { durability, writer: WriterSlot::default(), ..self.clone() }
     }
 
     /// A store of its own that holds what is sure to survive a power loss now, and nothing more.
@@ -79,7 +80,7 @@ impl MemoryStore {
             })
         };
         let (truth, derived) = (survivor(&self.truth), survivor(&self.derived));
-        Self { durability: self.durability, truth, derived }
+        Self { durability: self.durability, truth, derived, writer: WriterSlot::default() }
     }
 
     fn versions(&self, area: Area) -> &Versions {
@@ -132,6 +133,10 @@ impl Store for MemoryStore {
     fn size_bytes(&self) -> Result<u64, StoreError> {
         let (truth, derived) = (self.truth.current(), self.derived.current());
         Ok(truth.iter().chain(derived.iter()).map(SortedTable::size_bytes).sum())
+    }
+
+    fn writer(&self) -> &WriterSlot {
+        &self.writer
     }
 }
 

@@ -12,7 +12,7 @@ use crate::id::{Dot, ReplicaId, RootName};
 use crate::renewal::Renewal;
 use crate::replica::OpenError;
 use crate::shared::Shared;
-use crate::store::{Store, StoreError, Table};
+use crate::store::{Area, Condition, Refusal, Store, StoreError, Table};
 use crate::version_vector::VersionVector;
 use crate::view::View;
 
@@ -85,6 +85,26 @@ impl Reader {
     /// [`OpenError`]; nothing is written in any case.
     pub fn of_frozen(store: Arc<dyn Store>, folds: Arc<Folds>) -> Result<Self, OpenError> {
         crate::replica::frozen::reader(store, folds)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn shared_for_tests(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// How the store fares: its size, what is left, whether it takes writes, and which derived
+    /// tables were found damaged.
+    pub fn condition(&self) -> Condition {
+        self.shared.store.condition()
+    }
+
+    /// Why the next write would be refused, as far as can be told without one.
+    pub fn refusal(&self) -> Option<Refusal> {
+        let behind = || {
+            let is_full = self.front_events() > self.shared.front_events_max;
+            is_full.then(|| self.shared.store.refusal(Area::Derived)).flatten()
+        };
+        self.shared.store.refusal(Area::Truth).or_else(behind)
     }
 
     /// The id that new events get.

@@ -23,10 +23,11 @@ use crate::maintenance::Maintenance;
 use crate::prepared::PreparedBatch;
 use crate::reader::Reader;
 use crate::shared::Shared;
-use crate::store::{Store, StoreError};
+use crate::store::{Batch, Store, StoreError};
 use crate::version_vector::VersionVector;
 
 mod append;
+mod fitness;
 pub(crate) mod frozen;
 mod landing;
 mod merge;
@@ -37,6 +38,11 @@ mod rewrite;
 mod staged;
 
 use staged::{LastRun, Staged};
+
+/// Flushes that the derived tables may be behind before the writer itself writes them, and before
+/// it takes no more.
+const FLUSHES_BEHIND: usize = 4;
+const FLUSHES_BEHIND_MAX: usize = 8;
 
 /// Gives 16 fresh random bytes at each call.
 pub type Random = Box<dyn FnMut() -> [u8; 16] + Send>;
@@ -93,6 +99,9 @@ pub struct Replica {
     /// The run that the log ends with, which the next event of its origin extends.
     last_run: Option<LastRun>,
     staged: Option<Staged>,
+    /// Who the replica is, where the disk was too full to write it down. It is written before
+    /// anything else is.
+    unwritten: Option<Batch>,
     maintenance: Maintenance,
 }
 
@@ -143,7 +152,7 @@ impl Replica {
 
     /// The background work, for one other thread.
     pub fn maintenance(&self) -> Maintenance {
-        Maintenance::new(Arc::clone(&self.shared), self.options.front_events_flush)
+        self.maintenance.another()
     }
 
     /// Writes a batch durably: [`Self::stage_append`] and [`Self::commit`].
@@ -263,16 +272,18 @@ impl Replica {
     pub fn commit(&mut self) -> Result<(), WriteError> {
         let Some(staged) = self.staged.take() else { return Ok(()) };
         self.shared.check_fit()?;
+        self.check_front()?;
+        self.write_identity()?;
         let committed = staged.finish(self.clock.last());
         // Stamps that failed events were given are not given again, so the clock stays ahead.
         self.shared.store.commit(&committed.batch)?;
         // Invariant 6: durable first, visible after.
         self.last_run = committed.last_run;
         let unflushed = committed.publish(&self.shared);
-        if unflushed > self.options.front_events_flush.saturating_mul(4) {
+        if unflushed > self.options.front_events_flush.saturating_mul(FLUSHES_BEHIND) {
             // Whoever runs the maintenance does not keep up: memory stays bounded all the same.
             // A failure is met again, and reported, by whoever runs it.
-            let _ = self.maintenance.flush();
+            let _ = self.maintenance.flush_if_possible();
         }
         Ok(())
     }
@@ -285,10 +296,16 @@ impl Replica {
     /// Flushes the derived tables and marks a clean stop. Dropping a replica instead is a crash:
     /// nothing acknowledged is lost.
     ///
+    /// Where the disk is full, or the derived tables have yet to be built, they are left as they
+    /// are, which the next opening makes up for.
+    ///
     /// # Errors
     /// [`StoreError`]; the stop is then not marked as clean.
     pub fn close(mut self) -> Result<(), StoreError> {
-        self.maintenance.flush()?;
+        match self.maintenance.flush_if_possible() {
+            Ok(()) | Err(StoreError::Full { .. } | StoreError::Corrupt { .. }) => {}
+            Err(error) => return Err(error),
+        }
         open::mark_closed(&self.shared)
     }
 

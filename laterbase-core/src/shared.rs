@@ -9,6 +9,7 @@ use crate::chain::ChainHash;
 use crate::fold::Folds;
 use crate::fork::Forks;
 use crate::front::Front;
+use crate::healing::Healing;
 use crate::hlc::Hlc;
 use crate::hot::HotStates;
 use crate::id::{ReplicaId, RootName};
@@ -135,6 +136,8 @@ pub(crate) struct State {
     pub generation: u64,
     /// How often the log's end was written anew.
     pub rewrites: u64,
+    /// Up to where tables and front together hold what is derived; `None` if they hold all of it.
+    pub unbuilt: Option<u64>,
 }
 
 impl State {
@@ -198,10 +201,14 @@ impl State {
 pub(crate) struct Shared {
     pub store: Arc<dyn Store>,
     pub folds: Arc<Folds>,
+    /// Events that the front may hold before no more are taken.
+    pub front_events_max: usize,
     /// Aggregates that were read lately.
     pub hot: HotStates,
     /// Snapshots that reads have left.
     pub unstored: Unstored,
+    /// Whether the derived tables are sound.
+    pub healing: Healing,
     /// Log entries that readers have found damaged.
     pub damage: DamageFound,
     /// Feeds between two pages.
@@ -222,14 +229,17 @@ impl Shared {
         folds: Arc<Folds>,
         state: State,
         hot_bytes_max: usize,
+        front_events_max: usize,
     ) -> Self {
         let unstored = Unstored::default();
         unstored.restart(state.rewrites);
         Self {
             store,
             folds,
+            front_events_max,
             hot: HotStates::new(hot_bytes_max),
             unstored,
+            healing: Healing::default(),
             damage: DamageFound::default(),
             feeds: SuspendedFeeds::default(),
             renewals_before: 0,
@@ -277,8 +287,8 @@ impl Shared {
         if self.is_unfit.load(Ordering::Acquire) { Err(StoreError::Poisoned) } else { Ok(()) }
     }
 
-    /// What the store holds now, if memory fits it.
-    pub(crate) fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
+    /// What the store holds now, if memory fits it, whether or not all that is derived is there.
+    pub(crate) fn raw_snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
         self.check_fit()?;
         self.store.snapshot()
     }

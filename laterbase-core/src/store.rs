@@ -24,7 +24,14 @@
 //! - **Readers do not wait** for writers, nor writers for readers.
 //! - **Poison.** After a commit failed in a way that leaves doubt about the disk, every further
 //!   commit, to either area, fails with [`StoreError::Poisoned`] until the store is opened anew.
-//!   Reads go on. [`StoreError::Full`] leaves no doubt, so it need not poison.
+//!   Reads go on. [`StoreError::Full`] leaves no doubt, so it need not poison. Nor does a failure
+//!   of the derived area, which can be renewed.
+//! - **One writer.** A store lends its writer once ([`Store::writer`]), however many handles there
+//!   are. Whoever wants to write as well shares the replica that has it: `laterbase-server` gives a
+//!   handle for that, and a `Device` is one.
+//! - **Damage is an error.** Whatever the files hold, reading and writing gives an `Err` and never
+//!   ends the process. A derived area that cannot be opened is set aside and begun anew, and
+//!   [`Store::condition`] says so; so is one that [`Store::renew_derived`] is called for.
 //!
 //! # What it need not guarantee
 //!
@@ -43,6 +50,12 @@ use std::ops::ControlFlow;
 use std::borrow::Cow;
 
 use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
+
+mod condition;
+mod lending;
+
+pub use condition::{Condition, Refusal};
+pub use lending::{WriterLease, WriterSlot};
 
 /// A part of the store that is written atomically and on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -220,6 +233,36 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`StoreError::Engine`] if the engine cannot tell.
     fn size_bytes(&self) -> Result<u64, StoreError>;
+
+    /// What the store lends its one writer by. The same for all handles on one store; a store
+    /// around a store gives the inner one's.
+    fn writer(&self) -> &WriterSlot;
+
+    /// Gives up what the derived area holds, which was found damaged, and begins an empty one.
+    /// Snapshots that are open go on seeing the old one.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the derived area is then as it was, or empty.
+    fn renew_derived(&self, _reason: &str) -> Result<(), StoreError> {
+        let mut batch = Batch::new(Area::Derived);
+        for table in Table::ALL.into_iter().filter(|table| table.area() == Area::Derived) {
+            batch.clear(table);
+        }
+        self.commit(&batch)
+    }
+
+    /// Why the next commit to an area would be refused, as far as can be told without one. Cheap
+    /// enough to be asked at every request.
+    fn refusal(&self, _area: Area) -> Option<Refusal> {
+        None
+    }
+
+    /// How the store fares. Cheap enough to be asked once a second.
+    fn condition(&self) -> Condition {
+        let (truth, derived) = (self.refusal(Area::Truth), self.refusal(Area::Derived));
+        let size_bytes = self.size_bytes().ok();
+        Condition { size_bytes, refusal: truth, derived_refusal: derived, ..Condition::default() }
+    }
 }
 
 /// A view of a store at one moment.
@@ -250,6 +293,15 @@ pub enum StoreError {
     /// An earlier commit failed, so writes are refused until the store is opened anew.
     #[error("an earlier write failed, so this store takes no more until it is opened anew")]
     Poisoned,
+    /// The store has a writer already, and lends it once. Nothing was changed.
+    #[error(
+        "the store has a writer already, which it lends once: write through the replica that has \
+         it (a server's handle, or the device), or close that one first"
+    )]
+    WriterLent,
+    /// The derived tables are being built anew, and enough readers wait for that. Later it works.
+    #[error("the index is being built anew")]
+    Rebuilding,
     /// The engine failed.
     #[error("the storage engine could not {action}")]
     Engine {

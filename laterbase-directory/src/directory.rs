@@ -1,14 +1,21 @@
 //! An open data directory.
 
 use std::fs::{self, File, TryLockError};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
+
+use laterbase_core::store::Area;
 
 use crate::home;
 use crate::open_error::OpenError;
+use crate::owner_only::{make_folder, open_file};
+use crate::set_aside::is_of_system;
 use crate::stamp::{Stamp, sync_directory};
 
 pub(crate) const LOCK_NAME: &str = "laterbase.lock";
+
+/// There while a store is open.
+const OPEN_NAME: &str = "laterbase.open";
 
 /// Beginning of the names of all files that this crate makes.
 const OWN_PREFIX: &str = "laterbase.";
@@ -23,6 +30,8 @@ const LOST_AND_FOUND: &str = "lost+found";
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
+    /// Whether the mark of an open store is this value's to remove.
+    is_marked: bool,
     /// Locked. The system unlocks it too, at the end of the process however it comes.
     lock: File,
 }
@@ -54,7 +63,48 @@ impl Directory {
             stamp.write(path)?;
         }
         home::make_identity(path)?;
-        Ok(Self { path: path.to_owned(), lock })
+        Ok(Self { path: path.to_owned(), is_marked: false, lock })
+    }
+
+    /// Marks the store as open. Says whether whoever had it open before has closed it.
+    ///
+    /// On a disk without room there is no mark, and the next one finds the store closed.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`] if the file system refuses for another reason.
+    pub fn mark_open(&mut self) -> Result<bool, OpenError> {
+        let path = self.path.join(OPEN_NAME);
+        if path.exists() {
+            self.is_marked = true;
+            return Ok(false);
+        }
+        match open_file(&path, File::options().write(true)) {
+            Ok(mut file) => {
+                self.is_marked = true;
+                // What it says is for people. The name counts.
+                let _ = file.write_all(b"open\n");
+            }
+            Err(error) if is_of_system(&error) => {}
+            Err(error) => return Err(OpenError::io("create", &path)(error)),
+        }
+        Ok(true)
+    }
+
+    /// Takes the mark away, after everything that was to be written was.
+    pub fn mark_closed(&mut self) {
+        if std::mem::take(&mut self.is_marked) {
+            // If it stays, the next opening looks a little closer.
+            let _ = fs::remove_file(self.path.join(OPEN_NAME));
+        }
+    }
+
+    /// Bytes that may still be written to the file system of an area's folder.
+    pub fn free_bytes_of(&self, area: Area) -> Option<u64> {
+        let folder = match area {
+            Area::Truth => "truth",
+            Area::Derived => "derived",
+        };
+        free_bytes(&self.path.join(folder))
     }
 
     /// Where the directory is.
@@ -99,9 +149,14 @@ impl Directory {
 
     /// Bytes that may still be written to the directory's file system, if it can tell.
     pub fn free_bytes(&self) -> Option<u64> {
-        let system = rustix::fs::statvfs(&self.path).ok()?;
-        Some(system.f_bavail.saturating_mul(system.f_frsize))
+        free_bytes(&self.path)
     }
+}
+
+/// Bytes that may still be written to the file system of a path, if it can tell.
+pub fn free_bytes(path: &Path) -> Option<u64> {
+    let system = rustix::fs::statvfs(path).ok()?;
+    Some(system.f_bavail.saturating_mul(system.f_frsize))
 }
 
 fn make_directory(path: &Path) -> Result<(), OpenError> {
@@ -118,7 +173,7 @@ fn make_directory(path: &Path) -> Result<(), OpenError> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         make_directory(parent)?;
     }
-    match fs::create_dir(path) {
+    match make_folder(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
             Err(OpenError::io("create the directory", path)(error))
         }
@@ -136,8 +191,7 @@ fn sync_parent(path: &Path) -> Result<(), OpenError> {
 
 fn lock(directory: &Path) -> Result<File, OpenError> {
     let path = directory.join(LOCK_NAME);
-    let mut options = File::options();
-    let file = options.create(true).truncate(false).write(true).open(&path);
+    let file = open_file(&path, File::options().write(true));
     let file = file.map_err(OpenError::io("open", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),

@@ -19,6 +19,18 @@ pub enum OpenError {
         /// The engine that was to open it.
         asked: &'static str,
     },
+    /// The store's engine was left out when this program was built.
+    #[error(
+        "{} is a store of the engine `{found}`, which this program was built without; build it \
+         with that feature (`cargo build --features {found}`)",
+        path.display()
+    )]
+    EngineMissing {
+        /// The store's directory.
+        path: PathBuf,
+        /// The engine that the directory is stamped with.
+        found: String,
+    },
     /// Another version of Laterbase wrote the directory, in a format that this one does not read.
     #[error(
         "{} is written in format {found}, and this version knows format {supported}",

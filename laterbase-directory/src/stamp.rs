@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
 use crate::open_error::OpenError;
+use crate::owner_only::open_file;
 
 /// Longest stamp that is read, in bytes. It guards against being pointed at some other file.
 const STAMP_BYTES_MAX: u64 = 4 * 1024;
@@ -24,6 +25,23 @@ impl Stamp {
     /// Whether the directory has a stamp, whatever it says.
     pub(crate) fn is_present(directory: &Path) -> bool {
         directory.join(Self::NAME).exists()
+    }
+
+    /// The engine that wrote a directory, if it has a stamp that can be read.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`] if the stamp cannot be read.
+    pub fn engine_of(directory: &Path) -> Result<Option<String>, OpenError> {
+        let path = directory.join(Self::NAME);
+        match read(&path) {
+            Ok(text) => Ok(field(&text, "engine").map(str::to_owned)),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(OpenError::io("read", &path)(error)),
+        }
     }
 
     /// Whether the directory has a stamp. If so, it is one that this stamp's engine can open.
@@ -79,7 +97,9 @@ pub(crate) fn write_atomically(
 ) -> Result<(), OpenError> {
     let temporary = directory.join(format!("{name}.new"));
     let path = directory.join(name);
-    let mut file = File::create(&temporary).map_err(OpenError::io("create", &temporary))?;
+    let mut options = File::options();
+    let file = open_file(&temporary, options.write(true).truncate(true));
+    let mut file = file.map_err(OpenError::io("create", &temporary))?;
     file.write_all(bytes).map_err(OpenError::io("write", &temporary))?;
     file.sync_all().map_err(OpenError::io("sync", &temporary))?;
     fs::rename(&temporary, &path).map_err(OpenError::io("rename", &temporary))?;

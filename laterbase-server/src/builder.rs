@@ -42,6 +42,7 @@ pub struct Builder {
     folds: Result<Folds, FoldsError>,
     storage: Storage,
     durability: Durability,
+    size_bytes_max: Option<u64>,
     options: ReplicaOptions,
     sync_roots: SyncRoots,
     queue_length_max: usize,
@@ -71,6 +72,7 @@ impl Default for Builder {
             folds: Ok(Folds::new()),
             storage: Storage::Directory(PathBuf::new(), Engine::Memory),
             durability: Durability::default(),
+            size_bytes_max: None,
             options: ReplicaOptions::default(),
             sync_roots: SyncRoots::default(),
             queue_length_max: QUEUE_LENGTH_MAX_DEFAULT,
@@ -125,6 +127,13 @@ impl Builder {
     /// When a write is acknowledged, for stores that the builder opens.
     pub const fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
+        self
+    }
+
+    /// Most bytes that the store may take, for stores that the builder opens. Beyond them writes are
+    /// turned away with 507, until the bound is raised; reads go on. By default, what the disk has.
+    pub const fn max_store_size(mut self, bytes: u64) -> Self {
+        self.size_bytes_max = Some(bytes);
         self
     }
 
@@ -228,7 +237,9 @@ impl Builder {
         };
         let OpenStore { store, home } = match self.storage {
             Storage::Given(store) => OpenStore { store, home: self.options.home },
-            Storage::Directory(path, engine) => engine.open(&path, self.durability)?,
+            Storage::Directory(path, engine) => {
+                engine.open(&path, self.durability, self.size_bytes_max)?
+            }
         };
         let options = ReplicaOptions { home, ..self.options };
         let writer_bounds = WriterBounds {

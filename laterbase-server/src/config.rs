@@ -17,6 +17,7 @@ use laterbase_core::fold::{Fold, Latest, MergePatch};
 use laterbase_core::replica::ReplicaOptions;
 use laterbase_core::store::Durability;
 use laterbase_core::time::parse_bound_ahead;
+use laterbase_directory::parse_size;
 use laterbase_server::{Bounds, Builder, Engine, Server, SyncRoots};
 use serde::Deserialize;
 
@@ -85,6 +86,10 @@ struct Settings {
     /// An origin whose pages in browsers may read and write, such as https://app.example
     #[arg(long, env = "LATERBASE_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     allow_origin: Vec<String>,
+
+    /// Most bytes that the store may take, such as 500M or 20G; beyond them writes are turned away
+    #[arg(long, env = "LATERBASE_MAX_STORE_SIZE", value_name = "SIZE")]
+    max_store_size: Option<String>,
 
     /// Most requests that wait for the writer before others are turned away [default: 1024]
     #[arg(long, env = "LATERBASE_QUEUE_LENGTH", value_name = "REQUESTS")]
@@ -226,6 +231,9 @@ impl Config {
             .durability(durability(settings.durability.as_deref())?)
             .sync_roots(sync_roots(settings.sync_roots.as_deref())?)
             .replica_options(options);
+        if let Some(size) = settings.max_store_size.as_deref().filter(|size| !size.is_empty()) {
+            server = server.max_store_size(parse_size(size).with_context(|| size.to_owned())?);
+        }
         if let Some(length) = settings.queue_length {
             server = server.queue_length_max(length.get());
         }
@@ -256,6 +264,7 @@ impl Settings {
             durability: self.durability.or(file.durability),
             max_future: self.max_future.or(file.max_future),
             sync_roots: self.sync_roots.or(file.sync_roots),
+            max_store_size: self.max_store_size.or(file.max_store_size),
             peer: if self.peer.is_empty() { file.peer } else { self.peer },
             host: if self.host.is_empty() { file.host } else { self.host },
             allow_origin: if self.allow_origin.is_empty() {

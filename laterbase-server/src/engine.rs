@@ -31,10 +31,15 @@ pub(crate) struct OpenStore {
 
 impl Engine {
     /// Opens the store in a directory, and makes one if there is none.
-    pub(crate) fn open(self, path: &Path, durability: Durability) -> Result<OpenStore, BuildError> {
+    pub(crate) fn open(
+        self,
+        path: &Path,
+        durability: Durability,
+        size_bytes_max: Option<u64>,
+    ) -> Result<OpenStore, BuildError> {
         match self {
-            Self::Lmdb => open_lmdb(path, durability),
-            Self::Rocks => open_rocks(path, durability),
+            Self::Lmdb => open_lmdb(path, durability, size_bytes_max),
+            Self::Rocks => open_rocks(path, durability, size_bytes_max),
             Self::Memory => Ok(OpenStore {
                 store: Arc::new(MemoryStore::with_durability(durability)),
                 home: [0; 32],
@@ -44,28 +49,46 @@ impl Engine {
 }
 
 #[cfg(feature = "lmdb")]
-fn open_lmdb(path: &Path, durability: Durability) -> Result<OpenStore, BuildError> {
+fn open_lmdb(
+    path: &Path,
+    durability: Durability,
+    size_bytes_max: Option<u64>,
+) -> Result<OpenStore, BuildError> {
     use laterbase_store_lmdb::{LmdbOptions, LmdbStore};
-    let store = LmdbStore::open(path, LmdbOptions { durability, ..LmdbOptions::default() })?;
+    let options = LmdbOptions { durability, size_bytes_max, ..LmdbOptions::default() };
+    let store = LmdbStore::open(path, options)?;
     let home = store.home()?;
     Ok(OpenStore { store: Arc::new(store), home })
 }
 
 #[cfg(not(feature = "lmdb"))]
-fn open_lmdb(_path: &Path, _durability: Durability) -> Result<OpenStore, BuildError> {
+fn open_lmdb(
+    _path: &Path,
+    _durability: Durability,
+    _size_bytes_max: Option<u64>,
+) -> Result<OpenStore, BuildError> {
     Err(BuildError::EngineMissing { engine: Engine::Lmdb })
 }
 
 #[cfg(feature = "rocks")]
-fn open_rocks(path: &Path, durability: Durability) -> Result<OpenStore, BuildError> {
+fn open_rocks(
+    path: &Path,
+    durability: Durability,
+    size_bytes_max: Option<u64>,
+) -> Result<OpenStore, BuildError> {
     use laterbase_store_rocks::{RocksOptions, RocksStore};
-    let store = RocksStore::open(path, RocksOptions { durability, ..RocksOptions::default() })?;
+    let options = RocksOptions { durability, size_bytes_max, ..RocksOptions::default() };
+    let store = RocksStore::open(path, options)?;
     let home = store.home()?;
     Ok(OpenStore { store: Arc::new(store), home })
 }
 
 #[cfg(not(feature = "rocks"))]
-fn open_rocks(_path: &Path, _durability: Durability) -> Result<OpenStore, BuildError> {
+fn open_rocks(
+    _path: &Path,
+    _durability: Durability,
+    _size_bytes_max: Option<u64>,
+) -> Result<OpenStore, BuildError> {
     Err(BuildError::EngineMissing { engine: Engine::Rocks })
 }
 

@@ -53,6 +53,7 @@ mod connections;
 mod encoding;
 mod engine;
 mod gate;
+mod handle;
 mod held_back;
 mod live;
 mod locks;
@@ -79,9 +80,10 @@ mod writer;
 pub use bounds::{Bounds, TIME_MAX, TIME_MIN};
 pub use builder::{BuildError, Builder, SyncRoots, WallClock};
 pub use engine::{Engine, UnknownEngine};
+pub use handle::{AppendError, ServerHandle};
 #[cfg(feature = "peers")]
 pub use peering::PeerOptions;
-pub use server::{ServeError, Server, ServerHandle};
+pub use server::{ServeError, Server};
 
 /// Compiles the example of the readme.
 #[cfg(doctest)]

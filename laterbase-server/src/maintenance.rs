@@ -59,7 +59,9 @@ impl Drop for MaintenanceThread {
 
 fn run(mut maintenance: Maintenance, reader: &Reader, inbox: &Receiver<()>) {
     let (mut last_head, mut last_flush) = (0, Instant::now());
+    let mut watch = Watch::default();
     loop {
+        watch.look(reader);
         let done = match inbox.recv_timeout(IDLE) {
             Err(RecvTimeoutError::Timeout)
                 if reader.head() == last_head || last_flush.elapsed() >= FLUSH_PERIOD =>
@@ -77,6 +79,30 @@ fn run(mut maintenance: Maintenance, reader: &Reader, inbox: &Receiver<()>) {
             // Tried again soon: nothing acknowledged hangs on it.
             Err(error) => tracing::error!(%error, "the derived tables fall behind"),
         }
+    }
+}
+
+/// What was said of the store already.
+#[derive(Default)]
+struct Watch {
+    set_aside: usize,
+    is_low: bool,
+}
+
+impl Watch {
+    /// Says once what an operator must know.
+    fn look(&mut self, reader: &Reader) {
+        let condition = reader.condition();
+        for found in condition.set_aside.iter().skip(self.set_aside) {
+            tracing::warn!(found, "derived tables were damaged, and are built anew from the log");
+        }
+        self.set_aside = condition.set_aside.len();
+        let is_low = condition.is_low();
+        if is_low && !self.is_low {
+            let (left, taken) = (condition.left_bytes(), condition.size_bytes);
+            tracing::warn!(left_bytes = left, size_bytes = taken, "the store has little room left");
+        }
+        self.is_low = is_low;
     }
 }
 

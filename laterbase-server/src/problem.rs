@@ -263,6 +263,7 @@ impl Problem {
         match error {
             StoreError::Full { .. } => Self::new(Kind::StoreFull).log(error),
             StoreError::Poisoned => Self::new(Kind::ReadOnly).log(error),
+            StoreError::Rebuilding => Self::new(Kind::Busy).log(error),
             other => Self::internal(other),
         }
     }

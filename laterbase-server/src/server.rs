@@ -18,12 +18,13 @@ use laterbase_client::{client::Client, transport::Transport};
 use crate::app::App;
 use crate::builder::Builder;
 use crate::connections::{self, Connections, Door};
+use crate::handle::ServerHandle;
 #[cfg(feature = "peers")]
 use crate::neighbours;
 #[cfg(feature = "peers")]
 use crate::peering::{self, PeerOptions};
 use crate::routes;
-use crate::shutdown::{self, Signals};
+use crate::shutdown::Signals;
 
 /// A replica that is open, with its writer running.
 ///
@@ -81,9 +82,9 @@ impl Server {
         self.app.reader()
     }
 
-    /// A handle by which the server can be told to stop.
+    /// A handle to write through beside HTTP, and to tell the server to stop.
     pub fn handle(&self) -> ServerHandle {
-        ServerHandle { app: Arc::clone(&self.app) }
+        ServerHandle::new(Arc::clone(&self.app))
     }
 
     /// Keeps the server in sync with another one, as its client, until it stops. Where peers say
@@ -190,25 +191,6 @@ impl Server {
     #[cfg(not(feature = "peers"))]
     fn close_now(self) -> Result<(), StoreError> {
         self.app.writer.close()
-    }
-}
-
-/// Tells a server to stop.
-#[derive(Clone, Debug)]
-pub struct ServerHandle {
-    app: Arc<App>,
-}
-
-impl ServerHandle {
-    /// Turns writes away from now on, ends live feeds, and makes [`Server::serve`] return once
-    /// requests under way have ended.
-    pub fn stop(&self) {
-        self.app.stop();
-    }
-
-    /// Waits until the server is told to stop, by whomever.
-    pub async fn told_to_stop(&self) {
-        shutdown::requested(&mut self.app.stopping()).await;
     }
 }
 

@@ -18,6 +18,7 @@ use self_cell::self_cell;
 use tokio::sync::{oneshot, watch};
 
 use crate::builder::WallClock;
+use crate::handle::AppendError;
 use crate::held_back::HeldBackLog;
 use crate::maintenance::MaintenanceThread;
 use crate::problem::{Kind, Problem};
@@ -182,6 +183,17 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         self.submit(Job::AppendEach { batch, reply })?;
         settle(answer).await
+    }
+
+    /// Writes a batch of the program around the server.
+    pub(crate) async fn append_for(&self, batch: PreparedBatch) -> Result<Appended, AppendError> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.queue.push(Job::Append { batch, reply }).map_err(|turned| match turned {
+            Turned::Full => AppendError::Busy,
+            Turned::Closed => AppendError::ShuttingDown,
+        })?;
+        let answered = answer.await.map_err(|_gone| AppendError::ShuttingDown)?;
+        answered.map_err(AppendError::Write)
     }
 
     /// Merges a delta. Returns once it is durable, or nothing of it is stored.

@@ -93,13 +93,13 @@ impl Tree {
 }
 
 /// One of the two beginnings of a file; the newer one counts.
-#[derive(Clone, Copy, Debug)]
-struct Meta {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Meta {
     page_bytes: u32,
-    free: Tree,
-    main: Tree,
+    pub free: Tree,
+    pub main: Tree,
     last_page: u64,
-    transaction: u64,
+    pub transaction: u64,
 }
 
 /// A data file and where its trees begin.
@@ -182,8 +182,13 @@ impl DataFile {
 fn read_meta(file: &File, page: u64, offset: u64) -> Result<Meta, FileFault> {
     let mut bytes = [0; HEADER_BYTES + META_BYTES];
     file.read_exact_at(&mut bytes, offset)?;
-    let is_meta = number_u64(&bytes, 0) == Some(page) && number_u16(&bytes, 10) == Some(META_FLAG);
-    let body = &bytes[HEADER_BYTES..];
+    read_meta_page(&bytes, page)
+}
+
+/// Reads one of the two beginnings.
+pub(crate) fn read_meta_page(bytes: &[u8], page: u64) -> Result<Meta, FileFault> {
+    let is_meta = number_u64(bytes, 0) == Some(page) && number_u16(bytes, 10) == Some(META_FLAG);
+    let body = bytes.get(HEADER_BYTES..).unwrap_or_default();
     if !is_meta || number_u32(body, 0) != Some(MAGIC) {
         return damaged(page, "it is not marked as the beginning of an LMDB file");
     }

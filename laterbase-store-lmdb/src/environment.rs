@@ -5,14 +5,19 @@ use std::path::Path;
 
 use heed::types::Bytes;
 use heed::{
-    CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, MdbError, PutFlags, RwTxn, WithoutTls,
+    CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, MdbError, PutFlags, RoTxn, RwTxn,
+    WithoutTls,
 };
 use laterbase_core::limits::KEY_BYTES_MAX;
-use laterbase_core::store::{Area, Operation, StoreError, Table};
+use laterbase_core::store::{Area, Batch, Operation, StoreError, Table};
 use laterbase_directory::OpenError;
 
+use crate::data_file::{FileFault, Tree};
 use crate::error::engine;
+use crate::page_map::PageMap;
+use crate::repair::{DATA_NAME, file_error};
 use crate::seal;
+use crate::tree_reader::{TreeReader, trees_of};
 
 /// Snapshots that may be open at a time. Each costs 64 bytes in the lock file.
 const SNAPSHOTS_MAX: u32 = 4_096;
@@ -30,10 +35,20 @@ const _: () = assert!(Table::ALL.len() <= TABLES_MAX as usize);
 /// One table.
 pub(crate) type Entries = Database<'static, Bytes, Bytes>;
 
+/// The trees of an area's tables, as one transaction sees them.
+pub(crate) type Trees = Vec<(Table, Tree)>;
+
+/// Keys of a table, from one on, for which a way was checked; to an end, if there is one.
+type Checked<'c> = (Table, &'c [u8], Option<&'c [u8]>);
+
 /// One area of the store.
 #[derive(Debug)]
 pub(crate) struct Environment {
     pub(crate) env: Env<WithoutTls>,
+    /// What everything is read through. Nothing on machines whose words are not of 64 bits, where
+    /// the form of the file is another one: there LMDB reads, and is believed.
+    pub(crate) pages: Option<PageMap>,
+    area: Area,
     /// In the order of `Table::ALL`, the area's tables only.
     tables: Vec<(Table, Entries)>,
 }
@@ -49,7 +64,78 @@ impl Environment {
         let env = env.map_err(engine("open its environment"))?;
         assert!(env.max_key_size() >= KEY_BYTES_MAX, "heed is built with `longer-keys`");
         let tables = Self::open_tables(&env, area).map_err(engine("open the tables"))?;
-        Ok(Self { env, tables })
+        let page_bytes = {
+            let transaction = env.read_txn().map_err(engine("begin a read transaction"))?;
+            let stat = tables[0].1.stat(&transaction).map_err(engine("count its pages"))?;
+            stat.page_size as usize
+        };
+        let pages = (usize::BITS == 64)
+            .then(|| PageMap::open(&folder.join(DATA_NAME), page_bytes))
+            .transpose()
+            .map_err(|error| StoreError::engine("open its file", error))?;
+        Ok(Self { env, pages, area, tables })
+    }
+
+    /// Begins a view of the area. The trees are those of its tables.
+    pub(crate) fn look(&self) -> Result<(RoTxn<'static, WithoutTls>, Trees), StoreError> {
+        loop {
+            let begin = self.env.clone().static_read_txn();
+            let transaction = begin.map_err(engine("begin a read transaction"))?;
+            let Some(pages) = &self.pages else { return Ok((transaction, Trees::new())) };
+            // Two commits since the transaction began have written over where its trees began.
+            if let Some(trees) = self.trees(pages, transaction.id() as u64)? {
+                return Ok((transaction, trees));
+            }
+        }
+    }
+
+    /// Says what is wrong with the area's file.
+    pub(crate) fn fault(&self, error: FileFault) -> StoreError {
+        file_error(self.area, error)
+    }
+
+    fn trees(&self, pages: &PageMap, transaction: u64) -> Result<Option<Trees>, StoreError> {
+        let tables = self.tables.iter().map(|(table, _)| *table);
+        trees_of(pages, transaction, tables).map_err(|error| self.fault(error))
+    }
+
+    /// Checks all pages that LMDB touches when it writes a batch.
+    pub(crate) fn check_ways(
+        &self,
+        transaction: &RwTxn<'_>,
+        batch: &Batch,
+    ) -> Result<(), StoreError> {
+        let Some(pages) = &self.pages else { return Ok(()) };
+        let committed = (transaction.id() as u64).saturating_sub(1);
+        let trees = self.trees(pages, committed)?.ok_or_else(|| {
+            StoreError::corrupt("the file's beginning is not that of the last transaction")
+        })?;
+        let reader = |table: Table| {
+            let found = trees.iter().find(|(candidate, _)| *candidate == table);
+            TreeReader::new(pages, found.expect("the table is of this area").1)
+        };
+        let mut last: Option<Checked<'_>> = None;
+        for operation in batch.operations() {
+            let (table, key, may_join) = match operation {
+                Operation::Put { table, key, .. } => (table, key, false),
+                Operation::Delete { table, key } => (table, key, true),
+                Operation::Clear { table } => {
+                    reader(table).check_all().map_err(|error| self.fault(error))?;
+                    continue;
+                }
+            };
+            // Sorted keys go the same way often.
+            let is_checked = !may_join
+                && last.is_some_and(|(other, from, end)| {
+                    other == table && from <= key && end.is_none_or(|end| key < end)
+                });
+            if !is_checked {
+                let way = reader(table).check_way(key, may_join);
+                let way = way.map_err(|error| self.fault(error))?;
+                last = way.is_for_all.then_some((table, key, way.end));
+            }
+        }
+        Ok(())
     }
 
     fn open_tables(env: &Env<WithoutTls>, area: Area) -> heed::Result<Vec<(Table, Entries)>> {

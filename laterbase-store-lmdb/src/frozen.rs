@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Env, EnvFlags, RoTxn, WithoutTls};
 use laterbase_core::store::{
-    Area, Batch, Durability, Snapshot, Store, StoreError, Table, read_only,
+    Area, Batch, Durability, Snapshot, Store, StoreError, Table, WriterSlot, read_only,
 };
 use laterbase_directory::{Glance, OpenError};
 
@@ -34,6 +34,8 @@ pub struct FrozenLmdb {
     // The newer of the two is the truth, which the derived tables may trail.
     derived: Option<FrozenArea>,
     truth: FrozenArea,
+    /// Its writer is there to be asked for, and can write nothing.
+    writer: WriterSlot,
     /// Declared last: nobody writes to a read-only medium until the transactions have ended.
     _glance: Glance,
 }
@@ -72,7 +74,7 @@ impl FrozenLmdb {
             return Err(OpenError::NoStore { path: path.to_owned() });
         }
         let truth = FrozenArea::open(path, Area::Truth, &glance)?;
-        Ok(Self { derived, truth, _glance: glance })
+        Ok(Self { derived, truth, writer: WriterSlot::default(), _glance: glance })
     }
 
     /// The area of a table; `None` if there is nothing of it.
@@ -190,5 +192,9 @@ impl Store for FrozenLmdb {
     fn size_bytes(&self) -> Result<u64, StoreError> {
         let derived = self.derived.as_ref().map_or(Ok(0), FrozenArea::size_bytes)?;
         Ok(self.truth.size_bytes()? + derived)
+    }
+
+    fn writer(&self) -> &WriterSlot {
+        &self.writer
     }
 }

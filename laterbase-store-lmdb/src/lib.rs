@@ -10,6 +10,10 @@
 //!   derived/  data.mdb  lock.mdb   the environment of everything that can be rebuilt
 //! ```
 //!
+//! LMDB believes its pages, and a damaged one can end the process. So everything is read by code of
+//! our own that checks each page when it meets it, and what LMDB is going to touch when it writes
+//! is checked before. A damaged derived area is set aside as `derived.damaged/` and built anew.
+//!
 //! LMDB has one writer per environment, so the two areas are two environments: the flush of a
 //! large index must not keep an event waiting.
 
@@ -21,12 +25,16 @@ mod frozen;
 mod frozen_check;
 mod frozen_snapshot;
 mod options;
+mod page;
+mod page_map;
 mod page_walk;
 mod raw_file;
+mod renewal;
 mod repair;
 mod seal;
 mod snapshot;
 mod store;
+mod tree_reader;
 mod wreck;
 
 pub use frozen::FrozenLmdb;

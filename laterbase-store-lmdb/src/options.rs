@@ -15,6 +15,10 @@ pub struct LmdbOptions {
     ///
     /// Rounded down to whole pages. A store that holds more already opens, and takes no more.
     pub map_bytes_max: u64,
+    /// Most bytes that the store may take, both areas together; `None` for what the disk has.
+    ///
+    /// A store that holds more already opens, and takes no more until the bound is raised.
+    pub size_bytes_max: Option<u64>,
 }
 
 impl LmdbOptions {
@@ -26,6 +30,10 @@ impl LmdbOptions {
 
 impl Default for LmdbOptions {
     fn default() -> Self {
-        Self { durability: Durability::default(), map_bytes_max: Self::MAP_BYTES_MAX_DEFAULT }
+        Self {
+            durability: Durability::default(),
+            map_bytes_max: Self::MAP_BYTES_MAX_DEFAULT,
+            size_bytes_max: None,
+        }
     }
 }

@@ -6,24 +6,17 @@ use std::path::Path;
 
 use laterbase_core::store::Table;
 
+use crate::page::{
+    self, BIG_NODE, BRANCH_FLAG, LEAF_FLAG, Leaves, NODE_BYTES, OVERFLOW_FLAG, TREE_NODE,
+};
+
 use crate::data_file::{
     DataFile, FileFault, HEADER_BYTES, NO_PAGE, TREE_BYTES, Tree, damaged, number_u16, number_u32,
     number_u64,
 };
 
-const BRANCH_FLAG: u16 = 0x01;
-const LEAF_FLAG: u16 = 0x02;
-const OVERFLOW_FLAG: u16 = 0x04;
-
-/// What a node of a leaf is marked with: its value is on overflow pages, or is a tree.
-const BIG_NODE: u16 = 0x01;
-const TREE_NODE: u16 = 0x02;
-
 /// What the tree of free pages is marked with.
 const INTEGER_KEYS: u16 = 0x08;
-
-/// Bytes of a node before its key.
-const NODE_BYTES: usize = 8;
 
 /// Deepest tree that LMDB walks.
 const DEPTH_MAX: u16 = 32;
@@ -58,6 +51,15 @@ pub(crate) fn check_file(file: &DataFile) -> Result<(), FileFault> {
         }
         None => Ok(()),
     }
+}
+
+/// Checks what LMDB reads whatever it is asked for: the tree of tables, and the lists of free pages.
+pub(crate) fn check_roots(file: &DataFile) -> Result<(), FileFault> {
+    let (seen, beyond) = (Vec::new(), BTreeSet::new());
+    let mut walk = Walk { file, seen, beyond, values: Values::Tables };
+    walk.tree(&file.main, &mut Vec::new())?;
+    walk.values = Values::FreePages;
+    walk.tree(&file.free, &mut Vec::new())
 }
 
 /// What the values of a tree are.
@@ -128,6 +130,12 @@ impl Walk<'_> {
         if number_u16(&bytes, 10) != Some(flag) {
             return damaged(page, "it is of another kind than its place");
         }
+        let leaves = match self.values {
+            Values::Tables => Leaves::Tables,
+            Values::Bytes | Values::FreePages => Leaves::Values,
+        };
+        page::check(&bytes, height == 1, leaves, self.values == Values::FreePages)
+            .or_else(|detail| damaged(page, detail))?;
         let nodes = nodes(page, &bytes)?;
         if height > 1 {
             met.tree.branch_pages += 1;
@@ -231,8 +239,14 @@ impl Walk<'_> {
         if needed.is_none_or(|needed| needed > value.len()) {
             return damaged(page, "a list of free pages of another length");
         }
+        let mut last = NO_PAGE;
         for index in 1..=count.unwrap_or(0) {
-            self.meet(number_u64(value, 8 * index).unwrap_or(NO_PAGE))?;
+            let free = number_u64(value, 8 * index).unwrap_or(NO_PAGE);
+            if free >= last {
+                return damaged(page, "a list of free pages that is not in order");
+            }
+            self.meet(free)?;
+            last = free;
         }
         Ok(())
     }

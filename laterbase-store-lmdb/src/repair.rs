@@ -20,8 +20,11 @@ pub(crate) const fn folder_name(area: Area) -> &'static str {
     }
 }
 
+/// The file that holds an area.
+pub(crate) const DATA_NAME: &str = "data.mdb";
+
 pub(crate) fn data_path(directory: &Path, area: Area) -> PathBuf {
-    directory.join(folder_name(area)).join("data.mdb")
+    directory.join(folder_name(area)).join(DATA_NAME)
 }
 
 /// Checks all pages of a store's files, without LMDB, which damage could make end the process:
@@ -83,10 +86,16 @@ pub(crate) fn check_head(directory: &Path, area: Area) -> Result<(), OpenError> 
         match DataFile::open(&path)? {
             // Rare, and only a look at every page tells.
             Some(file) if file.is_short() => page_walk::check(&path),
-            Some(_) | None => Ok(()),
+            Some(file) => page_walk::check_roots(&file),
+            None => Ok(()),
         }
     };
     check().map_err(|error| open_error(area, error))
+}
+
+/// Checks all pages of an area's file.
+pub(crate) fn check_pages(directory: &Path, area: Area) -> Result<(), OpenError> {
+    page_walk::check(&data_path(directory, area)).map_err(|error| open_error(area, error))
 }
 
 /// The truth is made before the derived tables: where those are, it was.
@@ -99,11 +108,15 @@ pub(crate) fn check_present(directory: &Path, area: Area) -> Result<(), FileFaul
 }
 
 pub(crate) fn open_error(area: Area, error: FileFault) -> OpenError {
+    file_error(area, error).into()
+}
+
+pub(crate) fn file_error(area: Area, error: FileFault) -> StoreError {
     match error {
         FileFault::Damaged(detail) => {
-            StoreError::corrupt(format!("{}/data.mdb: {detail}", folder_name(area))).into()
+            StoreError::corrupt(format!("{}/data.mdb: {detail}", folder_name(area)))
         }
-        FileFault::Unreadable(error) => StoreError::engine("read its files", error).into(),
+        FileFault::Unreadable(error) => StoreError::engine("read its files", error),
     }
 }
 

@@ -1,18 +1,20 @@
 //! The store: two environments, a latch, and the directory that holds them.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use heed::EnvFlags;
-use laterbase_core::store::{Area, Batch, Durability, Snapshot, Store, StoreError};
-use laterbase_directory::{Directory, OpenError, Stamp};
+use laterbase_core::store::{
+    Area, Batch, Condition, Durability, Refusal, Snapshot, Store, StoreError, WriterSlot,
+};
+use laterbase_directory::{DISK_RESERVE_BYTES, Directory, OpenError, Stamp};
 
 use crate::dead_readers::DeadReaders;
 use crate::environment::{Environment, MAP_STEP_BYTES};
 use crate::error;
 use crate::frozen::FrozenLmdb;
 use crate::options::LmdbOptions;
-use crate::repair::{check_head, folder_name};
+use crate::renewal;
 use crate::snapshot::LmdbSnapshot;
 
 pub(crate) const STAMP: Stamp = Stamp { engine: "lmdb", format: 2 };
@@ -24,40 +26,45 @@ const ANCHORS: [&str; 1] = ["truth/data.mdb"];
 /// A store on LMDB.
 #[derive(Debug)]
 pub struct LmdbStore {
-    durability: Durability,
+    pub(crate) options: LmdbOptions,
     /// Set once by a commit that failed, for both areas and for good.
     poisoned: AtomicBool,
     dead_readers: DeadReaders,
-    truth: Environment,
-    derived: Environment,
+    /// Bytes that the last commit to each area needed, if there was no room for it; else 0.
+    needed: [AtomicU64; 2],
+    truth: Arc<Environment>,
+    /// Another one after a renewal; snapshots keep the one that they look at.
+    pub(crate) derived: RwLock<Arc<Environment>>,
+    pub(crate) set_aside: Mutex<Vec<String>>,
+    writer: WriterSlot,
     /// Declared last: the lock is given up after the environments are closed.
-    directory: Directory,
+    pub(crate) directory: Directory,
 }
 
 impl LmdbStore {
     /// Opens the store in `path`, and makes one if there is none.
     ///
+    /// A derived area that is damaged is set aside, and an empty one begun; the store's
+    /// [`Condition`] says so.
+    ///
     /// # Errors
     /// See [`OpenError`]. The data is as it was.
     pub fn open(path: &Path, options: LmdbOptions) -> Result<Self, OpenError> {
-        let directory = Directory::open(path, STAMP)?;
-        let truth_flags = match options.durability {
-            Durability::Durable => EnvFlags::empty(),
-            Durability::Relaxed => EnvFlags::NO_META_SYNC,
-        };
-        let open = |area: Area, flags| {
-            let folder = directory.folder(folder_name(area))?;
-            check_head(path, area)?;
-            let environment = Environment::open(&folder, area, options.map_bytes_max, flags)?;
-            // LMDB syncs its file, and never the name of it.
-            directory.sync_names(folder_name(area))?;
-            Ok::<_, OpenError>(environment)
-        };
-        let truth = open(Area::Truth, truth_flags)?;
-        let derived = open(Area::Derived, EnvFlags::NO_META_SYNC)?;
-        let (durability, poisoned) = (options.durability, AtomicBool::new(false));
-        let dead_readers = DeadReaders::default();
-        Ok(Self { durability, poisoned, dead_readers, truth, derived, directory })
+        let mut directory = Directory::open(path, STAMP)?;
+        let was_closed = directory.mark_open()?;
+        let truth = renewal::open_area(&directory, Area::Truth, options)?;
+        let (derived, set_aside) = renewal::open_derived(&directory, options, was_closed)?;
+        Ok(Self {
+            options,
+            poisoned: AtomicBool::new(false),
+            needed: [AtomicU64::new(0), AtomicU64::new(0)],
+            truth: Arc::new(truth),
+            derived: RwLock::new(Arc::new(derived)),
+            set_aside: Mutex::new(set_aside),
+            writer: WriterSlot::default(),
+            dead_readers: DeadReaders::default(),
+            directory,
+        })
     }
 
     /// Opens the store in `path` to be read as it is now, whether or not another process has it
@@ -77,10 +84,12 @@ impl LmdbStore {
         self.directory.home(&ANCHORS)
     }
 
-    pub(crate) const fn environment(&self, area: Area) -> &Environment {
+    pub(crate) fn environment(&self, area: Area) -> Arc<Environment> {
         match area {
-            Area::Truth => &self.truth,
-            Area::Derived => &self.derived,
+            Area::Truth => Arc::clone(&self.truth),
+            Area::Derived => {
+                Arc::clone(&self.derived.read().unwrap_or_else(PoisonError::into_inner))
+            }
         }
     }
 
@@ -91,16 +100,57 @@ impl LmdbStore {
         }
     }
 
+    /// Refuses a batch that would pass the store's bound.
+    fn check_bound(&self, batch: &Batch) -> Result<(), StoreError> {
+        let Some(most) = self.options.size_bytes_max else { return Ok(()) };
+        match self.size_bytes()?.saturating_add(batch.size_bytes() as u64) > most {
+            true => Err(StoreError::Full { detail: format!("its bound is {most} bytes") }),
+            false => Ok(()),
+        }
+    }
+
     /// Turns an error into the contract's, and closes the store to writers unless it is harmless.
-    fn failed(&self, error: heed::Error, batch_bytes: usize) -> StoreError {
+    fn failed(&self, error: heed::Error, area: Area, batch_bytes: usize) -> StoreError {
         // LMDB copies every page that it touches, so a batch can need several times its own size.
         let needed = 4 * batch_bytes as u64 + MAP_STEP_BYTES;
-        let error =
-            error::write(error, || self.directory.free_bytes().is_some_and(|free| free < needed));
-        if !matches!(error, StoreError::Full { .. }) {
-            self.poisoned.store(true, Ordering::Release);
+        let free = || self.directory.free_bytes_of(area).is_some_and(|free| free < needed);
+        self.judge(error::write(error, free), area, needed)
+    }
+
+    fn judge(&self, error: StoreError, area: Area, needed: u64) -> StoreError {
+        match &error {
+            StoreError::Full { .. } => {
+                self.needed[area as usize].store(needed, Ordering::Release);
+            }
+            // What is derived can be begun anew, and nothing of it was written.
+            StoreError::Corrupt { .. } if area == Area::Derived => {}
+            _ => self.poisoned.store(true, Ordering::Release),
         }
         error
+    }
+
+    fn write(&self, batch: &Batch) -> Result<(), StoreError> {
+        let area = batch.area();
+        let environment = self.environment(area);
+        let failed = |error| self.failed(error, area, batch.size_bytes());
+        let mut transaction = environment.env.write_txn().map_err(failed)?;
+        // Looked at again, now that it is this writer's turn: the one before may just have failed.
+        self.check_poison()?;
+        environment
+            .check_ways(&transaction, batch)
+            .map_err(|error| self.judge(error, area, batch.size_bytes() as u64))?;
+        for operation in batch.operations() {
+            environment.apply(&mut transaction, operation).map_err(failed)?;
+        }
+        transaction.commit().map_err(failed)
+    }
+}
+
+impl Drop for LmdbStore {
+    fn drop(&mut self) {
+        if !*self.poisoned.get_mut() {
+            self.directory.mark_closed();
+        }
     }
 }
 
@@ -110,7 +160,7 @@ impl Store for LmdbStore {
     }
 
     fn durability(&self) -> Durability {
-        self.durability
+        self.options.durability
     }
 
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
@@ -118,30 +168,61 @@ impl Store for LmdbStore {
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
-        let environment = self.environment(batch.area());
-        let failed = |error| self.failed(error, batch.size_bytes());
         self.check_poison()?;
-        let mut transaction = environment.env.write_txn().map_err(failed)?;
-        // Looked at again, now that it is this writer's turn: the one before may just have failed.
-        self.check_poison()?;
-        for operation in batch.operations() {
-            environment.apply(&mut transaction, operation).map_err(failed)?;
-        }
-        transaction.commit().map_err(failed)?;
-        self.dead_readers.after_commit([&self.truth.env, &self.derived.env]);
+        self.check_bound(batch)?;
+        self.write(batch)?;
+        self.needed[batch.area() as usize].store(0, Ordering::Release);
+        let derived = self.environment(Area::Derived);
+        self.dead_readers.after_commit([&self.truth.env, &derived.env]);
         Ok(())
     }
 
     fn sync(&self) -> Result<(), StoreError> {
         self.check_poison()?;
         for area in [Area::Truth, Area::Derived] {
-            self.environment(area).env.force_sync().map_err(|error| self.failed(error, 0))?;
+            let synced = self.environment(area).env.force_sync();
+            synced.map_err(|error| self.failed(error, area, 0))?;
         }
         Ok(())
     }
 
     /// Bytes of the pages in use. The files also hold pages that are free to be used again.
     fn size_bytes(&self) -> Result<u64, StoreError> {
-        Ok(self.truth.size_bytes()? + self.derived.size_bytes()?)
+        Ok(self.truth.size_bytes()? + self.environment(Area::Derived).size_bytes()?)
+    }
+
+    fn writer(&self) -> &WriterSlot {
+        &self.writer
+    }
+
+    fn renew_derived(&self, reason: &str) -> Result<(), StoreError> {
+        self.check_poison()?;
+        renewal::renew(self, reason)
+    }
+
+    fn refusal(&self, area: Area) -> Option<Refusal> {
+        if self.poisoned.load(Ordering::Acquire) {
+            return Some(Refusal::Poisoned);
+        }
+        let needed = self.needed[area as usize].load(Ordering::Acquire).max(DISK_RESERVE_BYTES);
+        let bound = self.options.size_bytes_max.filter(|most| {
+            self.size_bytes().is_ok_and(|taken| taken.saturating_add(MAP_STEP_BYTES) > *most)
+        });
+        let detail = match self.directory.free_bytes_of(area) {
+            Some(free) if free < needed => format!("its disk has {free} bytes left"),
+            _ => format!("its bound is {} bytes", bound?),
+        };
+        Some(Refusal::Full { detail })
+    }
+
+    fn condition(&self) -> Condition {
+        Condition {
+            size_bytes: self.size_bytes().ok(),
+            size_bytes_max: self.options.size_bytes_max,
+            disk_free_bytes: self.directory.free_bytes(),
+            refusal: self.refusal(Area::Truth),
+            derived_refusal: self.refusal(Area::Derived),
+            set_aside: self.set_aside.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
     }
 }

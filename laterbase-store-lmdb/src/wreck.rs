@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use laterbase_core::store::{
-    Area, Batch, Direction, Durability, Scan, Snapshot, Store, StoreError, Table, Visit,
+    Area, Batch, Direction, Durability, Scan, Snapshot, Store, StoreError, Table, Visit, WriterSlot,
 };
 use laterbase_core::verify::is_log_entry;
 use laterbase_directory::{Directory, OpenError};
@@ -32,6 +32,8 @@ pub struct Wreck {
     meta: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Arrival position → the page and the number of the node there.
     log: BTreeMap<u64, (u64, usize)>,
+    /// Its writer is there to be asked for, and can write nothing.
+    writer: WriterSlot,
     /// Declared last: the lock is given up after the file is closed.
     _directory: Directory,
 }
@@ -47,7 +49,8 @@ impl Wreck {
         let file = RawFile::open(&data_path(path, Area::Truth)).map_err(fault)?;
         let free = file.free_pages();
         let (meta, log) = (BTreeMap::new(), BTreeMap::new());
-        let mut wreck = Self { file, meta, log, _directory: directory };
+        let writer = WriterSlot::default();
+        let mut wreck = Self { file, meta, log, writer, _directory: directory };
         // Pages that are free hold what once stood there: it counts where nothing newer does.
         for is_free in [false, true] {
             for page in 2..wreck.file.page_count() {
@@ -116,6 +119,10 @@ impl Store for Wreck {
 
     fn size_bytes(&self) -> Result<u64, StoreError> {
         Ok(self.file.bytes())
+    }
+
+    fn writer(&self) -> &WriterSlot {
+        &self.writer
     }
 }
 

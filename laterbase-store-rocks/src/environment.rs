@@ -1,200 +1,228 @@
-//! One area of the store: a RocksDB database with a column family for each table.
+//! One area of the store: its database, which is closed and opened again where that helps.
 
 use std::io::ErrorKind;
-use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::{fs, io};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
+use std::time::Duration;
+use std::{fs, io, thread};
 
-use laterbase_core::limits::KEY_BYTES_MAX;
-use laterbase_core::store::{Area, Batch, Operation, StoreError, Table};
-use laterbase_directory::OpenError;
-use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
-    DBRecoveryMode, FlushOptions, LogLevel, Options, WriteBatch, WriteBufferManager, WriteOptions,
-};
+use laterbase_core::store::{Area, Batch, StoreError};
+use laterbase_directory::{DISK_RESERVE_BYTES, OpenError, free_bytes, set_folder_aside};
+use rocksdb::WriteOptions;
 
-use crate::error::engine;
-use crate::options::RocksOptions;
+use crate::database::{Database, Memory};
+use crate::error;
 use crate::presence;
 
-const MIB: usize = 1024 * 1024;
+/// How often, and how far apart, it is looked whether a database is still looked at by somebody.
+const LOOKS_MAX: u32 = 2_000;
+const LOOK_PERIOD: Duration = Duration::from_millis(1);
 
-/// A key that sorts after every key of a table.
-const BEYOND_ALL_KEYS: [u8; KEY_BYTES_MAX + 1] = [0xff; KEY_BYTES_MAX + 1];
-
-/// Entries of one table that are gathered in memory before they become a file.
-const WRITE_BUFFER_BYTES: usize = 16 * MIB;
-
-/// Write-ahead log of one area. What of it is not in table files is read again when a store is
-/// opened that was not closed in order, so this bounds how long that takes.
-const WAL_BYTES_MAX: u64 = 32 * MIB as u64;
-
-/// Table files that are kept open by each area.
-const OPEN_FILES_MAX: i32 = 512;
-
-/// The memory that both areas share.
-pub(crate) struct Memory {
-    cache: Cache,
-    write_buffers: WriteBufferManager,
-}
-
-impl Memory {
-    pub(crate) fn new(options: RocksOptions) -> Self {
-        let (most, stall_writers) = (options.write_buffer_bytes_max, false);
-        Self {
-            cache: Cache::new_lru_cache(options.cache_bytes_max),
-            write_buffers: WriteBufferManager::new_write_buffer_manager(most, stall_writers),
-        }
-    }
-}
+/// Bytes that a database takes from one look at its files to the next before they are counted again.
+const RECOUNT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// One area of the store.
 #[derive(Debug)]
 pub(crate) struct Environment {
-    pub(crate) db: DB,
+    directory: PathBuf,
+    area: Area,
+    memory: Memory,
     /// Whether a commit is on disk when it returns.
     sync: bool,
+    /// Nothing if the database was closed and could not be opened again.
+    database: RwLock<Option<Arc<Database>>>,
     /// Held by the one who commits. RocksDB could take several at once, but then one that fails
     /// could not stop the next.
     turn: Mutex<()>,
+    /// Whether the last commit found the disk full. RocksDB refuses all further ones then, for good
+    /// or until it notices that there is room.
+    was_full: AtomicBool,
+    /// Bytes of all files when last counted, and bytes that were written since.
+    counted: AtomicU64,
+    written: AtomicU64,
 }
 
 impl Environment {
-    /// Opens an area's database in a store's directory, and makes it if there is none.
     pub(crate) fn open(
         directory: &Path,
         area: Area,
         memory: &Memory,
         sync: bool,
     ) -> Result<Self, OpenError> {
-        let tables = Table::ALL.into_iter().filter(|table| table.area() == area);
-        let families =
-            tables.map(|table| ColumnFamilyDescriptor::new(table.name(), table_options(memory)));
-        // RocksDB insists on a family named `default`, which stays empty.
-        let options = database_options(memory);
-        presence::check(directory, area, &options)?;
-        let folder = directory.join(presence::folder_name(area));
-        let db = DB::open_cf_descriptors(&options, folder, families)
-            .map_err(engine("open its database"))?;
-        Ok(Self { db, sync, turn: Mutex::default() })
+        let database = Database::open(directory, area, memory)?;
+        let was_full = AtomicBool::new(database.is_read_only);
+        Ok(Self {
+            directory: directory.to_owned(),
+            area,
+            memory: memory.clone(),
+            sync,
+            database: RwLock::new(Some(Arc::new(database))),
+            turn: Mutex::default(),
+            was_full,
+            counted: AtomicU64::new(0),
+            written: AtomicU64::new(RECOUNT_BYTES),
+        })
     }
 
-    pub(crate) fn entries(&self, table: Table) -> &ColumnFamily {
-        self.db.cf_handle(table.name()).expect("the table is of this area")
+    /// The database as it is now. Whoever looks at it keeps it open.
+    pub(crate) fn database(&self) -> Result<Arc<Database>, StoreError> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        database.clone().ok_or_else(|| closed(self.area))
     }
 
     pub(crate) fn take_turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The batch in RocksDB's form, in which operations take effect in their order too.
-    pub(crate) fn changes(&self, batch: &Batch) -> WriteBatch {
-        let mut changes = WriteBatch::with_capacity_bytes(batch.size_bytes() + 16 * batch.len());
-        let mut current: Option<(Table, &ColumnFamily)> = None;
-        let mut entries = |of: Table| match current {
-            Some((table, entries)) if table == of => entries,
-            _ => current.insert((of, self.entries(of))).1,
-        };
-        for operation in batch.operations() {
-            match operation {
-                Operation::Put { table, key, value } => changes.put_cf(entries(table), key, value),
-                Operation::Delete { table, key } => changes.delete_cf(entries(table), key),
-                Operation::Clear { table } => {
-                    let none: &[u8] = &[];
-                    changes.delete_range_cf(entries(table), none, &BEYOND_ALL_KEYS);
-                }
-            }
+    /// Writes a batch. Where the disk was full and has room now, opens the database again first:
+    /// RocksDB does not take writes on by itself after each kind of failure.
+    ///
+    /// The caller has taken its turn.
+    pub(crate) fn write(&self, batch: &Batch) -> Result<(), StoreError> {
+        let written = self.write_once(batch);
+        let is_full = matches!(written, Err(StoreError::Full { .. }));
+        self.was_full.store(is_full, Ordering::Release);
+        self.written.fetch_add(batch.size_bytes() as u64, Ordering::Relaxed);
+        if !is_full || self.lacks_room().is_some() {
+            return written;
         }
-        changes
+        self.open_again()?;
+        let written = self.write_once(batch);
+        self.was_full.store(matches!(written, Err(StoreError::Full { .. })), Ordering::Release);
+        written
     }
 
-    pub(crate) fn write(&self, changes: WriteBatch) -> Result<(), rocksdb::Error> {
+    fn write_once(&self, batch: &Batch) -> Result<(), StoreError> {
+        let database = self.database()?;
+        if database.is_read_only {
+            return Err(full("it was opened on a full disk"));
+        }
         let mut options = WriteOptions::default();
         options.set_sync(self.sync);
-        self.db.write_opt(changes, &options)
+        database.db.write_opt(database.changes(batch), &options).map_err(error::write)
+    }
+
+    /// Makes what is written survive power loss.
+    pub(crate) fn sync(&self) -> Result<(), StoreError> {
+        let database = self.database()?;
+        if database.is_read_only || self.was_full.load(Ordering::Acquire) {
+            return Err(full("its disk has no room"));
+        }
+        database.db.flush_wal(true).map_err(error::write)
+    }
+
+    /// Why a write would find no room, if it would.
+    pub(crate) fn lacks_room(&self) -> Option<String> {
+        let free = free_bytes(&self.folder())?;
+        let needed = if self.was_full.load(Ordering::Acquire) {
+            // Opening writes what is in the write-ahead log to table files.
+            let logs = self.files_bytes(&|name| name.ends_with(".log")).unwrap_or(0);
+            logs + logs / 4 + 4 * DISK_RESERVE_BYTES
+        } else {
+            DISK_RESERVE_BYTES
+        };
+        (free < needed).then(|| format!("its disk has {free} bytes left"))
+    }
+
+    fn open_again(&self) -> Result<(), StoreError> {
+        let mut slot = self.close()?;
+        *slot = Some(Arc::new(self.reopen()?));
+        Ok(())
+    }
+
+    fn reopen(&self) -> Result<Database, StoreError> {
+        Database::open(&self.directory, self.area, &self.memory).map_err(into_store_error)
+    }
+
+    /// Closes the database once nobody looks at it. Nobody gets to look meanwhile.
+    fn close(&self) -> Result<RwLockWriteGuard<'_, Option<Arc<Database>>>, StoreError> {
+        let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..LOOKS_MAX {
+            match slot.take().map(Arc::try_unwrap) {
+                Some(Err(shared)) => *slot = Some(shared),
+                Some(Ok(database)) => {
+                    drop(database);
+                    return Ok(slot);
+                }
+                None => return Ok(slot),
+            }
+            thread::sleep(LOOK_PERIOD);
+        }
+        Err(StoreError::Rebuilding)
+    }
+
+    /// Sets the area's files aside and begins an empty database. Gives where they are.
+    pub(crate) fn renew(&self) -> Result<PathBuf, StoreError> {
+        let _turn = self.take_turn();
+        let mut slot = self.close()?;
+        let name = presence::folder_name(self.area);
+        let aside = set_folder_aside(&self.directory, name).map_err(into_store_error)?;
+        make_folder(&self.folder())?;
+        *slot = Some(Arc::new(self.reopen()?));
+        Ok(aside)
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.directory.join(presence::folder_name(self.area))
     }
 
     pub(crate) fn size_bytes(&self) -> Result<u64, StoreError> {
-        let look = || -> io::Result<u64> {
-            let mut bytes = 0;
-            for file in fs::read_dir(self.db.path())? {
-                bytes += match file?.metadata() {
-                    Ok(metadata) => metadata.len(),
-                    // Removed since it was listed.
-                    Err(error) if error.kind() == ErrorKind::NotFound => 0,
-                    Err(error) => return Err(error),
-                };
+        let bytes = self.files_bytes(&|_| true);
+        let bytes = bytes.map_err(|error| StoreError::engine("count its files", error))?;
+        self.counted.store(bytes, Ordering::Relaxed);
+        self.written.store(0, Ordering::Relaxed);
+        Ok(bytes)
+    }
+
+    /// About as many bytes as [`Self::size_bytes`], without a look at the files each time.
+    pub(crate) fn size_bytes_about(&self) -> Result<u64, StoreError> {
+        let written = self.written.load(Ordering::Relaxed);
+        if written >= RECOUNT_BYTES {
+            return self.size_bytes();
+        }
+        Ok(self.counted.load(Ordering::Relaxed) + written)
+    }
+
+    fn files_bytes(&self, counts: &dyn Fn(&str) -> bool) -> io::Result<u64> {
+        let mut bytes = 0;
+        for file in fs::read_dir(self.folder())? {
+            let file = file?;
+            if !counts(&file.file_name().to_string_lossy()) {
+                continue;
             }
-            Ok(bytes)
-        };
-        look().map_err(|error| StoreError::engine("count its files", error))
+            bytes += match file.metadata() {
+                Ok(metadata) => metadata.len(),
+                // Removed since it was listed.
+                Err(error) if error.kind() == ErrorKind::NotFound => 0,
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(bytes)
     }
 }
 
-impl Drop for Environment {
-    /// Turns what is in the write-ahead log only into table files, so that the next opening need
-    /// not read it again.
-    fn drop(&mut self) {
-        let families: Vec<&ColumnFamily> =
-            Table::ALL.iter().filter_map(|table| self.db.cf_handle(table.name())).collect();
-        // Should that fail, the log still has everything.
-        let _ = self.db.flush_cfs_opt(&families, &FlushOptions::default());
+fn make_folder(path: &Path) -> Result<(), StoreError> {
+    match laterbase_directory::make_folder(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(StoreError::engine("make its folder", error))
+        }
+        _ => Ok(()),
     }
 }
 
-/// Settings of a database that is mostly appended to.
-fn database_options(memory: &Memory) -> Options {
-    let mut options = Options::default();
-    options.create_if_missing(true);
-    options.create_missing_column_families(true);
-    // Stop at the first sign of damage rather than write on over it.
-    options.set_paranoid_checks(true);
-    // What a crash leaves of the last entry is dropped, and what is before it kept. Since all
-    // tables of an area share one log, what is left is a state that was once current.
-    options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
-    // A log that is gone, or shorter than it was when it was synced for the last time, is damage
-    // and no crash. The one that is written to is not among them.
-    options.set_track_and_verify_wals_in_manifest(true);
-    // The log goes to the operating system with every commit, so that a killed process loses
-    // nothing; whether it goes to the disk too is said at each commit.
-    options.set_manual_wal_flush(false);
-    options.set_max_total_wal_size(WAL_BYTES_MAX);
-    options.set_write_buffer_manager(&memory.write_buffers);
-    // All files open would make opening a large store slow, and take a descriptor each.
-    options.set_max_open_files(OPEN_FILES_MAX);
-    options.set_skip_stats_update_on_db_open(true);
-    // Table files are written to disk as they grow: a sync at their end would delay the commits
-    // that sync the log meanwhile.
-    options.set_bytes_per_sync(MIB as u64);
-    // One thread to write buffers out, one to merge files: Laterbase runs beside its users' code.
-    options.set_max_background_jobs(2);
-    // RocksDB's own diary: kept short, and without statistics that nobody reads.
-    options.set_log_level(LogLevel::Warn);
-    options.set_max_log_file_size(MIB);
-    options.set_keep_log_file_num(2);
-    options.set_stats_dump_period_sec(0);
-    options.set_stats_persist_period_sec(0);
-    options
+fn full(detail: &str) -> StoreError {
+    StoreError::Full { detail: detail.to_owned() }
 }
 
-/// Settings of a table.
-///
-/// There are no Bloom filters: they pay where keys are asked for that are not there, and the core
-/// asks for keys that it knows (the log) or scans ranges (all large tables but the log).
-fn table_options(memory: &Memory) -> Options {
-    let mut blocks = BlockBasedOptions::default();
-    // Indexes of files count against the cache as well, so that memory does not grow with data.
-    blocks.set_block_cache(&memory.cache);
-    blocks.set_cache_index_and_filter_blocks(true);
-    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
-    // Records are some hundred bytes: larger blocks compress better, and reads are mostly scans.
-    blocks.set_block_size(16 * 1024);
-    let mut options = Options::default();
-    options.set_block_based_table_factory(&blocks);
-    // JSON shrinks to a half or third, at a speed that the disk does not notice.
-    options.set_compression_type(DBCompressionType::Lz4);
-    options.set_write_buffer_size(WRITE_BUFFER_BYTES);
-    // One to be written to while others are written out: a burst then does not stop the writer.
-    options.set_max_write_buffer_number(4);
-    options
+fn closed(area: Area) -> StoreError {
+    let name = presence::folder_name(area);
+    StoreError::engine("read", io::Error::other(format!("{name} could not be opened again")))
+}
+
+fn into_store_error(error: OpenError) -> StoreError {
+    match error {
+        OpenError::Engine(error) => error,
+        error => StoreError::engine("open its database", error),
+    }
 }

@@ -1,11 +1,22 @@
 //! What RocksDB's errors mean to the contract.
 
 use laterbase_core::store::StoreError;
+use laterbase_directory::{OpenError, is_no_fault_of_files};
 use rocksdb::{Error, ErrorKind};
 
 /// What RocksDB says of a disk without room, and of the write that met it.
 const NO_SPACE: &str = "No space left on device";
 const WHILE_APPENDING: &str = "While appending to file";
+
+/// How RocksDB passes on what the system says when files are not to blame.
+const SYSTEM: [&str; 6] = [
+    NO_SPACE,
+    "Disk quota exceeded",
+    "Permission denied",
+    "Read-only file system",
+    "Too many open files",
+    "Cannot allocate memory",
+];
 
 /// Wraps an error of a read, or of anything else that leaves the store as it is.
 pub(crate) fn engine(action: &'static str) -> impl FnOnce(Error) -> StoreError {
@@ -15,6 +26,21 @@ pub(crate) fn engine(action: &'static str) -> impl FnOnce(Error) -> StoreError {
         }
         _ => StoreError::engine(action, error),
     }
+}
+
+/// Whether the disk had no room.
+pub(crate) fn is_no_space(error: &Error) -> bool {
+    error.as_ref().contains(NO_SPACE)
+}
+
+/// Whether an error says that the system has no room, no rights or no descriptors, rather than that
+/// files are damaged.
+pub(crate) fn is_of_system(error: &OpenError) -> bool {
+    let told = match error {
+        OpenError::Engine(StoreError::Engine { source, .. }) => source.to_string(),
+        other => other.to_string(),
+    };
+    SYSTEM.iter().any(|words| told.contains(words)) || is_no_fault_of_files(error)
 }
 
 /// Wraps an error of a write.

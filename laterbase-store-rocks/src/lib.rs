@@ -14,6 +14,7 @@
 //! Writers of one RocksDB database queue up behind each other, so the two areas are two databases:
 //! the flush of a large index must not keep an event waiting. They share their memory bounds.
 
+mod database;
 mod environment;
 mod error;
 mod options;

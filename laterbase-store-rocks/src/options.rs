@@ -16,6 +16,10 @@ pub struct RocksOptions {
     ///
     /// It is soft: while old entries are being written out, new ones are still taken.
     pub write_buffer_bytes_max: usize,
+    /// Most bytes that the store may take, both areas together; `None` for what the disk has.
+    ///
+    /// A store that holds more already opens, and takes no more until the bound is raised.
+    pub size_bytes_max: Option<u64>,
 }
 
 impl Default for RocksOptions {
@@ -25,6 +29,7 @@ impl Default for RocksOptions {
             durability: Durability::default(),
             cache_bytes_max: 128 * MIB,
             write_buffer_bytes_max: 128 * MIB,
+            size_bytes_max: None,
         }
     }
 }

@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use laterbase_core::store::{Area, Direction, Scan, Snapshot, StoreError, Table, Visit};
 use rocksdb::{DBRawIterator, ReadOptions};
+use self_cell::self_cell;
 
-use crate::environment::Environment;
+use crate::database::Database;
 use crate::error::engine;
 use crate::store::RocksStore;
 
@@ -14,36 +16,48 @@ use crate::store::RocksStore;
 ///
 /// RocksDB keeps what a snapshot may still see when it merges its files, so a view that is kept
 /// for long takes room, but never stops a writer.
-pub(crate) struct RocksSnapshot<'s> {
-    store: &'s RocksStore,
-    truth: rocksdb::Snapshot<'s>,
-    derived: rocksdb::Snapshot<'s>,
+pub(crate) struct RocksSnapshot {
+    truth: AreaView,
+    derived: AreaView,
 }
 
-impl<'s> RocksSnapshot<'s> {
-    pub(crate) fn new(store: &'s RocksStore) -> Self {
-        let open = |area| store.environment(area).db.snapshot();
-        Self { store, truth: open(Area::Truth), derived: open(Area::Derived) }
+type Moment<'d> = rocksdb::Snapshot<'d>;
+
+self_cell!(
+    /// A snapshot, and the database that it keeps open.
+    struct AreaView {
+        owner: Arc<Database>,
+        #[not_covariant]
+        dependent: Moment,
+    }
+);
+
+impl RocksSnapshot {
+    pub(crate) fn new(store: &RocksStore) -> Result<Self, StoreError> {
+        let open = |area| {
+            let database = store.environment(area).database()?;
+            Ok::<_, StoreError>(AreaView::new(database, |database| database.db.snapshot()))
+        };
+        Ok(Self { truth: open(Area::Truth)?, derived: open(Area::Derived)? })
     }
 
-    fn table(&self, table: Table) -> (&rocksdb::Snapshot<'s>, &Environment) {
-        let snapshot = match table.area() {
+    const fn area(&self, table: Table) -> &AreaView {
+        match table.area() {
             Area::Truth => &self.truth,
             Area::Derived => &self.derived,
-        };
-        (snapshot, self.store.environment(table.area()))
+        }
     }
 }
 
-impl Snapshot for RocksSnapshot<'_> {
+impl Snapshot for RocksSnapshot {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>, StoreError> {
-        let (snapshot, environment) = self.table(table);
-        let value = snapshot.get_cf(environment.entries(table), key);
-        Ok(value.map_err(engine("read a value"))?.map(Cow::Owned))
+        let value = self.area(table).with_dependent(|database, moment| {
+            moment.get_cf(database.entries(table), key).map_err(engine("read a value"))
+        });
+        Ok(value?.map(Cow::Owned))
     }
 
     fn scan(&self, scan: Scan<'_>, visit: &mut Visit<'_>) -> Result<(), StoreError> {
-        let (snapshot, environment) = self.table(scan.table);
         if scan.limit == 0 || scan.end.is_some_and(|end| end <= scan.start) {
             return Ok(());
         }
@@ -52,8 +66,10 @@ impl Snapshot for RocksSnapshot<'_> {
         if let Some(end) = scan.end {
             options.set_iterate_upper_bound(end);
         }
-        let page = snapshot.raw_iterator_cf_opt(environment.entries(scan.table), options);
-        visit_page(page, scan, visit)
+        self.area(scan.table).with_dependent(|database, moment| {
+            let page = moment.raw_iterator_cf_opt(database.entries(scan.table), options);
+            visit_page(page, scan, visit)
+        })
     }
 }
 

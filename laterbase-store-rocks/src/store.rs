@@ -2,11 +2,15 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use laterbase_core::store::{Area, Batch, Durability, Snapshot, Store, StoreError};
-use laterbase_directory::{Directory, OpenError, Stamp};
+use laterbase_core::store::{
+    Area, Batch, Condition, Durability, Refusal, Snapshot, Store, StoreError, WriterSlot,
+};
+use laterbase_directory::{Directory, OpenError, Stamp, note, set_folder_aside};
 
-use crate::environment::{Environment, Memory};
+use crate::database::Memory;
+use crate::environment::Environment;
 use crate::error;
 use crate::options::RocksOptions;
 use crate::presence::folder_name;
@@ -20,11 +24,13 @@ const ANCHORS: [&str; 0] = [];
 /// A store on RocksDB.
 #[derive(Debug)]
 pub struct RocksStore {
-    durability: Durability,
+    options: RocksOptions,
     /// Set once by a commit that failed, for both areas and for good.
     poisoned: AtomicBool,
     truth: Environment,
     derived: Environment,
+    set_aside: Mutex<Vec<String>>,
+    writer: WriterSlot,
     /// Declared last: the lock is given up after the databases are closed.
     directory: Directory,
 }
@@ -32,19 +38,28 @@ pub struct RocksStore {
 impl RocksStore {
     /// Opens the store in `path`, and makes one if there is none.
     ///
+    /// A derived area that is damaged is set aside, and an empty one begun; the store's
+    /// [`Condition`] says so. On a full disk the store can be read, and takes writes as soon as
+    /// there is room.
+    ///
     /// # Errors
     /// See [`OpenError`]. The data is as it was.
     pub fn open(path: &Path, options: RocksOptions) -> Result<Self, OpenError> {
         let directory = Directory::open(path, STAMP)?;
         let memory = Memory::new(options);
-        let open = |area: Area, sync| {
-            directory.folder(folder_name(area))?;
-            Environment::open(directory.path(), area, &memory, sync)
-        };
-        let truth = open(Area::Truth, options.durability == Durability::Durable)?;
-        let derived = open(Area::Derived, false)?;
-        let (durability, poisoned) = (options.durability, AtomicBool::new(false));
-        Ok(Self { durability, poisoned, truth, derived, directory })
+        directory.folder(folder_name(Area::Truth))?;
+        let sync = options.durability == Durability::Durable;
+        let truth = Environment::open(directory.path(), Area::Truth, &memory, sync)?;
+        let (derived, set_aside) = open_derived(&directory, &memory)?;
+        Ok(Self {
+            options,
+            poisoned: AtomicBool::new(false),
+            truth,
+            derived,
+            set_aside: Mutex::new(set_aside),
+            writer: WriterSlot::default(),
+            directory,
+        })
     }
 
     /// Where the store lives, as a hash that no copy of it has. See [`Directory::home`].
@@ -69,14 +84,46 @@ impl RocksStore {
         }
     }
 
-    /// Turns an error into the contract's, and closes the store to writers unless it is harmless.
-    fn failed(&self, error: rocksdb::Error) -> StoreError {
-        let error = error::write(error);
-        if !matches!(error, StoreError::Full { .. }) {
-            self.poisoned.store(true, Ordering::Release);
+    /// Refuses a batch that would pass the store's bound.
+    fn check_bound(&self, batch: &Batch) -> Result<(), StoreError> {
+        let Some(most) = self.options.size_bytes_max else { return Ok(()) };
+        match self.size_bytes_about()?.saturating_add(batch.size_bytes() as u64) > most {
+            true => Err(StoreError::Full { detail: format!("its bound is {most} bytes") }),
+            false => Ok(()),
+        }
+    }
+
+    fn size_bytes_about(&self) -> Result<u64, StoreError> {
+        Ok(self.truth.size_bytes_about()? + self.derived.size_bytes_about()?)
+    }
+
+    /// Closes the store to writers after an error, unless it is harmless.
+    fn failed(&self, error: StoreError, area: Area) -> StoreError {
+        match &error {
+            StoreError::Full { .. } | StoreError::Rebuilding => {}
+            // What is derived can be begun anew.
+            StoreError::Corrupt { .. } if area == Area::Derived => {}
+            _ => self.poisoned.store(true, Ordering::Release),
         }
         error
     }
+}
+
+fn open_derived(
+    directory: &Directory,
+    memory: &Memory,
+) -> Result<(Environment, Vec<String>), OpenError> {
+    let open = || {
+        directory.folder(folder_name(Area::Derived))?;
+        Environment::open(directory.path(), Area::Derived, memory, false)
+    };
+    let error = match open() {
+        Ok(environment) => return Ok((environment, Vec::new())),
+        Err(error) if error::is_of_system(&error) => return Err(error),
+        Err(error) => error,
+    };
+    let aside = set_folder_aside(directory.path(), folder_name(Area::Derived))?;
+    Ok((open()?, vec![format!("{error}; set aside as {}", aside.display())]))
 }
 
 impl Store for RocksStore {
@@ -85,26 +132,26 @@ impl Store for RocksStore {
     }
 
     fn durability(&self) -> Durability {
-        self.durability
+        self.options.durability
     }
 
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
-        Ok(Box::new(RocksSnapshot::new(self)))
+        Ok(Box::new(RocksSnapshot::new(self)?))
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
         let environment = self.environment(batch.area());
-        let changes = environment.changes(batch);
         // Held until the commit is over: the one before may just be failing.
         let _turn = environment.take_turn();
         self.check_poison()?;
-        environment.write(changes).map_err(|error| self.failed(error))
+        self.check_bound(batch)?;
+        environment.write(batch).map_err(|error| self.failed(error, batch.area()))
     }
 
     fn sync(&self) -> Result<(), StoreError> {
         self.check_poison()?;
         for area in [Area::Truth, Area::Derived] {
-            self.environment(area).db.flush_wal(true).map_err(|error| self.failed(error))?;
+            self.environment(area).sync().map_err(|error| self.failed(error, area))?;
         }
         Ok(())
     }
@@ -112,5 +159,40 @@ impl Store for RocksStore {
     /// Bytes of all files, also those that wait to be merged or removed.
     fn size_bytes(&self) -> Result<u64, StoreError> {
         Ok(self.truth.size_bytes()? + self.derived.size_bytes()?)
+    }
+
+    fn writer(&self) -> &WriterSlot {
+        &self.writer
+    }
+
+    fn renew_derived(&self, reason: &str) -> Result<(), StoreError> {
+        self.check_poison()?;
+        let aside = self.derived.renew()?;
+        note(&self.set_aside, format!("{reason}; set aside as {}", aside.display()));
+        Ok(())
+    }
+
+    fn refusal(&self, area: Area) -> Option<Refusal> {
+        if self.poisoned.load(Ordering::Acquire) {
+            return Some(Refusal::Poisoned);
+        }
+        let bound = || {
+            let most = self.options.size_bytes_max?;
+            let is_met = self.size_bytes_about().is_ok_and(|taken| taken >= most);
+            is_met.then(|| format!("its bound is {most} bytes"))
+        };
+        let detail = self.environment(area).lacks_room().or_else(bound)?;
+        Some(Refusal::Full { detail })
+    }
+
+    fn condition(&self) -> Condition {
+        Condition {
+            size_bytes: self.size_bytes().ok(),
+            size_bytes_max: self.options.size_bytes_max,
+            disk_free_bytes: self.directory.free_bytes(),
+            refusal: self.refusal(Area::Truth),
+            derived_refusal: self.refusal(Area::Derived),
+            set_aside: self.set_aside.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
     }
 }

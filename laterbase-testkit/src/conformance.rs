@@ -23,7 +23,9 @@ mod dice;
 pub(crate) use dice::Dice;
 mod durability;
 mod failure;
+mod full_disk;
 mod harness;
+mod lending;
 mod opening;
 mod order;
 mod snapshots;
@@ -34,7 +36,9 @@ pub use bounds::*;
 pub use crash::*;
 pub use durability::*;
 pub use failure::*;
+pub use full_disk::*;
 pub use harness::{Harness, Verdict};
+pub use lending::*;
 pub use opening::*;
 pub use order::*;
 pub use snapshots::*;
@@ -71,10 +75,13 @@ macro_rules! with_conformance_clauses {
                 the_areas_are_written_apart,
                 an_area_does_not_wait_for_the_other,
                 a_reader_does_not_wait_for_a_writer,
+                a_store_lends_its_writer_once,
                 a_store_opened_again_is_the_same,
                 a_relaxed_store_keeps_what_was_synced,
                 a_failed_commit_closes_the_store_to_writers,
                 a_full_store_takes_nothing_of_a_batch,
+                a_full_disk_stops_writes_only_and_for_as_long_as_it_is_full,
+                what_a_store_makes_is_for_its_owner_only,
                 a_second_opener_is_refused,
                 another_engine_is_refused,
                 a_newer_format_is_refused,

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use laterbase_core::store::{
-    Area, Batch, Durability, Operation, Snapshot, Store, StoreError, Table,
+    Area, Batch, Durability, Operation, Snapshot, Store, StoreError, Table, WriterSlot,
 };
 use rustix::process::{Signal, getpid, kill_process};
 
@@ -153,5 +153,9 @@ impl<S: Store> Store for DeadlyStore<S> {
 
     fn size_bytes(&self) -> Result<u64, StoreError> {
         self.inner.size_bytes()
+    }
+
+    fn writer(&self) -> &WriterSlot {
+        self.inner.writer()
     }
 }

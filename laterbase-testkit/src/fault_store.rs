@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use laterbase_core::store::{Area, Batch, Durability, Snapshot, Store, StoreError};
+use laterbase_core::store::{Area, Batch, Durability, Snapshot, Store, StoreError, WriterSlot};
 
 /// How a commit fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,5 +146,9 @@ impl<S: Store> Store for FaultStore<S> {
 
     fn size_bytes(&self) -> Result<u64, StoreError> {
         self.inner.size_bytes()
+    }
+
+    fn writer(&self) -> &WriterSlot {
+        self.inner.writer()
     }
 }

@@ -9,6 +9,7 @@ use laterbase_client::device::{Device, DeviceError, DeviceOptions};
 use laterbase_client::handover::Listening;
 use laterbase_core::replica::ReplicaOptions;
 use laterbase_directory::OpenError;
+use laterbase_store_lmdb::LmdbOptions;
 
 use super::Common;
 use super::held_back::tell_renewals;
@@ -87,6 +88,7 @@ impl Common {
         let held = self.hold().context("cannot open the store")?;
         let done = work(&held);
         tell_renewals(&held);
+        super::room::warn(&held);
         held.close();
         done
     }
@@ -117,7 +119,8 @@ impl Common {
         let future_nanos_max = self.max_future.unwrap_or(options.replica.future_nanos_max);
         let new_identity = self.new_identity;
         let replica = ReplicaOptions { future_nanos_max, new_identity, ..options.replica };
-        let device = Device::open(&self.store, DeviceOptions { replica, ..options })?;
+        let lmdb = LmdbOptions { size_bytes_max: self.max_store_size, ..options.lmdb };
+        let device = Device::open(&self.store, DeviceOptions { replica, lmdb, ..options })?;
         let device = Arc::new(device);
         // A file system without sockets is no reason not to go on.
         let listening = Listening::start(&self.store, Arc::clone(&device) as Arc<_>).ok();

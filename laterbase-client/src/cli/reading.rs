@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use laterbase_client::device::{DeviceError, DeviceOptions};
+use laterbase_client::engine;
 use laterbase_client::local::Local as _;
 use laterbase_core::reader::{Reader, Remembered};
 use laterbase_core::replica::OpenError as ReplicaOpenError;
 use laterbase_core::store::{Store, StoreError};
 use laterbase_directory::OpenError;
-use laterbase_store_lmdb::LmdbStore;
 
 use super::Common;
 use super::held::{Held, Patience, is_locked};
@@ -109,7 +109,7 @@ impl Common {
 
     /// The store as it is now.
     pub(super) fn freeze(&self) -> Result<Arc<dyn Store>, DeviceError> {
-        Ok(Arc::new(LmdbStore::open_to_read(&self.store)?))
+        Ok(engine::open_to_read(&self.store)?)
     }
 }
 

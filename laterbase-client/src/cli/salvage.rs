@@ -2,13 +2,14 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use laterbase_client::delta_file::DeltaFileWriter;
+use laterbase_client::engine::{self, check_files_in_use};
 use laterbase_core::id::RootName;
 use laterbase_core::store::{Store, StoreError};
 use laterbase_core::verify::{Salvaged, salvage};
-use laterbase_store_lmdb::{LmdbStore, Wreck, check_files_in_use};
 use serde::Serialize;
 
 use super::Common;
@@ -72,14 +73,13 @@ pub(crate) fn run(common: &Common, args: &ExportArgs, output: &mut Output) -> an
 }
 
 /// The store by its engine; or, where the files themselves are damaged, whatever pages are left.
-fn open(path: &Path) -> anyhow::Result<Box<dyn Store>> {
+fn open(path: &Path) -> anyhow::Result<Arc<dyn Store>> {
     let files = check_files_in_use(path).context("cannot look at the store's files")?;
     let Some(fault) = files.faults.first() else {
-        let store = LmdbStore::open_to_read(path);
-        return Ok(Box::new(store.context("cannot open the store")?));
+        return engine::open_to_read(path).context("cannot open the store");
     };
     complain(format_args!("{fault}; looking for events page by page"));
-    Ok(Box::new(Wreck::open(path).context("cannot read the store's files")?))
+    Ok(Arc::from(engine::wreck(path).context("cannot read the store's files")?))
 }
 
 fn take(

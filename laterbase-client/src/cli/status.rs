@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::Common;
 use super::held_back::{ForkSummary, HeldBackSummary, RenewalSummary, standing_summaries};
 use super::output::Output;
+use super::room::StorageSummary;
 
 /// As a server says it at `GET /`, and what is pending.
 #[derive(Serialize)]
@@ -32,6 +33,7 @@ struct StatusSummary {
     renewals: Vec<RenewalSummary>,
     #[serde(skip)]
     renewal_lines: Vec<String>,
+    storage: StorageSummary,
 }
 
 #[derive(Serialize)]
@@ -92,6 +94,7 @@ fn summarize(reader: &Reader) -> anyhow::Result<StatusSummary> {
         skipped: standings.iter().flat_map(skipped).collect(),
         renewals: renewals.iter().map(RenewalSummary::from).collect(),
         renewal_lines: renewals.iter().map(ToString::to_string).collect(),
+        storage: StorageSummary::of(reader.condition()),
     })
 }
 
@@ -103,6 +106,7 @@ fn skipped(standing: &Standing) -> impl Iterator<Item = SkippedSummary> {
 impl fmt::Display for StatusSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "replica {} on {}", self.replica, self.engine)?;
+        self.storage.fmt(f)?;
         if self.clock_suspect + self.future > 0 {
             write!(f, "\n{} events with a suspect clock", self.clock_suspect)?;
             write!(f, ", {} that claim to lie in the future", self.future)?;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use laterbase_client::engine::{
+    self, check_files, check_files_in_use, discard_derived, report_set_aside,
+};
 use laterbase_core::store::Store;
 use laterbase_core::verify::{VerifyReport, rebuild_derived, verify};
-use laterbase_store_lmdb::{
-    LmdbOptions, LmdbStore, check_files, check_files_in_use, discard_derived,
-};
+use laterbase_store_lmdb::LmdbOptions;
 use serde::Serialize;
 
 use super::Common;
@@ -72,6 +73,7 @@ fn check(common: &Common) -> anyhow::Result<VerifyReport> {
     });
     bar.finish_and_clear();
     report = found?;
+    report_set_aside(&*store, &mut report);
     Ok(report)
 }
 
@@ -89,7 +91,7 @@ fn repair(common: &Common, report: &VerifyReport) -> anyhow::Result<bool> {
             return Ok(false);
         }
     }
-    let store: Arc<dyn Store> = open(common)?;
+    let store = open(common)?;
     let bar = bar(Some(0), Unit::Events);
     let rebuilt = rebuild_derived(store, &mut |done, all| {
         bar.set_length(all);
@@ -100,12 +102,12 @@ fn repair(common: &Common, report: &VerifyReport) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-fn open(common: &Common) -> anyhow::Result<Arc<LmdbStore>> {
+fn open(common: &Common) -> anyhow::Result<Arc<dyn Store>> {
     if !common.store.is_dir() {
         bail!("there is no store at {}", common.store.display());
     }
-    let store = LmdbStore::open(&common.store, LmdbOptions::default());
-    Ok(Arc::new(store.context("cannot open the store")?))
+    let opened = engine::open(&common.store, LmdbOptions::default());
+    Ok(opened.context("cannot open the store")?.store)
 }
 
 fn describe(report: &VerifyReport) -> String {

@@ -33,6 +33,7 @@ mod node;
 mod odd_files;
 mod odd_servers;
 mod one_cut;
+mod other_engine;
 mod page_block;
 mod proxy;
 mod read_in_use;

@@ -8,11 +8,17 @@ use crate::entry::Entry;
 use crate::event::Record;
 use crate::front::Layer;
 use crate::keys::{self, Place};
+use crate::limits::FRONT_EVENTS_FLUSH;
 use crate::shared::Shared;
 use crate::store::{Area, Batch, Scan, StoreError, Table};
 use crate::view::damaged;
 
-/// Fills the front with what the derived tables lack, after the store was opened.
+/// What the derived tables may lack, in flushes, for the opening of the store to wait for it. A
+/// crash leaves no more than this behind.
+const FLUSHES_AT_OPENING: usize = 4;
+
+/// Fills the front with what the derived tables lack, after the store was opened. If that is much,
+/// it is left to whoever asks for it first.
 pub(crate) fn catch_up(shared: &Shared, events_flush: usize) -> Result<(), StoreError> {
     let flushing = shared.flushing();
     let (head, rewrites) = {
@@ -26,9 +32,34 @@ pub(crate) fn catch_up(shared: &Shared, events_flush: usize) -> Result<(), Store
     };
     if built > head || (of != rewrites && built > 0) {
         // The truth lost its tail, which the derived tables still know, or was written anew.
-        return rebuild(shared, events_flush, &flushing);
+        clear(shared)?;
+        return begin(shared, 0, head, events_flush, &flushing);
     }
-    fill(shared, built, events_flush, &flushing, &mut |_, _| {})
+    begin(shared, built, head, events_flush, &flushing)
+}
+
+fn begin(
+    shared: &Shared,
+    built: u64,
+    head: u64,
+    events_flush: usize,
+    flushing: &MutexGuard<'_, ()>,
+) -> Result<(), StoreError> {
+    if head - built > events_flush.saturating_mul(FLUSHES_AT_OPENING) as u64 {
+        shared.state_mut().unbuilt = Some(built);
+        return Ok(());
+    }
+    fill(shared, built, events_flush, flushing, &mut |_, _| {})
+}
+
+/// Builds the derived tables from where they end, while others write and read the truth.
+pub(crate) fn build(shared: &Shared, flushing: &MutexGuard<'_, ()>) -> Result<(), StoreError> {
+    let Some(built) = shared.state().unbuilt else { return Ok(()) };
+    fill(shared, built, FRONT_EVENTS_FLUSH, flushing, &mut |_, _| {})?;
+    // Whoever looks sees front and tables from before this or from behind it.
+    let _nobody_looks = shared.close_for_rewriting();
+    shared.state_mut().unbuilt = None;
+    Ok(())
 }
 
 /// Builds the derived tables anew from the log. The front must be empty.
@@ -42,7 +73,7 @@ pub(crate) fn rebuild(
 }
 
 /// Empties the derived tables.
-fn clear(shared: &Shared) -> Result<(), StoreError> {
+pub(crate) fn clear(shared: &Shared) -> Result<(), StoreError> {
     let rewrites = shared.state().rewrites;
     let mut batch = Batch::new(Area::Derived);
     for table in Table::ALL.into_iter().filter(|table| table.area() == Area::Derived) {
@@ -79,13 +110,18 @@ fn fill(
 ) -> Result<(), StoreError> {
     let head = shared.state().head;
     while built < head {
-        let until = head.min(built.saturating_add(events_flush.max(1) as u64));
-        let layer = read_layer(shared, built, until)?;
-        shared.state_mut().front.push(layer);
-        built = until;
-        if built < head {
+        // First, so that one who tries again and again does not fill the memory.
+        if shared.state().front.event_count() >= events_flush.max(1) {
             flush_alone(shared, Some(built), flushing)?;
         }
+        let until = head.min(built.saturating_add(events_flush.max(1) as u64));
+        let layer = read_layer(shared, built, until)?;
+        {
+            let mut state = shared.state_mut();
+            state.front.push(layer);
+            state.unbuilt = state.unbuilt.map(|_| until);
+        }
+        built = until;
         progress(built, head);
     }
     Ok(())

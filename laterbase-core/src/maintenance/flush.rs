@@ -24,6 +24,10 @@ pub(super) fn flush_alone(
     built: Option<u64>,
     _one_at_a_time: &MutexGuard<'_, ()>,
 ) -> Result<(), StoreError> {
+    shared.note_derived(write(shared, built))
+}
+
+fn write(shared: &Shared, built: Option<u64>) -> Result<(), StoreError> {
     let (layers, built) = {
         let mut state = shared.state_mut();
         (state.front.freeze(), built.unwrap_or(state.head))
@@ -33,7 +37,7 @@ pub(super) fn flush_alone(
     let unstored = shared.unstored.begin_flush(&layer, built);
     let mut batch = Batch::new(Area::Derived);
     {
-        let snapshot = shared.snapshot()?;
+        let snapshot = shared.raw_snapshot()?;
         ladders::invalidate(&*snapshot, &layer, &mut batch)?;
         ladders::keep(&*snapshot, &unstored, &layer, &mut batch)?;
         ladders::sweep(shared, &*snapshot, &mut batch)?;

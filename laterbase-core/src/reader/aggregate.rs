@@ -71,16 +71,18 @@ impl Reader {
         }
         let fold = self.fold_for(root, query)?;
         let Some(number) = self.shared.state().names.root(root) else { return Ok(None) };
-        let view = View::open(&self.shared)?;
-        let axes = Axes::resolve(query, &view)?;
-        let subject = Subject { view: &view, root: number, id, axes, fold };
-        let folded = self.fold_aggregate(&subject)?;
-        if let Some(state) = folded.as_ref().filter(|_| query.is_whole()) {
-            let aggregate = keys::index_aggregate(number, id);
-            let ladder = guarded::prefix(&**fold, &aggregate).map_err(FoldFailure::code)?;
-            self.shared.hot.put(&ladder, state, view.head(), view.rewrites());
-        }
-        Ok(folded)
+        self.shared.with_index(|| {
+            let view = View::open(&self.shared)?;
+            let axes = Axes::resolve(query, &view)?;
+            let subject = Subject { view: &view, root: number, id, axes, fold };
+            let folded = self.fold_aggregate(&subject)?;
+            if let Some(state) = folded.as_ref().filter(|_| query.is_whole()) {
+                let aggregate = keys::index_aggregate(number, id);
+                let ladder = guarded::prefix(&**fold, &aggregate).map_err(FoldFailure::code)?;
+                self.shared.hot.put(&ladder, state, view.head(), view.rewrites());
+            }
+            Ok(folded)
+        })
     }
 
     /// An aggregate as it was read last, if nothing of it has arrived since and it is still in
@@ -119,8 +121,10 @@ impl Reader {
     /// [`StoreError`].
     pub fn etag(&self, root: &RootName, id: &str) -> Result<Option<String>, StoreError> {
         let Some(number) = self.shared.state().names.root(root) else { return Ok(None) };
-        let view = View::open(&self.shared)?;
-        self.hash_aggregate(&view, number, id, self.shared.folds.default_for(root))
+        self.shared.with_index(|| {
+            let view = View::open(&self.shared)?;
+            self.hash_aggregate(&view, number, id, self.shared.folds.default_for(root))
+        })
     }
 
     /// Visits an aggregate's events in fold order, from after a place on.
@@ -140,12 +144,15 @@ impl Reader {
     ) -> Result<EventsPage, ReadError> {
         let mut page = EventsPage { events: 0, position: 0, next: None };
         let Some(number) = self.shared.state().names.root(root) else { return Ok(page) };
-        let view = View::open(&self.shared)?;
-        let axes = Axes::resolve(query, &view)?;
-        page.position = axes.position_max();
         let prefix = keys::index_aggregate(number, id);
-        let spend = |events| self.spend(events, 0);
-        let found = places(&view, &prefix, &axes, after, limit.saturating_add(1), spend)?.found;
+        let (view, found) = self.shared.with_index(|| {
+            let view = View::open(&self.shared)?;
+            let axes = Axes::resolve(query, &view)?;
+            page.position = axes.position_max();
+            let spend = |events| self.spend(events, 0);
+            let found = places(&view, &prefix, &axes, after, limit.saturating_add(1), spend)?.found;
+            Ok::<_, ReadError>((view, found))
+        })?;
         let mut bytes = 0;
         for (index, &(place, position)) in found.iter().enumerate() {
             let flow = self.event_at(&view, position, |_, event, _| {

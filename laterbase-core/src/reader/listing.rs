@@ -66,33 +66,39 @@ impl Reader {
         let fold = self.fold_for(root, query)?;
         let mut end = AggregatesVisited { position: 0, next: None };
         let Some(number) = self.shared.state().names.root(root) else { return Ok(end) };
-        let view = View::open(&self.shared)?;
-        let axes = Axes::resolve(query, &view)?;
-        end.position = axes.position_max();
         let (mut count, mut bytes) = (0, 0);
         let mut last = None;
         let mut after = after.map(str::to_owned);
-        while let Some(id) = next_aggregate(&view, number, after.as_deref())? {
-            self.spend(1, 0)?;
-            if count == limit || bytes >= BATCH_BYTES_MAX {
-                end.next = last;
-                break;
+        // Where the index is built anew meanwhile, the visit goes on behind what it has given.
+        self.shared.with_index(|| {
+            let view = View::open(&self.shared)?;
+            let axes = Axes::resolve(query, &view)?;
+            if count == 0 {
+                end.position = axes.position_max();
             }
-            let subject = Subject { view: &view, root: number, id: &id, axes, fold };
-            let folded = match self.fold_aggregate(&subject) {
-                Ok(Some(state)) => Some(Ok(state)),
-                Ok(None) => None,
-                Err(ReadError::FoldFailed(failure)) => Some(Err(failure)),
-                Err(error) => return Err(error),
-            };
-            if let Some(folded) = folded {
-                bytes += folded.as_ref().map_or(0, |state| state.state.len());
-                count += 1;
-                visit(&id, folded);
-                last = Some(id.clone());
+            while let Some(id) = next_aggregate(&view, number, after.as_deref())? {
+                self.spend(1, 0)?;
+                if count == limit || bytes >= BATCH_BYTES_MAX {
+                    end.next = last.take();
+                    break;
+                }
+                let subject = Subject { view: &view, root: number, id: &id, axes, fold };
+                let folded = match self.fold_aggregate(&subject) {
+                    Ok(Some(state)) => Some(Ok(state)),
+                    Ok(None) => None,
+                    Err(ReadError::FoldFailed(failure)) => Some(Err(failure)),
+                    Err(error) => return Err(error),
+                };
+                if let Some(folded) = folded {
+                    bytes += folded.as_ref().map_or(0, |state| state.state.len());
+                    count += 1;
+                    visit(&id, folded);
+                    last = Some(id.clone());
+                }
+                after = Some(id);
             }
-            after = Some(id);
-        }
+            Ok(())
+        })?;
         Ok(end)
     }
 }

@@ -68,6 +68,10 @@ impl Reader {
     /// # Errors
     /// [`ReadError`].
     pub fn status(&self) -> Result<Status, ReadError> {
+        self.shared.with_index(|| self.look_around())
+    }
+
+    fn look_around(&self) -> Result<Status, ReadError> {
         let steady = self.shared.steady();
         let (mut status, numbers, front, moment) = {
             let state = self.shared.state();

@@ -258,12 +258,17 @@ fn find_key(
     if !matches!(found, Found::Nothing) {
         return Ok(found);
     }
-    let view = View::open(&replica.shared)?;
     let prefix = keys::key_prefix(number, key);
     let end = keys::after_prefix(&prefix).expect("the end mark of a text is no 0xff");
+    let shared = &replica.shared;
+    let (view, taken) = shared.with_index(|| {
+        let view = View::open(shared)?;
+        let taken = view.indexed(Table::Keys, &prefix, &end, usize::MAX)?;
+        Ok::<_, StoreError>((view, taken))
+    })?;
     // Replicas that were apart may both have taken the key: the same content is a replay of
     // either of them.
-    for (_, position) in view.indexed(Table::Keys, &prefix, &end, usize::MAX)? {
+    for (_, position) in taken {
         let read = view.entry(position, |entry| {
             let record = Record::decode(entry.record)?;
             let same = record.said(RecordHash::of(entry.record)) == said;

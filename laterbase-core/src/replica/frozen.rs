@@ -16,7 +16,7 @@ use crate::maintenance;
 use crate::reader::Reader;
 use crate::shared::Shared;
 use crate::store::{
-    Area, Batch, Durability, Scan, Snapshot, Store, StoreError, Table, Visit, read_only,
+    Area, Batch, Durability, Scan, Snapshot, Store, StoreError, Table, Visit, WriterSlot, read_only,
 };
 
 /// Log entries whose derived entries make one layer of the front.
@@ -32,7 +32,7 @@ pub(crate) fn reader(store: Arc<dyn Store>, folds: Arc<Folds>) -> Result<Reader,
     };
     let store = if built.is_some() { store } else { Arc::new(TruthOnly(store)) };
     let (state, _clock, _last_run) = open::load(&*store, identity)?;
-    let shared = Arc::new(Shared::new(store, folds, state, HOT_BYTES_MAX_DEFAULT));
+    let shared = Arc::new(Shared::new(store, folds, state, HOT_BYTES_MAX_DEFAULT, usize::MAX));
     maintenance::fill_for_good(&shared, built.unwrap_or(0), LAYER_EVENTS)?;
     Ok(Reader::new(shared))
 }
@@ -79,6 +79,10 @@ impl Store for TruthOnly {
 
     fn size_bytes(&self) -> Result<u64, StoreError> {
         self.0.size_bytes()
+    }
+
+    fn writer(&self) -> &WriterSlot {
+        self.0.writer()
     }
 }
 

@@ -31,23 +31,31 @@ pub(super) fn open(
     options: ReplicaOptions,
     mut random: Random,
 ) -> Result<Replica, OpenError> {
+    let lease = Arc::new(store.writer().lend()?);
     check_format(&*store)?;
-    let identity = settle_identity(&*store, &options, &mut random)?;
+    renew_if_damaged(&*store)?;
+    let (identity, unwritten) = settle_identity(&*store, &options, &mut random)?;
     let (state, clock, last_run) = load(&*store, identity)?;
     let clock = Clock::new(clock, options.drift_nanos_max);
     let renewals_before = state.renewal_count() - u64::from(identity.is_renewed);
-    let mut shared = Shared::new(store, folds, state, options.hot_bytes_max);
+    let front_events_max = options.front_events_flush.saturating_mul(super::FLUSHES_BEHIND_MAX);
+    let mut shared = Shared::new(store, folds, state, options.hot_bytes_max, front_events_max);
     shared.renewals_before = renewals_before;
     let shared = Arc::new(shared);
-    maintenance::catch_up(&shared, options.front_events_flush)?;
+    match maintenance::catch_up(&shared, options.front_events_flush) {
+        // What is derived keeps no store from being opened: it is built from the log.
+        Err(StoreError::Corrupt { .. }) if shared.needs_building() => shared.heal()?,
+        caught_up => caught_up?,
+    }
     Ok(Replica {
-        maintenance: Maintenance::new(Arc::clone(&shared), options.front_events_flush),
+        maintenance: Maintenance::new(Arc::clone(&shared), options.front_events_flush, lease),
         shared,
         options,
         random,
         clock,
         last_run,
         staged: None,
+        unwritten,
     })
 }
 
@@ -63,6 +71,19 @@ pub(super) fn check_format(store: &dyn Store) -> Result<(), OpenError> {
     }
 }
 
+/// Begins the derived tables anew if not even what they say of themselves can be read.
+fn renew_if_damaged(store: &dyn Store) -> Result<(), StoreError> {
+    let read = || {
+        let snapshot = store.snapshot()?;
+        snapshot.get(Table::Progress, keys::BUILT)?;
+        snapshot.get(Table::Progress, keys::REWRITES).map(drop)
+    };
+    match read() {
+        Err(StoreError::Corrupt { detail }) => store.renew_derived(&detail),
+        read => read,
+    }
+}
+
 /// Who a store is.
 #[derive(Clone, Copy)]
 pub(super) struct Identity {
@@ -72,12 +93,14 @@ pub(super) struct Identity {
     pub is_renewed: bool,
 }
 
-/// Reads who the store is, or decides who it is from now on, and marks it as open.
+/// Reads who the store is, or decides who it is from now on, and marks it as open. Where the disk is
+/// full, a store that is somebody already can be read: gives what is to be written before anything
+/// else is.
 fn settle_identity(
     store: &dyn Store,
     options: &ReplicaOptions,
     random: &mut Random,
-) -> Result<Identity, StoreError> {
+) -> Result<(Identity, Option<Batch>), StoreError> {
     let (held, doubt) = {
         let snapshot = store.snapshot()?;
         let held = read_identity(&*snapshot)?;
@@ -104,9 +127,10 @@ fn settle_identity(
     batch.put(Table::Meta, keys::HOME, &options.home);
     let relaxed = store.durability() == Durability::Relaxed;
     batch.put(Table::Meta, keys::OPEN, &[u8::from(relaxed)]);
-    store.commit(&batch)?;
-    store.sync()?;
-    Ok(identity)
+    match store.commit(&batch).and_then(|()| store.sync()) {
+        Err(StoreError::Full { .. }) if held.is_some() => Ok((identity, Some(batch))),
+        written => written.map(|()| (identity, None)),
+    }
 }
 
 /// Stages that the store gives up an id for another one.
@@ -194,8 +218,16 @@ pub(super) fn read_head(snapshot: &dyn Snapshot) -> Result<u64, StoreError> {
     Ok(head)
 }
 
-/// Marks a clean stop.
+/// Marks a clean stop. Where every commit was durable, the mark means nothing, and a disk that has
+/// no room for it is no failure.
 pub(super) fn mark_closed(shared: &Shared) -> Result<(), StoreError> {
+    match mark(shared) {
+        Err(StoreError::Full { .. }) if shared.store.durability() == Durability::Durable => Ok(()),
+        marked => marked,
+    }
+}
+
+fn mark(shared: &Shared) -> Result<(), StoreError> {
     shared.store.sync()?;
     let mut batch = Batch::new(Area::Truth);
     batch.delete(Table::Meta, keys::OPEN);
@@ -229,6 +261,7 @@ pub(super) fn load(
         forks: Forks::new(),
         generation: read_number(snapshot, keys::GENERATION)?,
         rewrites: read_number(snapshot, keys::REWRITES)?,
+        unbuilt: None,
     };
     let by_id = state
         .heads

@@ -147,6 +147,7 @@ fn commit(replica: &mut Replica) -> Result<(), WriteError> {
     let identity = open::Identity { replica: staged.replica, epoch, is_renewed: false };
     let Some(staged) = replica.staged.take() else { return Ok(()) };
     let committed = staged.finish(clock);
+    replica.write_identity()?;
     replica.shared.store.commit(&committed.batch)?;
     let store = &*replica.shared.store;
     let loaded = store.sync().and_then(|()| open::load(store, identity));

@@ -35,6 +35,8 @@ pub fn rebuild_derived(
     store: Arc<dyn Store>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), StoreError> {
+    let writer = store.writer().clone();
+    let _lease = writer.lend()?;
     let (names, head, rewrites) = {
         let snapshot = store.snapshot()?;
         let rewrites = snapshot.get(Table::Meta, keys::REWRITES)?;
@@ -61,7 +63,8 @@ pub fn rebuild_derived(
         forks: Forks::new(),
         generation: 0,
         rewrites,
+        unbuilt: None,
     };
-    let shared = Shared::new(store, Arc::new(Folds::new()), state, 0);
+    let shared = Shared::new(store, Arc::new(Folds::new()), state, 0, usize::MAX);
     rebuild_whole(&shared, EVENTS_FLUSH, progress)
 }

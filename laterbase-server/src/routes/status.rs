@@ -9,6 +9,7 @@ use laterbase_core::fork::Fork;
 use laterbase_core::id::{ReplicaId, RootName};
 use laterbase_core::reader::{Damaged, Reader, RootStatus, Status};
 use laterbase_core::renewal::Renewal;
+use laterbase_core::store::{Condition, Refusal};
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
@@ -45,7 +46,18 @@ fn document(app: &App, reader: &Reader) -> Result<Value> {
         "held_back_count": doubts.fork_count + doubts.damaged.len(),
         "held_back": doubts.held_back(),
         "renewals": renewals(app, reader),
+        "storage": storage(&reader.condition()),
     }))
+}
+
+/// What the store takes and may still take. Where its files are is nobody's business here.
+fn storage(condition: &Condition) -> Value {
+    json!({
+        "size_bytes": condition.size_bytes,
+        "size_bytes_max": condition.size_bytes_max,
+        "left_bytes": condition.left_bytes(),
+        "set_aside_count": condition.set_aside.len(),
+    })
 }
 
 fn roots(status: &Status) -> Map<String, Value> {
@@ -138,11 +150,24 @@ pub(super) async fn health() -> Response {
 pub(super) async fn readiness(State(app): State<Arc<App>>) -> Response {
     if app.is_stopping() {
         Problem::new(Kind::ShuttingDown).into_response()
-    } else if app.writer.is_ready() {
-        say("ready")
-    } else {
+    } else if !app.writer.is_ready() {
         Problem::new(Kind::ReadOnly).into_response()
+    } else {
+        match app.reader().refusal() {
+            None => say("ready"),
+            Some(refusal) => refused(&refusal),
+        }
     }
+}
+
+/// Not ready, whatever the reason: whoever asks sends no writes here for a while, and asks again.
+fn refused(refusal: &Refusal) -> Response {
+    let status = match refusal {
+        Refusal::Full { .. } => "full",
+        _ => "read-only",
+    };
+    let document = json!({ "status": status }).to_string().into_bytes();
+    wire::respond(StatusCode::SERVICE_UNAVAILABLE, JSON, document)
 }
 
 fn say(status: &str) -> Response {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use laterbase_core::memory_store::MemoryStore;
-use laterbase_core::store::{Area, Batch, Durability, Snapshot, Store, StoreError};
+use laterbase_core::store::{Area, Batch, Durability, Snapshot, Store, StoreError, WriterSlot};
 use tokio::sync::watch;
 
 /// A memory store with a gate before its truth.
@@ -77,5 +77,9 @@ impl Store for GateStore {
 
     fn size_bytes(&self) -> Result<u64, StoreError> {
         self.inner.size_bytes()
+    }
+
+    fn writer(&self) -> &WriterSlot {
+        self.inner.writer()
     }
 }

@@ -7,6 +7,7 @@
 mod aggregates;
 mod conditions;
 mod connection;
+mod damaged_tables;
 mod data_files;
 mod embedding;
 mod encoding;
@@ -20,6 +21,8 @@ mod foreign_pages;
 mod forks;
 mod gate_store;
 mod group_commit;
+#[cfg(feature = "peers")]
+mod handle;
 mod judged_one_by_one;
 mod kill;
 mod live;

@@ -41,7 +41,7 @@ fn the_home_stays_while_files_are_rewritten() {
 /// RocksDB makes anew what it misses, and would open as an empty store.
 #[test]
 fn a_database_that_is_gone_is_not_made_anew() {
-    for gone in ["truth/CURRENT", "derived/CURRENT", "truth"] {
+    for gone in ["truth/CURRENT", "truth"] {
         let root = TempDir::new().unwrap();
         {
             let store = RocksStore::open(root.path(), RocksOptions::default()).unwrap();

@@ -11,7 +11,7 @@ use laterbase_directory::OpenError;
 /// have, and the clauses that need them are skipped without.
 pub trait Harness: Sized {
     /// The backend.
-    type Store: Store;
+    type Store: Store + 'static;
 
     /// A new place with nothing in it. What it holds is removed when the harness is dropped.
     fn fresh() -> Self;

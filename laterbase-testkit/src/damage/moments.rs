@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use laterbase_core::memory_store::MemoryStore;
-use laterbase_core::store::{Area, Batch, Durability, Scan, Snapshot, Store, StoreError, Table};
+use laterbase_core::store::{
+    Area, Batch, Durability, Scan, Snapshot, Store, StoreError, Table, WriterSlot,
+};
 
 use super::answers::print_of as print_of_bytes;
 use super::specimen;
@@ -78,5 +80,9 @@ impl Store for Recorder {
 
     fn size_bytes(&self) -> Result<u64, StoreError> {
         self.inner.size_bytes()
+    }
+
+    fn writer(&self) -> &WriterSlot {
+        self.inner.writer()
     }
 }

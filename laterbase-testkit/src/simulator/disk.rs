@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use laterbase_core::memory_store::MemoryStore;
 use laterbase_core::store::{
-    Area, Batch, Durability, Scan, Snapshot, Store, StoreError, Table, Visit,
+    Area, Batch, Durability, Scan, Snapshot, Store, StoreError, Table, Visit, WriterSlot,
 };
 
 use super::dice::Dice;
@@ -249,6 +249,10 @@ impl Store for SimDisk {
 
     fn size_bytes(&self) -> Result<u64, StoreError> {
         self.memory.size_bytes()
+    }
+
+    fn writer(&self) -> &WriterSlot {
+        self.memory.writer()
     }
 }
 

@@ -29,7 +29,7 @@ const LAYERS: [Layer; 9] = [
     Layer { package: ROCKS, uses: &[CORE, DIRECTORY], tests_use: &[TESTKIT] },
     Layer {
         package: "laterbase-client",
-        uses: &[CORE, DIRECTORY, LMDB],
+        uses: &[CORE, DIRECTORY, LMDB, ROCKS],
         tests_use: &[TESTKIT, "laterbase-server"],
     },
     Layer {
