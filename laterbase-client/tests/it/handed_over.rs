@@ -4,7 +4,7 @@
 //! again stored them twice, and one that did not lost them. All events here are alike, so nothing
 //! but what the store remembers of each request tells one from the other.
 //!
-//! Mutation, tried: do not look for the receipt when the store is opened instead.
+//! Mutation: do not look for the receipt when the store is opened instead.
 
 use std::path::Path;
 use std::sync::Arc;

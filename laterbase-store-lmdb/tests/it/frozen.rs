@@ -1,6 +1,6 @@
 //! Reading beside another process.
 //!
-//! Mutations that turn them red, each tried: begin a new transaction for each snapshot; take the
+//! Mutations that they are there for: begin a new transaction for each snapshot; take the
 //! truth before the derived tables; go on behind a scan's first page from its own last entry.
 
 use std::path::Path;
