@@ -66,6 +66,7 @@ struct Common {
         global = true,
         env = "LATERBASE_MAX_FUTURE",
         value_name = "DURATION|none",
+        allow_hyphen_values = true,
         value_parser = parse_bound_ahead
     )]
     max_future: Option<i64>,

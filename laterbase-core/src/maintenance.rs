@@ -77,6 +77,15 @@ impl Maintenance {
         }
     }
 
+    /// [`Self::flush`], unless the derived area has no room. Builds what has to be built first,
+    /// however long that takes.
+    pub(crate) fn flush_if_there_is_room(&mut self) -> Result<(), StoreError> {
+        match self.shared.store.refusal(Area::Derived) {
+            Some(refusal) => Err(refusal.into_error()),
+            None => self.flush(),
+        }
+    }
+
     /// Brings the derived tables up to date, however little there is to do: the fold index, and
     /// the snapshots that reads have left.
     ///

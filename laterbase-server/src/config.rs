@@ -68,7 +68,12 @@ struct Settings {
 
     /// How far into the future a write may place an event: a duration such as "2h" or "5 days", or
     /// none for planned times [default: 60s]
-    #[arg(long, env = "LATERBASE_MAX_FUTURE", value_name = "DURATION|none")]
+    #[arg(
+        long,
+        env = "LATERBASE_MAX_FUTURE",
+        value_name = "DURATION|none",
+        allow_hyphen_values = true
+    )]
     max_future: Option<String>,
 
     /// Which roots take part in sync: any (the default) or known

@@ -51,10 +51,15 @@ const NUMBERS: [&str; 18] = [
 
 /// JSON that can be read: a patch most of the time, and not much of it.
 pub(crate) fn readable(below: &mut Below<'_>) -> String {
+    readable_within(0, below)
+}
+
+/// The same, to be put into so many arrays or objects.
+pub(crate) fn readable_within(nests: usize, below: &mut Below<'_>) -> String {
     let mut json = String::new();
     match below(32) {
         0 => value(&mut json, 0, below),
-        1 => deep(&mut json, DATA_DEPTH_MAX - usize::from(below(2) == 0), below),
+        1 => deep(&mut json, DATA_DEPTH_MAX - nests - usize::from(below(2) == 0), below),
         2 => long(&mut json, below),
         _ => object(&mut json, 3, below),
     }

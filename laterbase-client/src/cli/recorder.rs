@@ -10,6 +10,7 @@ use laterbase_core::reader::Remembered;
 
 use super::Common;
 use super::held::{Held, Patience, is_locked};
+use super::held_back::tell_renewals;
 
 /// A way into a store. It changes from one to the other as other processes come and go.
 pub(super) struct Recorder {
@@ -95,6 +96,7 @@ impl Recorder {
 
     pub(super) fn close(self) {
         if let Way::Own(held) = self.way {
+            tell_renewals(&held);
             held.close();
         }
     }

@@ -153,9 +153,10 @@ async fn roots_that_were_left_out_follow_once_the_server_takes_them() {
 #[tokio::test]
 async fn a_server_that_writes_under_our_own_id_is_refused() {
     let store = Arc::new(MemoryStore::new());
-    let device = Device::over(Arc::clone(&store) as Arc<dyn Store>, DeviceOptions::default());
+    let twins = Arc::new(store.reopen());
+    let device = Device::over(store as Arc<dyn Store>, DeviceOptions::default());
     let device = device.unwrap();
-    let twin = Server::builder().fallback(Arc::new(MergePatch)).store(store).build().unwrap();
+    let twin = Server::builder().fallback(Arc::new(MergePatch)).store(twins).build().unwrap();
     let error = sync(&device, &client(&twin), &impatient(1), &mut |_| {}).await.unwrap_err();
     assert!(matches!(error, SyncError::SameReplica { .. }), "{error}");
 }

@@ -24,7 +24,7 @@ fn said(place: &Workplace, file: &str) -> Vec<String> {
         place.succeed(&["log", "--root", "r"]),
         place.succeed(&["log", "--root", "r", "--aggregate", "P1"]),
         place.succeed(&["timeline", "--root", "r", "P1", "--json"]),
-        place.succeed(&["status", "--json"]),
+        without_room(&place.succeed(&["status", "--json"])),
         place.succeed(&["verify"]),
     ];
     for arguments in [&["export", file][..], &["export", "--salvage", file]] {
@@ -32,6 +32,18 @@ fn said(place: &Workplace, file: &str) -> Vec<String> {
         said.push(format!("{} {}", summary["exported"], summary["bytes"]));
     }
     said
+}
+
+/// What a command printed, but for how much room is left: others use the disk too, and a store that
+/// is opened to be read takes none.
+fn without_room(printed: &str) -> String {
+    if let Ok(mut status) = serde_json::from_str::<serde_json::Value>(printed)
+        && status.as_object_mut().is_some_and(|fields| fields.remove("storage").is_some())
+    {
+        return status.to_string();
+    }
+    let is_kept = |line: &&str| !line.ends_with(" left");
+    printed.lines().filter(is_kept).map(|line| format!("{line}\n")).collect()
 }
 
 fn filled() -> Workplace {
@@ -61,7 +73,7 @@ fn a_store_that_another_process_has_open_is_read_as_it_is() {
         &["status", "--json"],
         &["verify"],
     ]
-    .map(|arguments| place.succeed(arguments))
+    .map(|arguments| without_room(&place.succeed(arguments)))
     .to_vec();
     assert_eq!(beside, expected[..beside.len()]);
     drop(store);
@@ -154,9 +166,10 @@ fn everything_can_be_got_out_of_a_read_only_medium() {
         &["--store", store, "export", &file],
         &["--store", store, "export", "--salvage", &file],
     ];
-    let before = commands.map(|arguments| place.succeed(arguments));
+    let say = |arguments: &[&str]| without_room(&place.succeed(arguments));
+    let before = commands.map(say);
     mount.turn_read_only();
-    assert_eq!(commands.map(|arguments| place.succeed(arguments)), before);
+    assert_eq!(commands.map(say), before);
     let ended = place.feed(&["--store", store, "record", "--root", "r"], lines[0].as_bytes());
     assert_eq!(ended.code, 1);
     assert!(ended.stderr.contains("Read-only file system"), "{}", ended.stderr);

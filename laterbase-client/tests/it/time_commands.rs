@@ -173,7 +173,7 @@ fn bad_flags_are_named() {
         (&["show", "--root", "shipment", "S-1"], "--fold", "median"),
         (&["show", "--root", "shipment", "S-1"], "--occurred-until", "2024-03-02"),
         (&["log", "--root", "shipment"], "--recorded-until", "2024-03-02T10:00:00"),
-        (&["timeline", "--root", "shipment", "S-1"], "--occurred-until", "9999-01-01T00:00:00Z"),
+        (&["timeline", "--root", "shipment", "S-1"], "--occurred-until", "10000-01-01T00:00:00Z"),
         (&["timeline", "--root", "shipment", "S-1"], "--width", "20"),
     ] {
         let ended = place.run(&[command, &[flag, value]].concat());

@@ -20,7 +20,7 @@ impl Replica {
         if self.shared.state().front.event_count() <= most {
             return Ok(());
         }
-        let flushed = self.maintenance.flush_if_possible();
+        let flushed = self.maintenance.flush_if_there_is_room();
         if self.shared.state().front.event_count() <= most {
             return Ok(());
         }

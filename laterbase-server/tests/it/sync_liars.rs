@@ -5,6 +5,7 @@ use laterbase_core::delta::{DeltaBuilder, Outgoing};
 use laterbase_core::event::Record;
 use laterbase_core::hlc::Hlc;
 use laterbase_core::id::ReplicaId;
+use laterbase_core::limits::WANTS_ENTRIES_MAX;
 
 use crate::connection::{Connection, DELTA, Reply, WANTS};
 use crate::origins::{delta, end, origin, push, root, runs};
@@ -128,7 +129,7 @@ async fn a_request_list_with_more_entries_than_there_may_be_is_refused() {
     let server = Running::start(in_memory()).await;
     let mut connection = server.connect().await;
     let mut list = b"LBWT\x01".to_vec();
-    for _ in 0..1_001 {
+    for _ in 0..=WANTS_ENTRIES_MAX {
         list.extend_from_slice(b"\x01a");
         list.extend_from_slice(&[7; 16]);
         list.extend_from_slice(&[0, 1]);

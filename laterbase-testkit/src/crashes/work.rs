@@ -70,7 +70,7 @@ pub(super) fn open(store: Arc<dyn Store>, id: u64) -> Replica {
 /// What was written as event `seq` by the process of a round.
 pub(super) fn content(round: u64, seq: u64) -> String {
     let mut dice = Dice::new(round << 32 | seq);
-    let payload = payloads::readable(&mut |bound| dice.below(bound));
+    let payload = payloads::readable_within(1, &mut |bound| dice.below(bound));
     format!("{{\"at\":\"{round}/{seq}\",\"with\":{payload}}}")
 }
 

@@ -33,6 +33,8 @@ fn what_is_skipped_needs_a_disk_or_a_fault() {
     let expected = [
         "a_failed_commit_closes_the_store_to_writers",
         "a_full_store_takes_nothing_of_a_batch",
+        "a_full_disk_stops_writes_only_and_for_as_long_as_it_is_full",
+        "what_a_store_makes_is_for_its_owner_only",
         "a_second_opener_is_refused",
         "another_engine_is_refused",
         "a_newer_format_is_refused",

@@ -72,7 +72,7 @@ fn answered(
         }
         out.push(b'}');
     }
-    let is_new = !appended.replayed;
+    let is_new = !appended.replayed && appended.dots.iter().any(Option::is_some);
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     (status, list.end().with("refused", refused_count.into()))
 }
