@@ -15,6 +15,7 @@ use crate::store::Durability;
 mod clocks;
 mod forks;
 mod renewals;
+mod unfaithful;
 mod unreadable;
 
 const NOW: i64 = 1_700_000_000_000_000_000;
