@@ -49,6 +49,8 @@ struct Open {
     next_number: u64,
     by_number: BTreeMap<u64, Entry>,
     by_address: BTreeMap<IpAddr, usize>,
+    /// Connections that were told to give way and still have their descriptors.
+    leaving_count: usize,
 }
 
 #[derive(Debug)]
@@ -69,7 +71,10 @@ struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.connections.open().remove(self.number);
+        let mut open = self.connections.open();
+        if open.remove(self.number).is_none() {
+            open.leaving_count = open.leaving_count.saturating_sub(1);
+        }
     }
 }
 
@@ -96,6 +101,7 @@ impl Open {
         let Some((_, number)) = idle.min() else { return false };
         if let Some(entry) = self.remove(number) {
             entry.gives_way.notify_one();
+            self.leaving_count += 1;
         }
         true
     }
@@ -134,9 +140,11 @@ impl Connections {
         Some(Place { connections: Arc::clone(self), number, progress, gives_way })
     }
 
-    /// Has one that is idle give way, for want of descriptors.
+    /// Has one that is idle give way, for want of descriptors, unless one is about to: those that
+    /// were not idle for long would go as well.
     fn shed(&self) -> bool {
-        self.open().shed(None)
+        let mut open = self.open();
+        open.leaving_count > 0 || open.shed(None)
     }
 }
 
