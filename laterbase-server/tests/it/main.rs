@@ -47,4 +47,5 @@ mod sync_live;
 mod sync_push;
 mod sync_wants;
 mod unreadable;
+mod wall_clock;
 mod writes;
