@@ -123,8 +123,32 @@ impl Reader {
         let Some(number) = self.shared.state().names.root(root) else { return Ok(None) };
         self.shared.with_index(|| {
             let view = View::open(&self.shared)?;
-            self.hash_aggregate(&view, number, id, self.shared.folds.default_for(root))
+            let fold = self.shared.folds.default_for(root);
+            self.hash_aggregate(&view, (number, id), Axes::everything(&view), fold, usize::MAX)
         })
+    }
+
+    /// The etag of an aggregate over those of its events that had arrived up to a position, as the
+    /// answer to a write says it. `None` if there are none, if more than `events_max` of them would
+    /// have to be hashed, or if the derived tables are not built just now.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn etag_at(
+        &self,
+        root: &RootName,
+        id: &str,
+        position: u64,
+        events_max: usize,
+    ) -> Result<Option<String>, StoreError> {
+        let Some(number) = self.shared.state().names.root(root) else { return Ok(None) };
+        if self.shared.needs_building() {
+            return Ok(None);
+        }
+        let view = View::open(&self.shared)?;
+        let fold = self.shared.folds.default_for(root);
+        let axes = Axes::arrived_until(&view, position);
+        self.hash_aggregate(&view, (number, id), axes, fold, events_max)
     }
 
     /// Visits an aggregate's events in fold order, from after a place on.

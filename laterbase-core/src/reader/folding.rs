@@ -75,16 +75,17 @@ impl Reader {
         folding.finish(subject.axes.position_max())
     }
 
-    /// The etag of an aggregate, from the best snapshot of `fold` on.
+    /// The etag of an aggregate over what the axes admit, from the best snapshot of `fold` on.
+    /// `None` if that is no event, or if more than `events_max` events would have to be hashed.
     pub(super) fn hash_aggregate(
         &self,
         view: &View<'_>,
-        root: u32,
-        id: &str,
+        (root, id): (u32, &str),
+        axes: Axes,
         fold: Option<&Arc<dyn Fold>>,
+        mut events_max: usize,
     ) -> Result<Option<String>, StoreError> {
         let aggregate = keys::index_aggregate(root, id);
-        let axes = Axes::everything(view);
         let (mut place, mut digest) = (None, [0; 32]);
         if let Some(fold) = fold
             && let Ok(prefix) = guarded::prefix(&**fold, &aggregate)
@@ -96,13 +97,16 @@ impl Reader {
             }
         }
         loop {
-            let page = places(view, &aggregate, &axes, place, PLACES_PAGE, |_| Ok(()))?.found;
+            let limit = PLACES_PAGE.min(events_max.saturating_add(1));
+            let page = places(view, &aggregate, &axes, place, limit, |_| Ok(()))?.found;
+            let Some(left) = events_max.checked_sub(page.len()) else { return Ok(None) };
+            events_max = left;
             for &(at, position) in &page {
                 digest =
                     view.entry(position, |entry| next_digest(&digest, entry.chain.as_bytes()))?;
                 place = Some(at);
             }
-            if page.len() < PLACES_PAGE {
+            if page.len() < limit {
                 return Ok(place.map(|_| etag(&digest)));
             }
         }

@@ -60,6 +60,11 @@ impl Axes {
         Self { occurred_until: i64::MAX, recorded_until: i64::MAX, position_max }
     }
 
+    /// The events of a view that had arrived up to a position.
+    pub(super) fn arrived_until(view: &View<'_>, position: u64) -> Self {
+        Self { position_max: position.min(view.head()), ..Self::everything(view) }
+    }
+
     /// Whether an event counts. What lies at or before every bound does.
     pub(super) fn admit(&self, place: &Place, position: u64) -> bool {
         position <= self.position_max

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::header::ETAG;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
@@ -25,6 +26,10 @@ mod each;
 /// Bodies from this size on are read into events away from the threads that serve connections:
 /// about a third of a millisecond's work.
 pub(super) const BLOCKING_BODY_BYTES: usize = 128 * 1024;
+
+/// Events of an aggregate, beside those just written, that are hashed for the etag of an answer: a
+/// write costs the same however long its aggregate is. Reads leave snapshots to go on from.
+const ETAG_EVENTS_MAX: usize = 256;
 
 pub(super) async fn write(
     State(app): State<Arc<App>>,
@@ -107,16 +112,42 @@ impl Admitted {
         let bytes = content.bytes.clone();
         let root = self.root.clone();
         let is_lines = self.form == Form::Lines;
-        let (status, document) = match (self.form, self.on_error) {
+        let Done { status, document, etag } = match (self.form, self.on_error) {
             (Form::Delta, _) => merge(app, root, bytes).await?,
             (_, OnError::Refuse) => append(app, root, bytes, is_lines, self.conditions).await?,
             (_, OnError::Skip) => each::append(app, root, bytes, is_lines, self.conditions).await?,
         };
         // A vector is as long as there are origins, so only who asks gets it.
         let vv = self.with_vv.then(|| app.reader().version_vector(&self.root).to_string());
-        let members = vv.map(|vv| ("vv", Value::from(vv)));
-        Ok(wire::respond(status, JSON, document.finish(members.as_slice())))
+        let vv = vv.map(|vv| ("vv", Value::from(vv)));
+        let of_aggregate = etag.as_ref().map(|etag| ("etag", Value::from(etag.as_str())));
+        let members: Vec<_> = of_aggregate.into_iter().chain(vv).collect();
+        let mut response = wire::respond(status, JSON, document.finish(&members));
+        if let Some(etag) = etag {
+            wire::set(&mut response, ETAG, &format!("\"{etag}\""));
+        }
+        Ok(response)
     }
+}
+
+/// What a request came to.
+struct Done {
+    status: StatusCode,
+    document: JsonObject,
+    /// Of the one aggregate that was written to, behind this request.
+    etag: Option<String>,
+}
+
+/// The etag of the aggregate that a batch was of, as the batch left it. What is durable is never
+/// answered with an error, so where the etag cannot be had there is none.
+fn etag_behind(
+    app: &App,
+    root: &RootName,
+    aggregate: Option<&str>,
+    count: usize,
+    end: u64,
+) -> Option<String> {
+    app.reader().etag_at(root, aggregate?, end, ETAG_EVENTS_MAX + count).ok()?
 }
 
 async fn append(
@@ -125,7 +156,7 @@ async fn append(
     bytes: Bytes,
     is_lines: bool,
     conditions: Conditions,
-) -> Result<(StatusCode, JsonObject)> {
+) -> Result<Done> {
     let (folds, now) = (Arc::clone(app.folds()), app.writer.now());
     let batch = if bytes.len() < BLOCKING_BODY_BYTES {
         wire::read_batch(is_lines, &bytes, &root, folds, now, conditions)?
@@ -134,6 +165,7 @@ async fn append(
         app.take_in(move || wire::read_batch(is_lines, &bytes, &root, folds, now, conditions))
             .await?
     };
+    let aggregate = batch.one_aggregate().map(str::to_owned);
     let appended = if batch.is_empty() {
         Appended { dots: Vec::new(), replayed: false, end: app.reader().head() }
     } else {
@@ -145,15 +177,17 @@ async fn append(
     for dot in &appended.dots {
         wire::write_text(ids.value(), &dot.to_string());
     }
-    Ok((status, ids.end()))
+    let count = appended.dots.len();
+    let etag = etag_behind(app, &root, aggregate.as_deref(), count, appended.end);
+    Ok(Done { status, document: ids.end(), etag })
 }
 
-async fn merge(app: &Arc<App>, root: RootName, bytes: Bytes) -> Result<(StatusCode, JsonObject)> {
+async fn merge(app: &Arc<App>, root: RootName, bytes: Bytes) -> Result<Done> {
     let delta = app.take_in(move || decode(&root, bytes)).await?;
     stop_check(app)?;
     let Landed { stored, known, .. } = app.writer.merge(delta).await?;
     let document = JsonObject::of(&[("stored", stored.into()), ("known", known.into())]);
-    Ok((StatusCode::OK, document))
+    Ok(Done { status: StatusCode::OK, document, etag: None })
 }
 
 fn decode(root: &RootName, bytes: Bytes) -> Result<DecodedDelta> {

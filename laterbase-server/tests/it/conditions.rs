@@ -69,6 +69,72 @@ async fn an_etag_that_was_read_is_what_a_write_may_depend_on() {
     server.stop().await;
 }
 
+/// Mutation: hashing up to the head instead of the batch's own end gives one writer's etag to
+/// another.
+#[tokio::test]
+async fn a_write_answers_the_etag_of_its_one_aggregate() {
+    let server = Running::start(in_memory()).await;
+    let mut connection = server.connect().await;
+    let mut condition = ("if-none-match", "*".to_owned());
+    for number in 0..20 {
+        let headers = [(condition.0, condition.1.as_str())];
+        let reply = post(&mut connection, &headers, order("a", number)).await.check(201);
+        let etag = reply.header("etag").unwrap().to_owned();
+        assert_eq!(format!("\"{}\"", reply.json()["etag"].as_str().unwrap()), etag);
+        let read = connection.get("/a/order/a").await.check(200);
+        assert_eq!(read.header("etag"), Some(etag.as_str()));
+        condition = ("if-match", etag);
+    }
+    let of_two = post(&mut connection, &[], pair()).await.check(201);
+    assert_eq!((of_two.header("etag"), of_two.json().get("etag")), (None, None));
+    // One that is repeated later is answered with what holds then.
+    let keyed = [("idempotency-key", "k")];
+    post(&mut connection, &keyed, order("a", 90)).await.check(201);
+    post(&mut connection, &[], order("a", 91)).await.check(201);
+    let again = post(&mut connection, &keyed, order("a", 90)).await.check(200);
+    let read = connection.get("/a/order/a").await.check(200);
+    assert_eq!(again.header("etag"), read.header("etag"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn racing_writers_are_answered_their_own_etags() {
+    let server = Running::start(in_memory()).await;
+    let writers = (0..20).map(|number| {
+        let server = &server;
+        async move {
+            let mut connection = server.connect().await;
+            let reply = post(&mut connection, &[], order("a", number)).await.check(201);
+            reply.header("etag").unwrap().to_owned()
+        }
+    });
+    let mut etags = join_all(writers).await;
+    etags.sort_unstable();
+    etags.dedup();
+    assert_eq!(etags.len(), 20);
+    let read = server.connect().await.get("/a/order/a").await.check(200);
+    assert!(etags.iter().any(|etag| Some(etag.as_str()) == read.header("etag")), "{etags:?}");
+    server.stop().await;
+}
+
+/// However long an aggregate is, its writes hash a bounded part of it; a read leaves a snapshot to
+/// go on from.
+#[tokio::test]
+async fn a_long_aggregate_answers_etags_once_it_was_read() {
+    let server = Running::start(in_memory()).await;
+    let mut connection = server.connect().await;
+    let many: Vec<String> = (0..1_000).map(|number| order("a", number)).collect();
+    let many = post(&mut connection, &[], format!("[{}]", many.join(","))).await.check(201);
+    assert!(many.header("etag").is_some(), "of the events just written, each is hashed");
+    let unread = post(&mut connection, &[], order("a", 1)).await.check(201);
+    assert_eq!(unread.header("etag"), None);
+    connection.get("/a/order/a").await.check(200);
+    let written = post(&mut connection, &[], order("a", 2)).await.check(201);
+    let read = connection.get("/a/order/a").await.check(200);
+    assert_eq!(written.header("etag"), read.header("etag"));
+    server.stop().await;
+}
+
 /// Mutation: without `Uncommitted`, writers of one group all win.
 #[tokio::test]
 async fn of_many_racing_writers_one_wins() {

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use laterbase_core::id::RootName;
 use laterbase_core::replica::AppendedEach;
 
-use super::{BLOCKING_BODY_BYTES, stop_check};
+use super::{BLOCKING_BODY_BYTES, Done, etag_behind, stop_check};
 use crate::app::App;
 use crate::conditions::Conditions;
 use crate::problem::{Problem, Result};
@@ -26,19 +26,25 @@ pub(super) async fn append(
     bytes: Bytes,
     is_lines: bool,
     conditions: Conditions,
-) -> Result<(StatusCode, JsonObject)> {
+) -> Result<Done> {
     let (folds, now) = (Arc::clone(app.folds()), app.writer.now());
     let is_small = bytes.len() < BLOCKING_BODY_BYTES;
-    let read = move || wire::read_good_events(is_lines, &bytes, &root, folds, now, conditions);
+    let of = root.clone();
+    let read = move || wire::read_good_events(is_lines, &bytes, &of, folds, now, conditions);
     let GoodEvents { batch, problems, count } =
         if is_small { read()? } else { app.take_in(read).await? };
+    let aggregate = batch.one_aggregate().map(str::to_owned);
     let appended = if batch.is_empty() {
         AppendedEach { dots: Vec::new(), refused: Vec::new(), replayed: true, end: 0 }
     } else {
         stop_check(app)?;
         app.writer.append_each(batch).await?
     };
-    Ok(answered(&appended, problems, count))
+    let is_taken = appended.dots.iter().any(Option::is_some);
+    let aggregate = aggregate.filter(|_| is_taken);
+    let etag = etag_behind(app, &root, aggregate.as_deref(), count, appended.end);
+    let (status, document) = answered(&appended, problems, count);
+    Ok(Done { status, document, etag })
 }
 
 /// One answer an event, in the order of the request: its id, or what is wrong with it.
