@@ -52,7 +52,8 @@ impl FromStr for ReplicaId {
     }
 }
 
-/// The id of an event: which replica wrote it, and as its how-manieth in the root.
+/// The id of an event within its root: which replica wrote it, and as its how-manieth in the root.
+/// The same dot in another root is another event; [`EventId`] tells them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dot {
     /// Who wrote the event.
@@ -79,6 +80,34 @@ impl FromStr for Dot {
         let origin = origin.parse().map_err(|_bad_origin| IdError::Dot)?;
         let seq = seq.parse().map_err(|_bad_number| IdError::Dot)?;
         Ok(Self { origin, seq })
+    }
+}
+
+/// The id of an event, unique in the world: its root, and which one of the root it is.
+///
+/// As text it is the root, a colon and the dot. No root's name has a colon in it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId {
+    /// The root that the event is in.
+    pub root: RootName,
+    /// Which one of the root's events it is.
+    pub dot: Dot,
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.root, self.dot)
+    }
+}
+
+impl FromStr for EventId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let (root, dot) = text.split_once(':').ok_or(IdError::EventId)?;
+        let root = root.parse().map_err(|_bad_root| IdError::EventId)?;
+        let dot = dot.parse().map_err(|_bad_dot| IdError::EventId)?;
+        Ok(Self { root, dot })
     }
 }
 
@@ -156,8 +185,14 @@ pub enum IdError {
     #[error("a replica id is 32 lower-case hex digits")]
     ReplicaId,
     /// Not a replica id, a dash and a number above 0.
-    #[error("an event id is a replica id, a dash and a number from 1")]
+    #[error("an event's id within its root is a replica id, a dash and a number from 1")]
     Dot,
+    /// Not a root's name, a colon and a dot.
+    #[error(
+        "an event id is a root's name, a colon, 32 lower-case hex digits, a dash and a number \
+         from 1"
+    )]
+    EventId,
     /// Not a root's name.
     #[error(
         "a root is 1 to 100 bytes of letters, digits, '.', '_', '~' and '-', starting with a \

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::event::{Event, Record};
 use crate::fold::Folds;
-use crate::id::{Dot, ReplicaId, RootName};
+use crate::id::{Dot, EventId, ReplicaId, RootName};
 use crate::renewal::Renewal;
 use crate::replica::OpenError;
 use crate::shared::Shared;
@@ -271,10 +271,10 @@ pub enum ReadError {
 #[non_exhaustive]
 pub enum FoldFailure {
     /// The fold failed, or panicked, on an event.
-    #[error("the fold failed on event {dot}: {reason}")]
+    #[error("the fold failed on event {event}: {reason}")]
     Event {
         /// The event.
-        dot: Dot,
+        event: EventId,
         /// The fold's own words.
         reason: String,
     },

@@ -15,7 +15,7 @@ use crate::delta::Delta;
 use crate::fold::Folds;
 use crate::fork::{HeldBack, Keep};
 use crate::hlc::{Clock, HlcError};
-use crate::id::{Dot, ReplicaId, RootName};
+use crate::id::{Dot, EventId, ReplicaId, RootName};
 use crate::limits::{
     DRIFT_NANOS_MAX_DEFAULT, FRONT_EVENTS_FLUSH, FUTURE_NANOS_MAX_DEFAULT, HOT_BYTES_MAX_DEFAULT,
 };
@@ -347,7 +347,7 @@ pub struct AppendedEach {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyHolder {
     /// Its id.
-    pub dot: Dot,
+    pub event: EventId,
     /// The aggregate that it is of.
     pub aggregate_id: String,
 }

@@ -218,8 +218,8 @@ impl Problem {
                     .detail(error.to_string())
                     .field("idempotency_key")
                     .index(*index);
-                if let Some(KeyHolder { dot, aggregate_id }) = holder {
-                    problem.document.extensions.event = Some(dot.to_string());
+                if let Some(KeyHolder { event, aggregate_id }) = holder {
+                    problem.document.extensions.event = Some(event.to_string());
                     problem.document.extensions.aggregate = Some(aggregate_id.clone());
                 }
                 problem
@@ -310,11 +310,11 @@ impl From<&FoldFailure> for Problem {
     fn from(failure: &FoldFailure) -> Self {
         let failed = || Self::new(Kind::FoldFailed);
         match failure {
-            FoldFailure::Event { dot, .. } => {
+            FoldFailure::Event { event, .. } => {
                 let mut problem = failed()
                     .detail("the root's fold cannot take one of the aggregate's events")
                     .log(failure);
-                problem.document.extensions.event = Some(dot.to_string());
+                problem.document.extensions.event = Some(event.to_string());
                 problem
             }
             FoldFailure::StateTooLarge { bytes_max, .. } => Self::new(Kind::StateTooLarge)

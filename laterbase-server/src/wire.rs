@@ -1,6 +1,7 @@
 //! The forms in which events come in and everything goes out.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use laterbase_core::PreparedBatch;
 use laterbase_core::fold::Folds;
-use laterbase_core::id::RootName;
+use laterbase_core::id::{Dot, RootName};
 use laterbase_core::json::{self, JsonError, JsonEvent};
 use laterbase_core::limits::BATCH_EVENTS_MAX;
 use serde_json::Value;
@@ -304,6 +305,11 @@ pub(crate) const fn flow(bytes: usize, bytes_max: usize) -> ControlFlow<()> {
 /// Appends a text as a JSON string.
 pub(crate) fn write_text(out: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(out, text).expect("writing into memory does not fail");
+}
+
+/// Appends an event's id as a string. Nothing in it needs to be escaped.
+pub(crate) fn write_id(out: &mut Vec<u8>, root: &RootName, dot: Dot) {
+    write!(out, "\"{root}:{dot}\"").expect("writing into memory does not fail");
 }
 
 /// A successful answer in a media type.

@@ -68,9 +68,9 @@ pub(crate) fn run(common: &Common, args: &ShowArgs, output: &mut Output) -> anyh
             None => bail!("{root} holds no events of {}{}", Printable(id), times.remark()),
         }
     })?;
-    if let Some((dot, reason)) = read.refused.first() {
+    if let Some((event, reason)) = read.refused.first() {
         let count = read.refused_count;
-        complain(format_args!("{count} of its events are left out, first {dot}: {reason}"));
+        complain(format_args!("{count} of its events are left out, first {event}: {reason}"));
     }
     let state = serde_json::from_slice(&read.state).context("the fold's state is not JSON")?;
     if output.is_json() {

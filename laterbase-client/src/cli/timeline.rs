@@ -46,7 +46,7 @@ pub(crate) fn run(common: &Common, args: &TimelineArgs, output: &mut Output) -> 
             bail!("{} holds no events of {id}{}", args.root, args.times.remark());
         };
         if output.is_json() {
-            return source.rows(&survey, &mut |row| output.json(&row.json_line()?));
+            return source.rows(&survey, &mut |row| output.json(&row.json_line(&args.root)?));
         }
         let drawing = Drawing { width: args.width, span, is_coloured: output.takes_colour() };
         output.line(drawing.head())?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use laterbase_core::id::{Dot, ReplicaId, RootName};
+use laterbase_core::id::{EventId, ReplicaId, RootName};
 use laterbase_core::version_vector::VersionVector;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -87,7 +87,7 @@ pub struct NewEvent {
 pub struct ReceivedEvent {
     /// Its id.
     #[serde(deserialize_with = "from_text")]
-    pub id: Dot,
+    pub id: EventId,
     /// Which entity it is about.
     pub aggregate_id: String,
     /// What kind of event.
@@ -117,7 +117,7 @@ pub struct ReceivedEvent {
 pub struct Written {
     /// The events' ids, in the order in which they were sent.
     #[serde(deserialize_with = "from_texts")]
-    pub ids: Vec<Dot>,
+    pub ids: Vec<EventId>,
 }
 
 /// A page of a root's events, in feed order.
@@ -193,7 +193,7 @@ where
     String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }
 
-fn from_texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Dot>, D::Error> {
+fn from_texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<EventId>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
     texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
 }

@@ -49,14 +49,14 @@ async fn what_is_written_is_read_back_by_every_route() {
     let third = client.write(&root(), &[late]).await.unwrap();
     let first = client.history(&root(), ID, None, 1).await.unwrap();
     let second = client.history(&root(), ID, first.next.as_deref(), 1).await.unwrap();
-    assert_eq!((first.events[0].id, second.events[0].id), (third.ids[0], written.ids[0]));
+    assert_eq!((&first.events[0].id, &second.events[0].id), (&third.ids[0], &written.ids[0]));
     assert_eq!(second.next, None);
 
     let page = client.feed(&root(), &VersionVector::new(), 1).await.unwrap();
-    assert_eq!((page.events[0].id, page.more), (written.ids[0], true));
+    assert_eq!((&page.events[0].id, page.more), (&written.ids[0], true));
     let page = client.feed(&root(), &page.vv, 10).await.unwrap();
     assert_eq!(page.events[0].data.as_ref().unwrap().get(), r#"{"gate": 7.50}"#);
-    assert_eq!((page.events[1].id, page.more), (third.ids[0], false));
+    assert_eq!((&page.events[1].id, page.more), (&third.ids[0], false));
 
     let status = client.status().await.unwrap();
     let held = &status.roots[&root()];

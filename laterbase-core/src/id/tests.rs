@@ -31,6 +31,19 @@ fn anything_but_canonical_text_is_refused() {
 }
 
 #[test]
+fn an_event_id_reads_what_it_writes_and_nothing_else() {
+    let dot = Dot { origin: ReplicaId::from_bytes([0xab; 16]), seq: 7 };
+    let id = EventId { root: RootName::new("shipment@depot-7").unwrap(), dot };
+    assert_eq!(id.to_string(), format!("shipment@depot-7:{}-7", "ab".repeat(16)));
+    assert_eq!(id.to_string().parse(), Ok(id));
+    let dot = dot.to_string();
+    for text in [&dot, &format!(":{dot}"), &format!("a b:{dot}"), "order:7", &format!("a:b:{dot}")]
+    {
+        assert_eq!(text.parse::<EventId>(), Err(IdError::EventId), "{text}");
+    }
+}
+
+#[test]
 fn root_names_follow_the_grammar() {
     for text in ["shipment", "a", "9.x_~-", "shipment@depot-7", &"a".repeat(100)] {
         assert!(RootName::new(text).is_ok(), "{text}");

@@ -34,6 +34,8 @@ pub fn write_event_verbatim(out: &mut Vec<u8>, root: &RootName, event: &Event<'_
 fn write(out: &mut Vec<u8>, root: &RootName, event: &Event<'_>) -> usize {
     let record = &event.record;
     out.extend_from_slice(b"{\"id\":\"");
+    out.extend_from_slice(root.as_str().as_bytes());
+    out.push(b':');
     write_display(out, &event.dot);
     out.extend_from_slice(b"\",\"root\":\"");
     out.extend_from_slice(root.as_str().as_bytes());

@@ -313,7 +313,7 @@ fn an_event_goes_out_with_its_id_and_clock() {
         ..Record::json("UA1545/2013-01-01/EWR", "Departed", r#"{"delay": 2.0}"#)
     };
     let expected = concat!(
-        r#"{"id":"abababababababababababababababab-7","root":"shipment","#,
+        r#"{"id":"shipment:abababababababababababababababab-7","root":"shipment","#,
         r#""aggregate_id":"UA1545/2013-01-01/EWR","type":"Departed","version":2,"#,
         r#""occurred_at":"1969-12-31T23:59:59.999999999Z","#,
         r#""recorded_at":"1970-01-01T00:00:01.500000000Z","hlc":"0000000180000000","#,

@@ -6,7 +6,7 @@ use super::folding::Subject;
 use super::query::{Axes, places};
 use super::{FoldFailure, Query, ReadError, Reader, VisitEvent, guarded};
 use crate::fold::Fold;
-use crate::id::{Dot, RootName};
+use crate::id::{EventId, RootName};
 use crate::keys::{self, Place};
 use crate::limits::BATCH_BYTES_MAX;
 use crate::store::StoreError;
@@ -26,7 +26,7 @@ pub struct AggregateState {
     /// not have taken them.
     pub refused_count: u64,
     /// The first hundred of those, with the reasons.
-    pub refused: Vec<(Dot, String)>,
+    pub refused: Vec<(EventId, String)>,
     /// How many events this read folded; those before came out of a snapshot.
     pub folded_count: u64,
     /// What the state covers.
@@ -74,7 +74,7 @@ impl Reader {
         self.shared.with_index(|| {
             let view = View::open(&self.shared)?;
             let axes = Axes::resolve(query, &view)?;
-            let subject = Subject { view: &view, root: number, id, axes, fold };
+            let subject = Subject { view: &view, root: number, name: root, id, axes, fold };
             let folded = self.fold_aggregate(&subject)?;
             if let Some(state) = folded.as_ref().filter(|_| query.is_whole()) {
                 let aggregate = keys::index_aggregate(number, id);
@@ -124,7 +124,13 @@ impl Reader {
         self.shared.with_index(|| {
             let view = View::open(&self.shared)?;
             let fold = self.shared.folds.default_for(root);
-            self.hash_aggregate(&view, (number, id), Axes::everything(&view), fold, usize::MAX)
+            self.hash_aggregate(
+                &view,
+                (number, root, id),
+                Axes::everything(&view),
+                fold,
+                usize::MAX,
+            )
         })
     }
 
@@ -148,7 +154,7 @@ impl Reader {
         let view = View::open(&self.shared)?;
         let fold = self.shared.folds.default_for(root);
         let axes = Axes::arrived_until(&view, position);
-        self.hash_aggregate(&view, (number, id), axes, fold, events_max)
+        self.hash_aggregate(&view, (number, root, id), axes, fold, events_max)
     }
 
     /// Visits an aggregate's events in fold order, from after a place on.

@@ -8,6 +8,7 @@ use super::under_way::{Folding, etag, next_digest};
 use super::{AggregateState, FoldFailure, ReadError, Reader, guarded};
 use crate::event::Event;
 use crate::fold::Fold;
+use crate::id::RootName;
 use crate::keys::{self, Place};
 use crate::snapshot::{Followed, Ladder, Overtaking, Rung, Snapshot};
 use crate::store::{Scan, StoreError, Table};
@@ -20,6 +21,7 @@ const PLACES_PAGE: usize = 512;
 pub(super) struct Subject<'s> {
     pub view: &'s View<'s>,
     pub root: u32,
+    pub name: &'s RootName,
     pub id: &'s str,
     pub axes: Axes,
     pub fold: &'s Arc<dyn Fold>,
@@ -57,9 +59,9 @@ impl Reader {
             Some((rung, snapshot)) => {
                 self.spend(0, snapshot.state.len())?;
                 sees_all = !all.hits(&rung);
-                Folding::resume(fold, bytes_max, rung, snapshot)
+                Folding::resume(fold, subject.name, bytes_max, rung, snapshot)
             }
-            None => Folding::start(fold, bytes_max)?,
+            None => Folding::start(fold, subject.name, bytes_max)?,
         };
         let policy = guarded::policy(fold).map_err(FoldFailure::code)?;
         let leaves = sees_all && policy.events().is_some();
@@ -80,7 +82,7 @@ impl Reader {
     pub(super) fn hash_aggregate(
         &self,
         view: &View<'_>,
-        (root, id): (u32, &str),
+        (root, name, id): (u32, &RootName, &str),
         axes: Axes,
         fold: Option<&Arc<dyn Fold>>,
         mut events_max: usize,
@@ -90,7 +92,7 @@ impl Reader {
         if let Some(fold) = fold
             && let Ok(prefix) = guarded::prefix(&**fold, &aggregate)
         {
-            let subject = Subject { view, root, id, axes, fold };
+            let subject = Subject { view, root, name, id, axes, fold };
             let overtaking = subject.overtaking(&aggregate, axes.position_max());
             if let Some((rung, snapshot)) = self.best_rung(&subject, &prefix, &overtaking)? {
                 (place, digest) = (Some(rung.place), snapshot.digest);
@@ -136,7 +138,7 @@ impl Reader {
             let found = page.found;
             if !found.is_empty() && !folding.is_ready() {
                 // The fold cannot read its own snapshot: folding all events is as good.
-                *folding = Folding::start(folding.fold, folding.bytes_max)?;
+                *folding = Folding::start(folding.fold, folding.root, folding.bytes_max)?;
                 ladder.restart();
                 continue;
             }

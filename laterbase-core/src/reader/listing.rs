@@ -82,7 +82,8 @@ impl Reader {
                     end.next = last.take();
                     break;
                 }
-                let subject = Subject { view: &view, root: number, id: &id, axes, fold };
+                let subject =
+                    Subject { view: &view, root: number, name: root, id: &id, axes, fold };
                 let folded = match self.fold_aggregate(&subject) {
                     Ok(Some(state)) => Some(Ok(state)),
                     Ok(None) => None,

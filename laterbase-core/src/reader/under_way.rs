@@ -8,7 +8,7 @@ use super::{AggregateState, Covered, FoldFailure, ReadError};
 use crate::event::Event;
 use crate::fold::{Applied, Fold};
 use crate::hlc::Hlc;
-use crate::id::Dot;
+use crate::id::{Dot, EventId, RootName};
 use crate::keys::Place;
 use crate::snapshot::{REASON_BYTES_MAX, Rung, Snapshot};
 
@@ -24,6 +24,8 @@ const MEASURE_DIVISOR: usize = 8;
 /// A fold that is under way.
 pub(super) struct Folding<'f> {
     pub fold: &'f dyn Fold,
+    /// The root that the aggregate is in.
+    pub root: &'f RootName,
     /// How long the state may be, as JSON text.
     pub bytes_max: usize,
     /// `None` while nothing was folded behind the snapshot that it started from.
@@ -39,7 +41,11 @@ pub(super) struct Folding<'f> {
 }
 
 impl<'f> Folding<'f> {
-    pub(super) fn start(fold: &'f dyn Fold, bytes_max: usize) -> Result<Self, FoldFailure> {
+    pub(super) fn start(
+        fold: &'f dyn Fold,
+        root: &'f RootName,
+        bytes_max: usize,
+    ) -> Result<Self, FoldFailure> {
         let come_to = Snapshot {
             recorded_max: Hlc::ZERO,
             arrived_max: 0,
@@ -50,24 +56,32 @@ impl<'f> Folding<'f> {
             state: Arc::default(),
         };
         let state = GuardedState::start(fold).map_err(FoldFailure::code)?;
-        Ok(Self { state: Some(state), ..Self::with(fold, bytes_max, None, come_to) })
+        Ok(Self { state: Some(state), ..Self::with(fold, root, bytes_max, None, come_to) })
     }
 
     /// Goes on from a snapshot, whose state is read once there is something to fold into it.
     pub(super) fn resume(
         fold: &'f dyn Fold,
+        root: &'f RootName,
         bytes_max: usize,
         rung: Rung,
         snapshot: Snapshot,
     ) -> Self {
-        Self::with(fold, bytes_max, Some(rung.place), snapshot)
+        Self::with(fold, root, bytes_max, Some(rung.place), snapshot)
     }
 
-    fn with(fold: &'f dyn Fold, bytes_max: usize, place: Option<Place>, come_to: Snapshot) -> Self {
+    fn with(
+        fold: &'f dyn Fold,
+        root: &'f RootName,
+        bytes_max: usize,
+        place: Option<Place>,
+        come_to: Snapshot,
+    ) -> Self {
         let measured_bytes = come_to.state.len();
         let (folded_count, bytes_since) = (0, 0);
         Self {
             fold,
+            root,
             bytes_max,
             state: None,
             place,
@@ -105,8 +119,10 @@ impl<'f> Folding<'f> {
             return Ok(());
         }
         let state = self.state.as_mut().expect("the fold is ready");
-        let applied =
-            state.apply(event).map_err(|reason| FoldFailure::Event { dot: event.dot, reason })?;
+        let applied = state.apply(event).map_err(|reason| FoldFailure::Event {
+            event: EventId { root: self.root.clone(), dot: event.dot },
+            reason,
+        })?;
         if let Applied::Refused(refusal) = applied {
             self.refuse(event.dot, refusal.0);
         }
@@ -167,12 +183,13 @@ impl<'f> Folding<'f> {
             ended.end().map_err(FoldFailure::code)?;
         }
         let come_to = self.come_to;
+        let of = |(dot, reason)| (EventId { root: self.root.clone(), dot }, reason);
         Ok(Some(AggregateState {
             state: Arc::unwrap_or_clone(state),
             etag: etag(&come_to.digest),
             event_count: come_to.event_count,
             refused_count: come_to.refused_count,
-            refused: come_to.refused,
+            refused: come_to.refused.into_iter().map(of).collect(),
             folded_count: self.folded_count,
             covered: Covered {
                 occurred_last: place.occurred(),

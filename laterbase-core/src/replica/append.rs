@@ -7,7 +7,7 @@ use super::{Appended, AppendedEach, KeyHolder, Replica, WriteError};
 use crate::chain::{ChainHash, RecordHash};
 use crate::event::Record;
 use crate::hlc::{Hlc, HlcError};
-use crate::id::{Dot, RootName};
+use crate::id::{Dot, EventId, RootName};
 use crate::keys;
 use crate::prepared::{Precondition, PreparedBatch, PreparedRecord};
 use crate::shared::Head;
@@ -194,13 +194,13 @@ fn check_whole(
     });
     let Some((first, dot, aggregate_id)) = replays.next() else { return Ok(()) };
     if let Some(index) = plans.iter().position(is_new) {
-        let holder = Some(KeyHolder { dot, aggregate_id: aggregate_id.to_owned() });
+        let holder = Some(holder(batch.root(), dot, aggregate_id));
         return Err(WriteError::KeyConflict { index: index.max(first), holder });
     }
     match find_key(replica, batch.root(), &beyond, events[0].hash)? {
         Found::Nothing => Ok(()),
         Found::Same(dot) => {
-            let holder = KeyHolder { dot, aggregate_id: aggregate_id.to_owned() };
+            let holder = holder(batch.root(), dot, aggregate_id);
             Err(WriteError::KeyConflict { index: events.len() - 1, holder: Some(holder) })
         }
         Found::Other(holder) => {
@@ -235,6 +235,11 @@ fn root_number(replica: &Replica, name: &RootName) -> Option<u32> {
     replica.staged.as_ref().map_or(known, |staged| staged.find_root(known, name))
 }
 
+fn holder(root: &RootName, dot: Dot, aggregate_id: &str) -> KeyHolder {
+    let event = EventId { root: root.clone(), dot };
+    KeyHolder { event, aggregate_id: aggregate_id.to_owned() }
+}
+
 enum Found {
     Nothing,
     Same(Dot),
@@ -252,7 +257,7 @@ fn find_key(
     let Some(number) = root_number(replica, root) else { return Ok(Found::Nothing) };
     let mut found = Found::Nothing;
     for taken in replica.staged.iter().flat_map(|staged| staged.keys(number, key)) {
-        let holder = KeyHolder { dot: taken.dot, aggregate_id: taken.aggregate_id.clone() };
+        let holder = holder(root, taken.dot, &taken.aggregate_id);
         found = if taken.said == said { Found::Same(taken.dot) } else { Found::Other(holder) };
     }
     if !matches!(found, Found::Nothing) {
@@ -281,7 +286,7 @@ fn find_key(
         if same {
             return Ok(Found::Same(dot));
         }
-        found = Found::Other(KeyHolder { dot, aggregate_id });
+        found = Found::Other(holder(root, dot, &aggregate_id));
     }
     Ok(found)
 }

@@ -285,7 +285,7 @@ fn an_idempotency_key_is_replayed_also_after_a_restart() {
     let other = Record { data: b"2", ..keyed };
     let error = replica.append(&batch(&[other]), NOW).unwrap_err();
     assert!(
-        matches!(error, WriteError::KeyConflict { index: 0, holder: Some(ref holder) } if holder.dot == first.dots[0])
+        matches!(error, WriteError::KeyConflict { index: 0, holder: Some(ref holder) } if holder.event.dot == first.dots[0])
     );
     let error = replica.append(&batch(&[Record::json("x", "t", "{}"), other]), NOW).unwrap_err();
     assert!(matches!(error, WriteError::KeyConflict { index: 1, .. }));

@@ -175,7 +175,7 @@ async fn append(
     let status = if appended.replayed { StatusCode::OK } else { StatusCode::CREATED };
     let mut ids = JsonList::member("ids");
     for dot in &appended.dots {
-        wire::write_text(ids.value(), &dot.to_string());
+        wire::write_id(ids.value(), &root, *dot);
     }
     let count = appended.dots.len();
     let etag = etag_behind(app, &root, aggregate.as_deref(), count, appended.end);

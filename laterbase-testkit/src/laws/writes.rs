@@ -81,7 +81,7 @@ pub fn an_idempotency_key_is_replayed(fresh: &Fresh<'_>, seed: u64) {
         let other = Draft { data: "\"other\"".to_owned(), ..draft.clone() };
         let good = Draft { key: None, ..draft };
         let conflict = append(replica_now, &root, &[good, other], START);
-        let conflicting = matches!(conflict, Err(WriteError::KeyConflict { index: 1, holder: Some(ref holder) }) if holder.dot == dot);
+        let conflicting = matches!(conflict, Err(WriteError::KeyConflict { index: 1, holder: Some(ref holder) }) if holder.event.dot == dot);
         assert!(conflicting, "the key with another content was answered with {conflict:?}");
         assert_eq!(replica_now.reader().head(), head, "neither stores anything");
     }

@@ -2,7 +2,7 @@
 
 use laterbase_core::event::Event;
 use laterbase_core::hlc::Hlc;
-use laterbase_core::id::Dot;
+use laterbase_core::id::{Dot, EventId, RootName};
 use laterbase_core::time::format_time;
 use serde::Serialize;
 
@@ -69,9 +69,9 @@ impl Row {
     }
 
     /// The row as one JSON object on a line.
-    pub(super) fn json_line(&self) -> anyhow::Result<Vec<u8>> {
+    pub(super) fn json_line(&self, root: &RootName) -> anyhow::Result<Vec<u8>> {
         let row = JsonRow {
-            id: self.dot.to_string(),
+            id: EventId { root: root.clone(), dot: self.dot }.to_string(),
             event_type: &self.event_type,
             occurred_at: format_time(self.occurred),
             recorded_at: format_time(self.recorded_nanos()),

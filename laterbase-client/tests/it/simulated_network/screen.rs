@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::Request;
 use http_body_util::BodyExt;
 use laterbase_client::transport::{ResponseBody, Transport};
-use laterbase_core::id::Dot;
+use laterbase_core::id::EventId;
 use tokio::time::{sleep, timeout};
 
 use super::site::DEPOT;
@@ -94,7 +94,7 @@ impl Shown {
         let field = |name| block.lines().find_map(|line| line.strip_prefix(name));
         let Some(data) = field("data: ").filter(|_| field("event: ").is_none()) else { return };
         let event: serde_json::Value = serde_json::from_str(data).unwrap();
-        let dot: Dot = event["id"].as_str().unwrap().parse().unwrap();
+        let EventId { dot, .. } = event["id"].as_str().unwrap().parse().unwrap();
         let last = self.last_seqs.entry(dot.origin.to_string()).or_default();
         assert_eq!(dot.seq, *last + 1, "an event of {} is shown twice or left out", dot.origin);
         *last = dot.seq;

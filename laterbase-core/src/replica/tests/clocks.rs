@@ -129,7 +129,7 @@ fn a_repeat_is_told_by_what_its_writer_said() {
         let WriteError::KeyConflict { index: 0, holder: Some(holder) } = error else {
             panic!("{error}")
         };
-        assert_eq!((holder.dot, holder.aggregate_id.as_str()), (first.dots[0], "s"));
+        assert_eq!((holder.event.dot, holder.aggregate_id.as_str()), (first.dots[0], "s"));
     }
     let said = Record { idempotency_key: Some("said"), occurred: Some(NOW), ..keyed };
     again(said, NOW).unwrap();

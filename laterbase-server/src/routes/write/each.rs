@@ -43,12 +43,13 @@ pub(super) async fn append(
     let is_taken = appended.dots.iter().any(Option::is_some);
     let aggregate = aggregate.filter(|_| is_taken);
     let etag = etag_behind(app, &root, aggregate.as_deref(), count, appended.end);
-    let (status, document) = answered(&appended, problems, count);
+    let (status, document) = answered(&root, &appended, problems, count);
     Ok(Done { status, document, etag })
 }
 
 /// One answer an event, in the order of the request: its id, or what is wrong with it.
 fn answered(
+    root: &RootName,
     appended: &AppendedEach,
     mut problems: BTreeMap<usize, Problem>,
     count: usize,
@@ -69,7 +70,7 @@ fn answered(
         match answer {
             Ok(dot) => {
                 out.extend_from_slice(b"{\"id\":");
-                wire::write_text(out, &dot.to_string());
+                wire::write_id(out, root, dot);
             }
             Err(problem) => {
                 out.extend_from_slice(b"{\"problem\":");
