@@ -11,6 +11,7 @@ use crate::process::{PROGRAM, Process};
 
 /// The environment in which a program has a wall clock that says `time`. `None` where there is no
 /// `faketime`, which knows how.
+#[expect(clippy::print_stderr, reason = "a test that leaves something out says so")]
 fn environment(time: &str) -> Option<Vec<(String, String)>> {
     let Ok(asked) = Command::new("faketime").args(["-f", time, "env"]).output() else {
         eprintln!("left out, as there is no `faketime` (Debian's package of this name)");
