@@ -59,7 +59,7 @@ async fn what_arrives_during_a_reading_comes_behind_it_and_once() {
     assert_eq!(found.len(), 19, "{found:?}");
     let all: BTreeSet<String> = found.iter().cloned().collect();
     assert_eq!(all.len(), 19, "nothing comes twice");
-    assert_eq!(found[15..18].iter().filter(|id| id.starts_with("0000")).count(), 3);
+    assert_eq!(found[15..18].iter().filter(|id| id.starts_with("order:0000")).count(), 3);
     server.stop().await;
 }
 
