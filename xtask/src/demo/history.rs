@@ -42,7 +42,8 @@ pub(super) fn print(log: &str, devices: &[Device]) -> Result<()> {
     let time_width = width(|event| event.occurred_at.len());
     let type_width = width(|event| event.r#type.chars().count());
     for Event { id, r#type, occurred_at, data } in &events {
-        let origin = id.rsplit_once('-').map_or("", |(origin, _)| origin);
+        let dot = id.rsplit_once(':').map_or("", |(_root, dot)| dot);
+        let origin = dot.rsplit_once('-').map_or("", |(origin, _seq)| origin);
         let who = replicas.iter().find(|(replica, _)| replica == origin);
         let who = who.map_or("?", |(_, name)| name);
         let data: String = data.map_or("", RawValue::get).chars().take(DATA_CHARS_MAX).collect();
