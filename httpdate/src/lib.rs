@@ -24,10 +24,11 @@ const FIXED: &str = "%a, %d %b %Y %H:%M:%S GMT";
 const READ: [&str; 3] = [FIXED, "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
 
 /// A date as HTTP writes it, in whole seconds from 1970 to 9999.
-///
-/// Invariant: at most [`SECONDS_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct HttpDate(u64);
+pub struct HttpDate(
+    /// Invariant: at most [`SECONDS_MAX`].
+    u64,
+);
 
 impl From<SystemTime> for HttpDate {
     /// A time out of bounds becomes the nearest one within.

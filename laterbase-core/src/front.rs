@@ -5,6 +5,7 @@
 //! that. Readers take the layers as they are (they never change) and combine them with the
 //! tables. A flush freezes the layers, writes them, and drops them.
 
+use std::cmp::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use crate::keys::{self, Place};
@@ -151,29 +152,39 @@ impl Layer {
         })
     }
 
+    /// Both layers as one, with each key once. They may share some: tables that are built anew are
+    /// read from the log, and what was written meanwhile is in the front already.
     fn merge(a: &Self, b: &Self) -> Self {
         let mut merged = Self {
             bytes: Vec::with_capacity(a.bytes.len() + b.bytes.len()),
             pushed: Vec::with_capacity(a.len() + b.len()),
             sorted: OnceLock::new(),
-            event_count: a.event_count + b.event_count,
+            event_count: 0,
         };
         let (mut left, mut right) = (a.sorted().iter().peekable(), b.sorted().iter().peekable());
         loop {
-            let from_left = match (left.peek(), right.peek()) {
-                (Some(l), Some(r)) => a.key(l) <= b.key(r),
-                (Some(_), None) => true,
-                (None, Some(_)) => false,
+            let order = match (left.peek(), right.peek()) {
+                (Some(l), Some(r)) => a.key(l).cmp(b.key(r)),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
                 (None, None) => return merged,
             };
-            let (layer, slot) = if from_left { (a, left.next()) } else { (b, right.next()) };
-            if let Some(slot) = slot {
-                let start = merged.end();
-                merged.bytes.extend_from_slice(layer.key(slot));
-                let end = merged.end();
-                merged.pushed.push(Slot { start, end, position: slot.position });
+            let from_left = (order != Ordering::Greater).then(|| left.next()).flatten();
+            let from_right = (order != Ordering::Less).then(|| right.next()).flatten();
+            let slot = from_left.map(|slot| (a, slot)).or(from_right.map(|slot| (b, slot)));
+            if let Some((layer, slot)) = slot {
+                merged.copy(layer, slot);
             }
         }
+    }
+
+    fn copy(&mut self, layer: &Self, slot: &Slot) {
+        let start = self.end();
+        let key = layer.key(slot);
+        self.bytes.extend_from_slice(key);
+        let end = self.end();
+        self.pushed.push(Slot { start, end, position: slot.position });
+        self.event_count += usize::from(key.first() == Some(&tag(Table::FoldIndex)));
     }
 }
 

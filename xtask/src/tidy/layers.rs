@@ -22,7 +22,7 @@ struct Layer {
 
 /// From the bottom up; a package without a layer here is a finding.
 const LAYERS: [Layer; 10] = [
-    Layer { package: "httpdate", uses: &[], tests_use: &[] },
+    Layer { package: HTTP_DATE, uses: &[], tests_use: &[] },
     Layer { package: CORE, uses: &[], tests_use: &[] },
     Layer { package: DIRECTORY, uses: &[CORE], tests_use: &[] },
     Layer { package: TESTKIT, uses: &[CORE, DIRECTORY], tests_use: &[LMDB, ROCKS] },
@@ -30,12 +30,12 @@ const LAYERS: [Layer; 10] = [
     Layer { package: ROCKS, uses: &[CORE, DIRECTORY], tests_use: &[TESTKIT] },
     Layer {
         package: "laterbase-client",
-        uses: &[CORE, DIRECTORY, LMDB, ROCKS],
+        uses: &[HTTP_DATE, CORE, DIRECTORY, LMDB, ROCKS],
         tests_use: &[TESTKIT, "laterbase-server"],
     },
     Layer {
         package: "laterbase-server",
-        uses: &[CORE, DIRECTORY, LMDB, ROCKS, "laterbase-client"],
+        uses: &[HTTP_DATE, CORE, DIRECTORY, LMDB, ROCKS, "laterbase-client"],
         tests_use: &[TESTKIT],
     },
     Layer {
@@ -46,6 +46,7 @@ const LAYERS: [Layer; 10] = [
     Layer { package: "xtask", uses: &[TESTKIT], tests_use: &[] },
 ];
 
+const HTTP_DATE: &str = "httpdate";
 const CORE: &str = "laterbase-core";
 const DIRECTORY: &str = "laterbase-directory";
 const TESTKIT: &str = "laterbase-testkit";

@@ -12,6 +12,9 @@ mod tests;
 /// Keys of `[package]` that come from the workspace.
 const INHERITED: [&str; 5] = ["version", "edition", "rust-version", "license", "repository"];
 
+/// The package that stands in for one of another project, and so has that one's version.
+const STANDS_IN: &str = "httpdate";
+
 /// Tables of dependencies.
 const DEPENDENCIES: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
 
@@ -33,7 +36,8 @@ pub(super) fn check(file: &TextFile) -> Vec<Finding> {
     let mut find = |needle: &str, reason: String| {
         findings.push(Finding::new(&file.path, file.line_of(needle), reason));
     };
-    for key in INHERITED {
+    let has_own_version = file.path.starts_with(STANDS_IN);
+    for key in INHERITED.into_iter().filter(|key| !(has_own_version && *key == "version")) {
         if !is_inherited(manifest.get("package").and_then(|package| package.get(key))) {
             find(key, format!("`{key}.workspace = true` is missing"));
         }
