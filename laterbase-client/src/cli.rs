@@ -4,6 +4,7 @@ mod forks;
 mod held;
 mod held_back;
 mod lines;
+mod list;
 mod log;
 mod output;
 mod progress;
@@ -16,11 +17,13 @@ mod salvage;
 mod show;
 mod status;
 mod sync;
+mod table;
 mod time_flags;
 mod timeline;
 mod transfer;
 mod verify;
 mod whole_file;
+mod zone;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,6 +62,9 @@ struct Common {
     /// Print the summary as one JSON object.
     #[arg(long, global = true)]
     json: bool,
+    /// Print times for people in UTC, not in the zone of this machine (or of TZ).
+    #[arg(long, global = true)]
+    utc: bool,
     /// How far into the future an event may be placed that is recorded here: a duration such as "2h"
     /// or "5 days", or none for planned times [default: 60s].
     #[arg(
@@ -93,6 +99,10 @@ enum Command {
     /// The times choose among the events of the root, or of the one aggregate. They do not change
     /// the order.
     Log(log::LogArgs),
+    /// List aggregates with their states: where everything is.
+    ///
+    /// One row for each aggregate. With --json, one JSON object a row, with the whole state.
+    List(list::ListArgs),
     /// Print an aggregate's state.
     ///
     /// With --json, also what the read covered: how many events, and up to when.
@@ -128,6 +138,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Sync(args) => sync::run(&common, args, &mut output),
         Command::Status => status::run(&common, &mut output),
         Command::Log(args) => log::run(&common, &args, &mut output),
+        Command::List(args) => list::run(&common, &args, &mut output),
         Command::Show(args) => show::run(&common, &args, &mut output),
         Command::Timeline(args) => timeline::run(&common, &args, &mut output),
         Command::Export(args) => transfer::export(&common, &args, &mut output),

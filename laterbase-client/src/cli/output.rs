@@ -5,12 +5,16 @@ use std::fmt;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, StdoutLock, Write};
 use std::process::ExitCode;
 
+use console::Term;
 use laterbase_core::printable::{PrintableLines, printable_json};
 use serde::Serialize;
 
 /// The exit status of a command that is done but for what a fork, a refusal or a missing right
 /// holds back.
 const HELD_BACK: u8 = 3;
+
+const BOLD: &str = "\x1b[1m";
+const PLAIN: &str = "\x1b[0m";
 
 /// The command's stdout.
 pub(crate) struct Output {
@@ -52,6 +56,14 @@ impl Output {
         !self.json && !unwanted && !is_dumb && self.stdout.get_ref().is_terminal()
     }
 
+    /// How many columns there are to print in: what `COLUMNS` says, or else what the terminal has.
+    /// Nothing where there is no terminal.
+    pub(crate) fn columns(&self) -> Option<usize> {
+        let wanted = env::var("COLUMNS").ok().and_then(|text| text.trim().parse().ok());
+        let found = || Term::stdout().size_checked().map(|(_rows, columns)| usize::from(columns));
+        wanted.or_else(found).filter(|columns| *columns > 0)
+    }
+
     /// Prints a command's summary, in one form or the other. Nothing in it steers a terminal.
     pub(crate) fn summary(
         &mut self,
@@ -89,6 +101,26 @@ impl Output {
     /// Prints a line that steers the terminal itself, and holds nothing from elsewhere that could.
     pub(crate) fn styled_line(&mut self, text: impl fmt::Display) -> anyhow::Result<()> {
         writeln!(self.stdout, "{text}").map_err(refine)
+    }
+
+    /// Prints text in a form of its own: as it is to a program, and so that it steers nothing to a
+    /// terminal.
+    pub(crate) fn text(&mut self, text: &[u8]) -> anyhow::Result<()> {
+        match str::from_utf8(text) {
+            Ok(text) if self.stdout.get_ref().is_terminal() => {
+                write!(self.stdout, "{}", PrintableLines(text)).map_err(refine)
+            }
+            _ => self.stdout.write_all(text).map_err(refine),
+        }
+    }
+
+    /// Prints the line above a table, which stands out where there are colours.
+    pub(crate) fn heading(&mut self, text: impl fmt::Display) -> anyhow::Result<()> {
+        let text = PrintableLines(text);
+        match self.takes_colour() {
+            true => self.styled_line(format_args!("{BOLD}{text}{PLAIN}")),
+            false => self.styled_line(text),
+        }
     }
 
     /// Prints JSON: as it is to a program, and so that it steers nothing to a terminal.

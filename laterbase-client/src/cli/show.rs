@@ -18,7 +18,7 @@ use super::time_flags::TimeFlags;
 use super::{Common, check_root};
 
 /// The folds that need no code of the user's, the default first.
-const FOLD_NAMES: [&str; 2] = ["merge-patch", "latest"];
+pub(super) const FOLD_NAMES: [&str; 2] = ["merge-patch", "latest"];
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
@@ -88,6 +88,11 @@ fn folds(root: &RootName) -> anyhow::Result<Folds> {
         folds = folds.fold(root.kind(), fold)?;
     }
     Ok(folds)
+}
+
+/// The fold of one of these names.
+pub(super) fn fold_named(name: &str) -> Arc<dyn Fold> {
+    if name == FOLD_NAMES[0] { Arc::new(MergePatch) } else { Arc::new(Latest) }
 }
 
 impl<'s> Summary<'s> {

@@ -12,6 +12,7 @@ use laterbase_client::client::{Client, Compression, ServerUrl};
 use laterbase_client::device::Device;
 use laterbase_client::sync::{SyncError, SyncOptions, SyncProgress, SyncReport, sync};
 use laterbase_client::transport::{HttpTransport, Transport};
+use laterbase_core::id::RootName;
 use laterbase_core::selection::{RootSelection, SelectionError};
 use serde::Serialize;
 use tokio::runtime::Runtime;
@@ -46,7 +47,18 @@ pub(crate) struct SyncArgs {
 
 /// An entry of a selection of roots.
 #[derive(Clone, Debug)]
-struct RootEntry(String);
+pub(super) struct RootEntry(String);
+
+impl RootEntry {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it stands for one root, and not for every partition of a name.
+    pub(super) fn is_one_root(&self) -> bool {
+        RootName::new(&self.0).is_ok()
+    }
+}
 
 impl FromStr for RootEntry {
     type Err = SelectionError;

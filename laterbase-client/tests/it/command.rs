@@ -39,6 +39,7 @@ impl Workplace {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_laterbase"));
         command.current_dir(self.directory.path()).args(arguments);
+        command.env("TZ", "UTC").env_remove("COLUMNS");
         command
     }
 

@@ -24,6 +24,7 @@ mod held_back_commands;
 mod in_use;
 mod killed;
 mod late_data;
+mod list_command;
 mod lying_bodies;
 mod lying_peer;
 mod many_origins;
