@@ -24,6 +24,12 @@ impl RecordHash {
         short.copy_from_slice(&blake3::hash(record).as_bytes()[..24]);
         Self(short)
     }
+
+    /// The hash's first 8 bytes.
+    pub(crate) const fn start(self) -> [u8; 8] {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        [a, b, c, d, e, f, g, h]
+    }
 }
 
 /// The chain's value behind an event: two origins' histories are equal up to there exactly when

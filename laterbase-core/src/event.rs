@@ -9,9 +9,20 @@ use crate::id::Dot;
 use crate::json::check_data;
 use crate::limits::{DATA_BYTES_MAX, EXTENSION_BYTES_MAX, NAME_BYTES_MAX};
 
-const FORMAT: u8 = 2;
+pub use metadata::{Metadata, MetadataBuf};
+pub use voids::{Void, Voids, VoidsBuf};
+
+mod metadata;
+mod voids;
+
+const FORMAT: u8 = 3;
 const FLAG_JSON: u8 = 1;
 const FLAG_OCCURRED_DEFAULTED: u8 = 2;
+const FLAG_MORE: u8 = 4;
+
+/// How far from UTC a writer's clock may stand, in minutes (RFC 3339: hours up to 23, minutes up to
+/// 59).
+const OFFSET_MINUTES_MAX: u16 = 23 * 60 + 59;
 
 /// What a writer says of an event. Borrowed from a request, or from the record it is kept as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +38,15 @@ pub struct Record<'a> {
     pub occurred: Option<i64>,
     /// Whether the replica filled `occurred` in, as the writer did not say.
     pub is_occurred_defaulted: bool,
+    /// How many minutes east of UTC the writer's clock stood when it said `occurred`, from -1439 to
+    /// 1439. No part of any order.
+    pub occurred_offset: Option<i16>,
     /// Makes a replay of the same write recognisable, 1 to 255 bytes.
     pub idempotency_key: Option<&'a str>,
+    /// Who and why, beside the data. Laterbase stores it and never reads it.
+    pub metadata: Metadata<'a>,
+    /// Events of the same aggregate that were wrong, which this one takes back.
+    pub voids: Voids<'a>,
     /// Whether the writer sent the data as JSON text.
     pub is_json: bool,
     /// Fields of later formats, passed on as they are. At most 64 KiB.
@@ -46,6 +64,14 @@ struct Head<'a> {
     aggregate_id: &'a str,
     occurred: i64,
     idempotency_key: Option<&'a str>,
+}
+
+/// What few events have. It follows the head where the flags say so.
+#[derive(Encode, BorrowDecode)]
+struct More<'a> {
+    occurred_offset: Option<i16>,
+    metadata: &'a [u8],
+    voids: &'a [u8],
     extension: &'a [u8],
 }
 
@@ -58,11 +84,50 @@ impl<'a> Record<'a> {
             aggregate_id,
             occurred: None,
             is_occurred_defaulted: false,
+            occurred_offset: None,
             idempotency_key: None,
+            metadata: Metadata::NONE,
+            voids: Voids::NONE,
             is_json: true,
             extension: &[],
             data: data.as_bytes(),
         }
+    }
+
+    /// The same with bytes as data that are not said to be JSON.
+    pub const fn bytes(aggregate_id: &'a str, event_type: &'a str, data: &'a [u8]) -> Self {
+        let record = Self::json(aggregate_id, event_type, "");
+        Self { is_json: false, data, ..record }
+    }
+
+    /// Says when it happened, in nanoseconds since 1970 UTC.
+    #[must_use]
+    pub const fn at(self, occurred: i64) -> Self {
+        Self { occurred: Some(occurred), ..self }
+    }
+
+    /// Says how many minutes east of UTC the clock stood that `occurred` was read from.
+    #[must_use]
+    pub const fn with_offset(self, minutes: i16) -> Self {
+        Self { occurred_offset: Some(minutes), ..self }
+    }
+
+    /// Gives it an idempotency key.
+    #[must_use]
+    pub const fn with_key(self, key: &'a str) -> Self {
+        Self { idempotency_key: Some(key), ..self }
+    }
+
+    /// Says who and why.
+    #[must_use]
+    pub const fn with_metadata(self, metadata: Metadata<'a>) -> Self {
+        Self { metadata, ..self }
+    }
+
+    /// Takes other events of the aggregate back.
+    #[must_use]
+    pub const fn with_voids(self, voids: Voids<'a>) -> Self {
+        Self { voids, ..self }
     }
 
     /// The record with what its writer left open filled in: it happened at the wall clock of the
@@ -87,11 +152,13 @@ impl<'a> Record<'a> {
     /// The hash of what the writer said, by which a repeated write is told from another one under
     /// its key. `hash` is that of the whole record, which may hold what was filled in.
     pub(crate) fn said(&self, hash: RecordHash) -> RecordHash {
-        if !self.is_occurred_defaulted {
+        if !self.is_occurred_defaulted && self.voids.is_empty() {
             return hash;
         }
+        let occurred = if self.is_occurred_defaulted { Some(0) } else { self.occurred };
+        let voids = self.voids.unchecked();
         let mut bytes = Vec::new();
-        Self { occurred: Some(0), ..*self }.encode(&mut bytes);
+        Record { occurred, voids: voids.as_voids(), ..*self }.encode(&mut bytes);
         RecordHash::of(&bytes)
     }
 
@@ -104,6 +171,15 @@ impl<'a> Record<'a> {
         check_name("aggregate_id", self.aggregate_id)?;
         if let Some(key) = self.idempotency_key {
             check_name("idempotency_key", key)?;
+        }
+        if self.occurred_offset.is_some_and(|minutes| minutes.unsigned_abs() > OFFSET_MINUTES_MAX) {
+            return Err(CodecError::Bounds { field: "occurred_at" });
+        }
+        if !self.metadata.is_sound() {
+            return Err(CodecError::Bounds { field: "metadata" });
+        }
+        if !self.voids.is_sound() {
+            return Err(CodecError::Bounds { field: "voids" });
         }
         if self.extension.len() > EXTENSION_BYTES_MAX {
             return Err(CodecError::Bounds { field: "extension" });
@@ -126,17 +202,29 @@ impl<'a> Record<'a> {
     /// If `occurred` is not filled in.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let defaulted = if self.is_occurred_defaulted { FLAG_OCCURRED_DEFAULTED } else { 0 };
+        let more = More {
+            occurred_offset: self.occurred_offset,
+            metadata: self.metadata.as_bytes(),
+            voids: self.voids.as_bytes(),
+            extension: self.extension,
+        };
+        let is_more = more.occurred_offset.is_some()
+            || [more.metadata, more.voids, more.extension].iter().any(|bytes| !bytes.is_empty());
         let head = Head {
             event_type: self.event_type,
             version: self.version,
             format: FORMAT,
-            flags: defaulted | if self.is_json { FLAG_JSON } else { 0 },
+            flags: defaulted
+                | if self.is_json { FLAG_JSON } else { 0 }
+                | if is_more { FLAG_MORE } else { 0 },
             aggregate_id: self.aggregate_id,
             occurred: self.kept_occurred(),
             idempotency_key: self.idempotency_key,
-            extension: self.extension,
         };
         codec::encode(&head, out);
+        if is_more {
+            codec::encode(&more, out);
+        }
         out.extend_from_slice(self.data);
     }
 
@@ -150,15 +238,23 @@ impl<'a> Record<'a> {
         if head.format != FORMAT {
             return Err(CodecError::NewerFormat { found: head.format });
         }
+        let more = if head.flags & FLAG_MORE == 0 {
+            More { occurred_offset: None, metadata: &[], voids: &[], extension: &[] }
+        } else {
+            codec::decode(&mut input)?
+        };
         let record = Self {
             event_type: head.event_type,
             version: head.version,
             aggregate_id: head.aggregate_id,
             occurred: Some(head.occurred),
             is_occurred_defaulted: head.flags & FLAG_OCCURRED_DEFAULTED != 0,
+            occurred_offset: more.occurred_offset,
             idempotency_key: head.idempotency_key,
+            metadata: Metadata::from_bytes(more.metadata),
+            voids: Voids::from_bytes(more.voids),
             is_json: head.flags & FLAG_JSON != 0,
-            extension: head.extension,
+            extension: more.extension,
             data: input,
         };
         record.check()?;
@@ -186,6 +282,8 @@ pub struct Event<'a> {
     pub position: u64,
     /// What its writer said.
     pub record: Record<'a>,
+    /// The events that take it back, where a read says so.
+    pub voided_by: &'a [Dot],
 }
 
 impl Event<'_> {

@@ -40,7 +40,8 @@ const fn tag(table: Table) -> u8 {
     match table {
         Table::FoldIndex => 0,
         Table::Keys => 1,
-        _ => panic!("only the fold index and the keys have a front"),
+        Table::Voids => 2,
+        _ => panic!("only the fold index, the keys and the voids have a front"),
     }
 }
 
@@ -146,8 +147,11 @@ impl Layer {
     pub(crate) fn entries(&self) -> impl Iterator<Item = (Table, &[u8], u64)> {
         self.sorted().iter().map(|slot| {
             let key = self.key(slot);
-            let table =
-                if key[0] == tag(Table::FoldIndex) { Table::FoldIndex } else { Table::Keys };
+            let table = match key[0] {
+                0 => Table::FoldIndex,
+                1 => Table::Keys,
+                _ => Table::Voids,
+            };
             (table, &key[1..], slot.position)
         })
     }

@@ -1,10 +1,10 @@
 //! The JSON form of events: the one place that knows it.
 //!
 //! An event comes in as `{"aggregate_id", "type", "version"?, "occurred_at"?, "data" or
-//! "data_base64", "idempotency_key"?, "root"?}` and nothing else, and goes out with `"id"`,
-//! `"recorded_at"` and `"hlc"` beside that. `null` is data where it stands for data, and an absent
-//! field where it stands for another one that may be absent. A byte order mark before it is passed
-//! over.
+//! "data_base64", "metadata"?, "voids"?, "idempotency_key"?, "root"?}` and nothing else, and goes out
+//! with `"id"`, `"occurred_offset"`, `"recorded_at"`, `"hlc"` and `"voided_by"` beside that. `null` is
+//! data where it stands for data, and an absent field where it stands for another one that may be
+//! absent. A byte order mark before it is passed over.
 //!
 //! Data is never interpreted: its JSON text is borrowed, stored and given back as it came.
 
@@ -17,8 +17,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, SeqAccess, Unexpected, Visitor};
 use serde_json::value::RawValue;
 
-use crate::event::Record;
-use crate::time::parse_time;
+use crate::event::{MetadataBuf, Record, VoidsBuf};
+use crate::id::RootName;
+use crate::time::parse_time_with_offset;
+use fields::{Texts, invalid, metadata_of, voids_of};
 
 pub use each::{VisitEach, visit_document_each, visit_lines_each};
 pub use output::{write_event, write_event_verbatim};
@@ -27,6 +29,7 @@ pub(crate) use text::{Nest, Sink, walk};
 
 mod diagnosis;
 mod each;
+mod fields;
 mod output;
 mod text;
 
@@ -38,7 +41,12 @@ pub struct JsonEvent<'a> {
     event_type: Cow<'a, str>,
     version: u32,
     occurred: Option<i64>,
+    occurred_offset: Option<i16>,
     idempotency_key: Option<Cow<'a, str>>,
+    metadata: MetadataBuf,
+    voids: VoidsBuf,
+    /// The root that the voids' ids name.
+    voids_root: Option<RootName>,
     data: Data<'a>,
 }
 
@@ -64,7 +72,8 @@ impl<'a> JsonEvent<'a> {
         }
     }
 
-    /// What the event says, for a replica to take.
+    /// What the event says, for a replica to take into a root that it is for: see
+    /// [`Self::check_root`].
     pub fn record(&self) -> Record<'_> {
         let (is_json, data) = match &self.data {
             Data::Json(text) => (true, text.as_bytes()),
@@ -76,7 +85,10 @@ impl<'a> JsonEvent<'a> {
             aggregate_id: &self.aggregate_id,
             occurred: self.occurred,
             is_occurred_defaulted: false,
+            occurred_offset: self.occurred_offset,
             idempotency_key: self.idempotency_key.as_deref(),
+            metadata: self.metadata.as_metadata(),
+            voids: self.voids.as_voids(),
             is_json,
             extension: &[],
             data,
@@ -86,6 +98,23 @@ impl<'a> JsonEvent<'a> {
     /// The root that the event says it belongs to.
     pub fn root(&self) -> Option<&str> {
         self.root.as_deref()
+    }
+
+    /// Checks that the event is for this root: that it names no other, and takes back none of
+    /// another's events.
+    ///
+    /// # Errors
+    /// [`JsonError`] of the field that does.
+    pub fn check_root(&self, root: &RootName) -> Result<(), JsonError> {
+        if self.root().is_some_and(|named| named != root.as_str()) {
+            return Err(JsonError::malformed(Some("root"), "the event is sent to another root"));
+        }
+        match &self.voids_root {
+            Some(other) if other != root => {
+                Err(invalid("voids", format!("an event of {root} takes back none of {other}")))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -166,6 +195,10 @@ struct Fields<'a> {
     data_base64: Option<Text<'a>>,
     #[serde(borrow, default)]
     idempotency_key: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    metadata: Option<Texts<'a>>,
+    #[serde(borrow, default)]
+    voids: Option<Vec<Text<'a>>>,
 }
 
 impl<'a> Fields<'a> {
@@ -187,19 +220,24 @@ impl<'a> Fields<'a> {
                 return Err(JsonError::malformed(Some("data"), "data or data_base64 is missing"));
             }
         };
-        let occurred = self.occurred_at.map(|text| parse_time(&text.0)).transpose();
+        let occurred = self.occurred_at.map(|text| parse_time_with_offset(&text.0)).transpose();
+        let occurred = occurred.map_err(|error| invalid("occurred_at", error.to_string()))?;
+        let metadata = self.metadata.as_ref().map(metadata_of).transpose()?.unwrap_or_default();
+        let (voids_root, voids) = match &self.voids {
+            Some(ids) => voids_of(ids)?,
+            None => (None, VoidsBuf::default()),
+        };
         Ok(JsonEvent {
             root: self.root.map(|text| text.0),
             aggregate_id: self.aggregate_id.0,
             event_type: self.event_type.0,
             version: self.version.map_or(1, |Whole(version)| version),
-            occurred: occurred.map_err(|error| JsonError {
-                index: 0,
-                field: Some("occurred_at".into()),
-                kind: JsonErrorKind::Invalid,
-                detail: error.to_string(),
-            })?,
+            occurred: occurred.map(|(occurred, _)| occurred),
+            occurred_offset: occurred.and_then(|(_, offset)| offset),
             idempotency_key: self.idempotency_key.map(|text| text.0),
+            metadata,
+            voids,
+            voids_root,
             data,
         })
     }

@@ -3,8 +3,9 @@
 //! Numbers are big-endian. Text in the middle of a key is escaped so that it sorts as itself and
 //! no key is the start of another: a zero byte becomes `00 FF`, and `00 01` ends the text.
 
+use crate::event::Void;
 use crate::hlc::Hlc;
-use crate::id::ReplicaId;
+use crate::id::{Dot, ReplicaId};
 
 /// Meta: the store's format version.
 pub(crate) const FORMAT: &[u8] = b"format";
@@ -167,6 +168,12 @@ impl Place {
         &self.0
     }
 
+    /// Whose event it is.
+    pub(crate) fn origin(&self) -> ReplicaId {
+        let (_, origin) = self.0.split_last_chunk().expect("a place is longer than an id");
+        ReplicaId::from_bytes(*origin)
+    }
+
     /// Reads the bytes of a place.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
@@ -233,6 +240,31 @@ pub(crate) fn keyed(root: u32, key: &str, aggregate_id: &str, place: &Place) -> 
     push_text(&mut bytes, aggregate_id);
     bytes.extend_from_slice(place.as_bytes());
     bytes
+}
+
+/// Appends the key of an event that another one, at a place, takes back.
+pub(crate) fn write_void(
+    key: &mut Vec<u8>,
+    root: u32,
+    aggregate_id: &str,
+    void: &Void,
+    place: &Place,
+) {
+    key.extend_from_slice(&root.to_be_bytes());
+    push_text(key, aggregate_id);
+    key.extend_from_slice(void.dot.origin.as_bytes());
+    key.extend_from_slice(&void.dot.seq.to_be_bytes());
+    key.extend_from_slice(&void.check);
+    key.extend_from_slice(place.as_bytes());
+}
+
+/// Reads what follows the aggregate's prefix in a key of [`write_void`].
+pub(crate) fn read_void(rest: &[u8]) -> Option<(Void, Place)> {
+    let (origin, rest) = rest.split_first_chunk()?;
+    let (seq, rest) = rest.split_first_chunk()?;
+    let (check, rest) = rest.split_first_chunk()?;
+    let dot = Dot { origin: ReplicaId::from_bytes(*origin), seq: u64::from_be_bytes(*seq) };
+    Some((Void { dot, check: *check }, Place(rest.try_into().ok()?)))
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ pub mod version_vector;
 pub mod wants;
 
 mod entry;
+mod flushed;
 mod front;
 mod hot;
 mod keys;

@@ -76,8 +76,24 @@ pub const STATE_BYTES_MAX: usize = VALUE_BYTES_MAX - 256 * 1024;
 /// Longest state of an aggregate, in bytes of JSON text, by default.
 pub const STATE_BYTES_MAX_DEFAULT: usize = 16 * 1024 * 1024;
 
+/// Most entries of an event's metadata.
+pub const METADATA_ENTRIES_MAX: usize = 32;
+
+/// Longest name of an entry of an event's metadata, in bytes.
+pub const METADATA_NAME_BYTES_MAX: usize = 64;
+
+/// Longest value of an entry of an event's metadata, in bytes.
+pub const METADATA_VALUE_BYTES_MAX: usize = 1024;
+
+/// Most events that one event takes back.
+pub const VOIDS_MAX: usize = 256;
+
 /// Longest record, in bytes: the data and everything that stands before it.
-pub const RECORD_BYTES_MAX: usize = DATA_BYTES_MAX + EXTENSION_BYTES_MAX + 4 * NAME_BYTES_MAX;
+pub const RECORD_BYTES_MAX: usize = DATA_BYTES_MAX
+    + EXTENSION_BYTES_MAX
+    + METADATA_ENTRIES_MAX * (METADATA_NAME_BYTES_MAX + METADATA_VALUE_BYTES_MAX + 3)
+    + VOIDS_MAX * 32
+    + 4 * NAME_BYTES_MAX;
 
 /// How far into the future a local writer may place an event, in nanoseconds, by default.
 pub const FUTURE_NANOS_MAX_DEFAULT: i64 = 60 * 1_000_000_000;
@@ -95,6 +111,7 @@ const ESCAPED_NAME_BYTES_MAX: usize = 2 * NAME_BYTES_MAX + 2;
 const _: () = assert!(4 + 2 * ESCAPED_NAME_BYTES_MAX + 32 <= KEY_BYTES_MAX);
 const _: () =
     assert!(4 + ESCAPED_NAME_BYTES_MAX + 2 * FOLD_NAME_BYTES_MAX + 2 + 4 + 32 <= KEY_BYTES_MAX);
+const _: () = assert!(4 + ESCAPED_NAME_BYTES_MAX + 32 + 32 <= KEY_BYTES_MAX);
 const _: () = assert!(RECORD_BYTES_MAX + 256 <= VALUE_BYTES_MAX);
 const _: () = assert!(STATE_BYTES_MAX_DEFAULT <= STATE_BYTES_MAX);
 const _: () = assert!(RECORD_BYTES_MAX < BATCH_BYTES_MAX);

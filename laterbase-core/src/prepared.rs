@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::chain::RecordHash;
 use crate::codec::CodecError;
-use crate::event::Record;
+use crate::event::{Record, Voids, VoidsBuf};
 use crate::fold::{Folds, Refusal, contain};
 use crate::id::RootName;
 use crate::json::{DataError, check_data};
@@ -50,6 +50,7 @@ struct PreparedEvent {
     is_occurred_defaulted: bool,
     aggregate_id: Span,
     key: Option<Span>,
+    voids: VoidsBuf,
 }
 
 /// Where a text stands in the batch's bytes.
@@ -79,6 +80,7 @@ pub(crate) struct Indexed<'a> {
     pub said: RecordHash,
     /// [`Record::is_readable`].
     pub is_readable: bool,
+    pub voids: Voids<'a>,
 }
 
 impl<'a> Indexed<'a> {
@@ -91,6 +93,7 @@ impl<'a> Indexed<'a> {
     pub(crate) fn known(record: &Record<'a>, hash: RecordHash, is_readable: bool) -> Self {
         let has_key = record.idempotency_key.is_some();
         Self {
+            voids: record.voids,
             aggregate_id: record.aggregate_id,
             occurred: record.kept_occurred(),
             idempotency_key: record.idempotency_key,
@@ -159,6 +162,9 @@ impl PreparedBatch {
         if matches!(record.aggregate_id, "." | "..") {
             return Err(EventError::DotSegment);
         }
+        if let Some(name) = record.metadata.reserved() {
+            return Err(EventError::Reserved { name: name.to_owned() });
+        }
         if let Some(fold) = self.folds.default_for(&self.root) {
             contain(|| fold.validate(record))
                 .map_err(|panic| EventError::Refused { reason: Refusal(panic) })?
@@ -183,6 +189,7 @@ impl PreparedBatch {
             is_occurred_defaulted: record.is_occurred_defaulted,
             aggregate_id,
             key,
+            voids: record.voids.iter().collect(),
         });
         Ok(())
     }
@@ -256,6 +263,7 @@ impl PreparedBatch {
                 said: event.said,
                 // Checked when it was added.
                 is_readable: true,
+                voids: event.voids.as_voids(),
             };
             let is_occurred_defaulted = event.is_occurred_defaulted;
             PreparedRecord { bytes, hash: event.hash, is_occurred_defaulted, indexed }
@@ -276,6 +284,12 @@ pub enum EventError {
     /// The aggregate id is `.` or `..`, which clients take out of every URL.
     #[error("an aggregate id is neither `.` nor `..`: no URL leads to it")]
     DotSegment,
+    /// The metadata has a name that is the server's to set.
+    #[error("the name {name} in metadata is the server's to set")]
+    Reserved {
+        /// The name.
+        name: String,
+    },
     /// The data is said to be JSON, and not every reader could make something of it.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -303,6 +317,7 @@ impl EventError {
             Self::Bounds { field } => Some(field),
             Self::DotSegment => Some("aggregate_id"),
             Self::Data(_) => Some("data"),
+            Self::Reserved { .. } => Some("metadata"),
             Self::TwoKeys => Some("idempotency_key"),
             Self::Refused { .. } | Self::NotOneAggregate | Self::BatchFull => None,
         }

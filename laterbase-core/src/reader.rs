@@ -29,6 +29,7 @@ mod listing;
 mod query;
 mod status;
 mod under_way;
+mod voided;
 mod wanted;
 
 pub use aggregate::{AggregateState, Covered, EventsPage};
@@ -239,6 +240,7 @@ impl Reader {
                 arrived: entry.arrived,
                 position,
                 record,
+                voided_by: &[],
             };
             Ok(read(entry.root, &event, entry.chain.as_bytes()))
         })?

@@ -36,8 +36,10 @@ mod quarantine;
 mod resolve;
 mod rewrite;
 mod staged;
+mod voiding;
 
 use staged::{LastRun, Staged};
+pub use voiding::VoidFault;
 
 /// Flushes that the derived tables may be behind before the writer itself writes them, and before
 /// it takes no more.
@@ -417,6 +419,16 @@ pub enum WriteError {
         index: usize,
         /// The event that has the key; `None` if it is an earlier one of the same batch.
         holder: Option<KeyHolder>,
+    },
+    /// The writer's fault: an event takes one back that it cannot take back.
+    #[error("event {index} cannot take {event} back: {fault}")]
+    Void {
+        /// Which event of the batch, from 0.
+        index: usize,
+        /// The event that it names.
+        event: EventId,
+        /// Why not.
+        fault: VoidFault,
     },
     /// The writer's view is out of date: the batch's precondition does not hold.
     #[error("the aggregate is not as the writer expects")]

@@ -6,6 +6,10 @@
 //! flush that brings such an event into the fold index takes the snapshot away in the same
 //! commit; until then, readers see the event in the front and pass the snapshot over.
 //!
+//! An event that takes others back makes no snapshot wrong: each says which of its events it leaves
+//! out, and serves the reads that leave out the same. One that serves no more is taken away like
+//! those that are wrong, from the place of what was taken back on.
+//!
 //! Reads leave snapshots in memory, where the next read finds them at once; the next flush stores
 //! those that are still exact. The same rules hold there.
 
@@ -22,11 +26,13 @@ mod ladder;
 mod overtaking;
 mod policy;
 mod unstored;
+mod voided_mark;
 
 pub(crate) use ladder::{Candidate, Ladder};
 pub(crate) use overtaking::Overtaking;
 pub use policy::{SNAPSHOT_EVENTS_DEFAULT, SnapshotContext, SnapshotPolicy};
 pub(crate) use unstored::{Followed, Moment, Unstored, UnstoredLadder};
+pub(crate) use voided_mark::VoidedMark;
 
 /// Longest reason of a refusal that a read lists, in bytes.
 pub(crate) const REASON_BYTES_MAX: usize = 512;
@@ -42,6 +48,8 @@ pub(crate) struct Snapshot {
     /// Running hash over the events, which the etag is of.
     pub digest: [u8; 32],
     pub event_count: u64,
+    /// Which of them were left out, as another event takes them back.
+    pub voided: VoidedMark,
     pub refused_count: u64,
     pub refused: Vec<(Dot, String)>,
     /// The state as JSON text.
@@ -54,6 +62,8 @@ struct Head {
     arrived_max: u64,
     digest: [u8; 32],
     event_count: u64,
+    voided_count: u64,
+    voided_digest: [u8; 16],
     refused_count: u64,
     refused_listed: u32,
 }
@@ -74,6 +84,8 @@ impl Snapshot {
             arrived_max: self.arrived_max,
             digest: self.digest,
             event_count: self.event_count,
+            voided_count: self.voided.count,
+            voided_digest: self.voided.digest,
             refused_count: self.refused_count,
             refused_listed: u32::try_from(self.refused.len()).expect("a short list"),
         };
@@ -105,6 +117,7 @@ impl Snapshot {
             arrived_max: head.arrived_max,
             digest: head.digest,
             event_count: head.event_count,
+            voided: VoidedMark { count: head.voided_count, digest: head.voided_digest },
             refused_count: head.refused_count,
             refused,
             state: Arc::new(input.to_vec()),

@@ -87,11 +87,14 @@ pub enum Table {
     Keys,
     /// (root, aggregate, fold, place) → snapshot. Derived.
     Snapshots,
+    /// (root, aggregate, event that is taken back, place of the one that does) → arrival position of
+    /// that one. Derived.
+    Voids,
 }
 
 impl Table {
     /// All tables, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Meta,
         Self::Log,
         Self::Runs,
@@ -101,13 +104,16 @@ impl Table {
         Self::FoldIndex,
         Self::Keys,
         Self::Snapshots,
+        Self::Voids,
     ];
 
     /// The area that the table belongs to.
     pub const fn area(self) -> Area {
         match self {
             Self::Meta | Self::Log | Self::Runs | Self::Peers | Self::Quarantine => Area::Truth,
-            Self::Progress | Self::FoldIndex | Self::Keys | Self::Snapshots => Area::Derived,
+            Self::Progress | Self::FoldIndex | Self::Keys | Self::Snapshots | Self::Voids => {
+                Area::Derived
+            }
         }
     }
 
@@ -123,6 +129,7 @@ impl Table {
             Self::FoldIndex => "fold_index",
             Self::Keys => "keys",
             Self::Snapshots => "snapshots",
+            Self::Voids => "voids",
         }
     }
 

@@ -18,7 +18,19 @@ const NANOS_PER_SECOND: i128 = 1_000_000_000;
 /// [`TimeError`]; [`TimeError::Range`] if it lies outside the years 1677 to 2262 that 64 bits of
 /// nanoseconds reach.
 pub fn parse_time(text: &str) -> Result<i64, TimeError> {
-    i64::try_from(nanos_of(text)?).map_err(|_too_far| TimeError::Range)
+    parse_time_with_offset(text).map(|(nanos, _)| nanos)
+}
+
+/// The same with the minutes east of UTC that the text gives. `Z` and `-00:00` give none: they say
+/// nothing of the place (RFC 9557, section 2).
+///
+/// # Errors
+/// As [`parse_time`].
+pub fn parse_time_with_offset(text: &str) -> Result<(i64, Option<i16>), TimeError> {
+    let parts = Parts::read(text.as_bytes()).ok_or(TimeError::Form)?;
+    let offset = parts.offset.said();
+    let nanos = i64::try_from(parts.nanos()?).map_err(|_too_far| TimeError::Range)?;
+    Ok((nanos, offset))
 }
 
 /// Reads the end of a span of time: as [`parse_time`], but a time that 64 bits do not reach is the
@@ -73,23 +85,7 @@ fn print(printer: &DateTimePrinter, out: &mut Vec<u8>, nanos: i64) {
 
 /// Nanoseconds since 1970 UTC of any year from 0 to 9999.
 fn nanos_of(text: &str) -> Result<i128, TimeError> {
-    let parts = Parts::read(text.as_bytes()).ok_or(TimeError::Form)?;
-    let Parts { date: [year, month, day], time: [hour, minute, second], offset, .. } = parts;
-    if offset.hours > 23 || offset.minutes > 59 {
-        return Err(TimeError::Offset);
-    }
-    let is_leap = second == 60;
-    let (second, fraction) = if is_leap { (59, 999_999_999) } else { (second, parts.fraction) };
-    let small = |number: u16| i8::try_from(number).map_err(|_too_large| TimeError::NoSuchTime);
-    let year = i16::try_from(year).map_err(|_too_large| TimeError::NoSuchTime)?;
-    let (month, day) = (small(month)?, small(day)?);
-    let (hour, minute, second) = (small(hour)?, small(minute)?, small(second)?);
-    let local = DateTime::new(year, month, day, hour, minute, second, fraction)
-        .map_err(|_no_such_time| TimeError::NoSuchTime)?;
-    let seconds = local.duration_since(EPOCH).as_nanos() - offset.nanos();
-    // Seconds are only ever put in where a day ends in UTC.
-    let ends_a_day = seconds.div_euclid(NANOS_PER_SECOND).rem_euclid(86_400) == 86_399;
-    if is_leap && !ends_a_day { Err(TimeError::NoSuchTime) } else { Ok(seconds) }
+    Parts::read(text.as_bytes()).ok_or(TimeError::Form)?.nanos()
 }
 
 /// The numbers of a text that has the form of RFC 3339.
@@ -102,6 +98,7 @@ struct Parts {
 }
 
 struct Offset {
+    is_zulu: bool,
     is_west: bool,
     hours: u16,
     minutes: u16,
@@ -112,6 +109,13 @@ impl Offset {
         let minutes = i128::from(self.hours * 60 + self.minutes);
         let east = minutes * 60 * NANOS_PER_SECOND;
         if self.is_west { -east } else { east }
+    }
+
+    /// Minutes east of UTC, if the text says where its clock stood.
+    fn said(&self) -> Option<i16> {
+        let east = i16::try_from(self.hours * 60 + self.minutes).ok()?;
+        let is_unknown = self.is_zulu || (self.is_west && east == 0);
+        (!is_unknown).then_some(if self.is_west { -east } else { east })
     }
 }
 
@@ -137,6 +141,27 @@ impl Parts {
             offset: read_offset(tail)?,
         })
     }
+
+    /// Nanoseconds since 1970 UTC of any year from 0 to 9999.
+    fn nanos(self) -> Result<i128, TimeError> {
+        let Self { date: [year, month, day], time: [hour, minute, second], fraction, offset } =
+            self;
+        if offset.hours > 23 || offset.minutes > 59 {
+            return Err(TimeError::Offset);
+        }
+        let is_leap = second == 60;
+        let (second, fraction) = if is_leap { (59, 999_999_999) } else { (second, fraction) };
+        let small = |number: u16| i8::try_from(number).map_err(|_too_large| TimeError::NoSuchTime);
+        let year = i16::try_from(year).map_err(|_too_large| TimeError::NoSuchTime)?;
+        let (month, day) = (small(month)?, small(day)?);
+        let (hour, minute, second) = (small(hour)?, small(minute)?, small(second)?);
+        let local = DateTime::new(year, month, day, hour, minute, second, fraction)
+            .map_err(|_no_such_time| TimeError::NoSuchTime)?;
+        let seconds = local.duration_since(EPOCH).as_nanos() - offset.nanos();
+        // Seconds are only ever put in where a day ends in UTC.
+        let ends_a_day = seconds.div_euclid(NANOS_PER_SECOND).rem_euclid(86_400) == 86_399;
+        if is_leap && !ends_a_day { Err(TimeError::NoSuchTime) } else { Ok(seconds) }
+    }
 }
 
 /// Reads digits and nothing else. Four of them fit.
@@ -161,8 +186,9 @@ fn take_fraction(tail: &[u8]) -> (i32, &[u8]) {
 
 fn read_offset(text: &[u8]) -> Option<Offset> {
     match text {
-        [b'Z' | b'z'] => Some(Offset { is_west: false, hours: 0, minutes: 0 }),
+        [b'Z' | b'z'] => Some(Offset { is_zulu: true, is_west: false, hours: 0, minutes: 0 }),
         [sign @ (b'+' | b'-'), hour_tens, hours, b':', minute_tens, minutes] => Some(Offset {
+            is_zulu: false,
             is_west: *sign == b'-',
             hours: digits(&[*hour_tens, *hours])?,
             minutes: digits(&[*minute_tens, *minutes])?,

@@ -136,6 +136,13 @@ impl<'s> View<'s> {
         placed.collect()
     }
 
+    /// The log position of an origin's event, if it is part of the view. A commit that failed may
+    /// have left more in the store.
+    pub(crate) fn find(&self, root: u32, origin: u32, seq: u64) -> Result<Option<u64>, StoreError> {
+        let run = seek_run(&*self.snapshot, root, origin, seq)?;
+        Ok(run.map(|run| run.position).filter(|position| *position <= self.head()))
+    }
+
     /// The log position of an origin's event, by way of its run.
     pub(crate) fn run_of(&self, root: u32, origin: u32, seq: u64) -> Result<RunAt, StoreError> {
         find_run(&*self.snapshot, root, origin, seq)
@@ -151,13 +158,25 @@ pub(crate) struct RunAt {
     pub first_seq: u64,
 }
 
-/// Finds an event's run: one seek back.
+/// Finds the run of an event that is held: one seek back.
 pub(crate) fn find_run(
     snapshot: &dyn Snapshot,
     root: u32,
     origin: u32,
     seq: u64,
 ) -> Result<RunAt, StoreError> {
+    seek_run(snapshot, root, origin, seq)?.ok_or_else(|| {
+        StoreError::corrupt(format!("no run holds event {seq} of origin {origin} in root {root}"))
+    })
+}
+
+/// Looks for the run of an event: one seek back. `None` if the event is not held.
+pub(crate) fn seek_run(
+    snapshot: &dyn Snapshot,
+    root: u32,
+    origin: u32,
+    seq: u64,
+) -> Result<Option<RunAt>, StoreError> {
     let start = keys::run(root, origin, 0);
     let end = keys::run(root, origin, seq.saturating_add(1));
     let mut found = None;
@@ -166,13 +185,13 @@ pub(crate) fn find_run(
         found = read_run(key, value);
         ControlFlow::Break(())
     })?;
-    let missing = || {
-        StoreError::corrupt(format!("no run holds event {seq} of origin {origin} in root {root}"))
-    };
-    let (first_seq, position, length) = found.ok_or_else(missing)?;
-    let offset =
-        seq.checked_sub(first_seq).filter(|offset| *offset < length).ok_or_else(missing)?;
-    Ok(RunAt { position: position + offset, remaining: length - offset, first_seq })
+    let Some((first_seq, position, length)) = found else { return Ok(None) };
+    let offset = seq.checked_sub(first_seq).filter(|offset| *offset < length);
+    Ok(offset.map(|offset| RunAt {
+        position: position + offset,
+        remaining: length - offset,
+        first_seq,
+    }))
 }
 
 /// A run as (first seq, position, length).

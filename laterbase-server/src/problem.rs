@@ -186,7 +186,10 @@ impl Problem {
     /// An event that a batch did not take.
     pub(crate) fn of_event(index: usize, error: &EventError) -> Self {
         match error {
-            EventError::Bounds { .. } | EventError::DotSegment | EventError::Data(_) => {
+            EventError::Bounds { .. }
+            | EventError::DotSegment
+            | EventError::Reserved { .. }
+            | EventError::Data(_) => {
                 let problem = Self::new(Kind::InvalidEvent).detail(error.to_string()).index(index);
                 error.field().into_iter().fold(problem, Self::field)
             }
@@ -213,6 +216,9 @@ impl Problem {
                 .detail("occurred_at is further ahead of this server's clock than it allows")
                 .field("occurred_at")
                 .index(*index),
+            WriteError::Void { index, .. } => {
+                Self::new(Kind::InvalidEvent).detail(error.to_string()).field("voids").index(*index)
+            }
             WriteError::KeyConflict { index, holder } => {
                 let mut problem = Self::new(Kind::KeyConflict)
                     .detail(error.to_string())

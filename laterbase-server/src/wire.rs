@@ -210,14 +210,8 @@ impl GoodEvents {
 }
 
 fn push(batch: &mut PreparedBatch, event: &JsonEvent<'_>, index: usize) -> Result<()> {
-    if let Some(root) = event.root()
-        && root != batch.root().as_str()
-    {
-        return Err(Problem::new(Kind::MalformedEvent)
-            .detail("the event names another root than the path")
-            .field("root")
-            .index(index));
-    }
+    let of_root = event.check_root(batch.root());
+    of_root.map_err(|error| Problem::from(JsonError { index, ..error }))?;
     batch.push(&event.record()).map_err(|error| Problem::of_event(index, &error))
 }
 

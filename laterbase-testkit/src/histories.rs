@@ -53,6 +53,7 @@ impl Known {
             arrived: self.arrived,
             position: 0,
             record: Record::decode(&self.record).expect("it was a record"),
+            voided_by: &[],
         }
     }
 }

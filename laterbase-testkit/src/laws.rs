@@ -18,6 +18,7 @@ mod folds;
 mod merge;
 mod refusals;
 mod stranger;
+mod voids;
 mod writes;
 
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub use merge::{
 pub use refusals::{
     a_refused_write_leaves_no_trace, the_good_events_are_taken_where_each_is_judged_for_itself,
 };
+pub use voids::what_is_taken_back_is_left_out_by_who_knows;
 pub use writes::{
     a_crash_changes_nothing_acknowledged, a_delta_with_a_hole_is_refused_whole,
     an_idempotency_key_is_replayed,
@@ -93,6 +95,7 @@ macro_rules! laws {
             a_feed_followed_by_its_cursor_gives_everything_once,
             fold_order_is_the_same_everywhere,
             snapshots_change_no_state,
+            what_is_taken_back_is_left_out_by_who_knows,
             a_delta_with_a_hole_is_refused_whole,
             an_idempotency_key_is_replayed,
             a_refused_write_leaves_no_trace,

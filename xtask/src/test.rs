@@ -33,6 +33,10 @@ pub(crate) fn run(options: &Options) -> ExitCode {
     gate.step("format", || command::run(command::cargo().args(["fmt", "--all", "--check"])));
     gate.step("tidy", tidy::run);
     gate.step("tools for RocksDB", toolchain::require);
+    gate.step("faketime", || {
+        toolchain::offer_faketime();
+        Ok(())
+    });
     let library = gate.step("RocksDB", || rocksdb::prepare(!options.no_rocksdb_cache));
     let mut tally = Tally::default();
     if let Some(library) = library {

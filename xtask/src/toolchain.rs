@@ -1,4 +1,5 @@
-//! What building RocksDB needs beside Rust: a C++ compiler, and libclang for its bindings.
+//! What the tests need beside Rust: for RocksDB a C++ compiler, and libclang for its bindings; and
+//! `faketime`, which some can do without.
 
 use std::{
     env,
@@ -62,6 +63,27 @@ pub(crate) fn require() -> Result<()> {
         }
     }
     bail!("RocksDB cannot be built here: {}", advice(&missing, packages))
+}
+
+/// Puts `faketime` in place where it can, and else says which tests are left out without it.
+pub(crate) fn offer_faketime() {
+    let is_there = || answers(OsStr::new("faketime"));
+    if !is_there()
+        && Packages::of_this_system() == Packages::Apt
+        && rustix::process::geteuid().is_root()
+    {
+        let install = ["install", "--yes", "--no-install-recommends", "faketime"];
+        // Whether it could be had shows below.
+        let _ = command::run(Command::new("apt-get").args(install));
+    }
+    if is_there() {
+        println!("faketime is there");
+    } else {
+        println!(
+            "left out: the tests of a server under a wrong wall clock, as there is no faketime \
+             (Debian's package of this name)"
+        );
+    }
 }
 
 fn missing() -> Vec<Tool> {

@@ -116,6 +116,7 @@ fn of_write(error: &TogetherError) -> Answer {
             let detail = "this key was used before, for another event".to_owned();
             (Some(*index), Some("idempotency_key"), detail)
         }
+        WriteError::Void { index, .. } => (Some(*index), Some("voids"), error_text(&error.source)),
         source => (None, None, error_text(source)),
     };
     refused(error.batch.filter(|_| index.is_some()), index, field, detail)

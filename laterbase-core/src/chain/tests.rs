@@ -12,7 +12,7 @@ fn the_values_are_those_of_the_format_document() {
     let mut record = Vec::new();
     Record::json("a", "t", "{}").filled_in(0).encode(&mut record);
     let first = genesis.next(Hlc::from_bits(101), RecordHash::of(&record));
-    let expected = "2d0209e310624f20e93f00c230c0e81df0c7b3462f4ccaabda3b06c68219b29a";
+    let expected = "e1448a0c8bd2d8e2da5b271e42f3f553a975169a7c506a366158f294fd7cbb16";
     assert_eq!(format!("{first:?}"), expected);
 }
 

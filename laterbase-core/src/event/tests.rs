@@ -20,12 +20,11 @@ fn the_bytes_are_those_of_the_format_document() {
     };
     let mut golden = vec![8];
     golden.extend(b"Departed");
-    golden.extend([2, 2, 1, 5]);
+    golden.extend([2, 3, 1, 5]);
     golden.extend(b"ASN-5");
     golden.push(1);
     golden.extend([1, 2]);
     golden.extend(b"k1");
-    golden.push(0);
     golden.extend(b"{}");
     assert_eq!(bytes(&record), golden);
     assert_eq!(Record::decode(&golden), Ok(record));
@@ -33,6 +32,32 @@ fn the_bytes_are_those_of_the_format_document() {
     golden[11] = 3;
     let defaulted = Record { occurred: None, ..record }.filled_in(-1);
     assert_eq!((bytes(&defaulted), Record::decode(&golden)), (golden.clone(), Ok(defaulted)));
+}
+
+#[test]
+fn the_bytes_of_what_few_events_have_are_those_of_the_format_document() {
+    let mut metadata = MetadataBuf::default();
+    metadata.set("actor", "Ama").unwrap();
+    let dot = crate::id::Dot { origin: crate::id::ReplicaId::from_bytes([0xa7; 16]), seq: 258 };
+    let voids: VoidsBuf = [Void { dot, check: [9; 8] }].into_iter().collect();
+    let record = Record::json("A", "t", "{}")
+        .at(0)
+        .with_offset(120)
+        .with_metadata(metadata.as_metadata())
+        .with_voids(voids.as_voids());
+    let record = Record { extension: b"x", ..record };
+    let mut golden = vec![1, b't', 1, 3, 5, 1, b'A', 0, 0];
+    // The offset, zigzag.
+    golden.extend([1, 240]);
+    golden.push(11);
+    golden.extend(b"\x05actor\x00\x03Ama");
+    golden.push(32);
+    golden.extend([0xa7; 16]);
+    golden.extend([0, 0, 0, 0, 0, 0, 1, 2]);
+    golden.extend([9; 8]);
+    golden.extend(b"\x01x{}");
+    assert_eq!(bytes(&record), golden);
+    assert_eq!(Record::decode(&golden), Ok(record));
 }
 
 #[test]
@@ -55,6 +80,10 @@ fn every_bound_is_checked_and_its_field_named() {
         (Record { idempotency_key: Some(""), ..good }, "idempotency_key"),
         (Record { idempotency_key: Some(&long), ..good }, "idempotency_key"),
         (Record { data: &data, ..good }, "data"),
+        (good.with_offset(1440), "occurred_at"),
+        (good.with_offset(i16::MIN), "occurred_at"),
+        (good.with_metadata(Metadata::from_bytes(b"\x00\x00\x00")), "metadata"),
+        (good.with_voids(Voids::from_bytes(&[0; 32])), "voids"),
     ] {
         assert_eq!(record.check(), Err(CodecError::Bounds { field }));
         assert_eq!(Record::decode(&bytes(&record)), Err(CodecError::Bounds { field }));
@@ -69,11 +98,19 @@ proptest! {
     fn records_come_back(
         event_type in "\\PC{1,40}", version: u32, aggregate_id in "\\PC{1,40}",
         occurred: i64, is_occurred_defaulted: bool, key in prop::option::of("\\PC{1,40}"), is_json: bool,
-        extension: Vec<u8>, data: Vec<u8>,
+        offset in prop::option::of(-1439_i16..=1439), names in prop::collection::vec("[a-z]{1,9}", 0..4),
+        seqs in prop::collection::vec(1_u64.., 0..4), extension: Vec<u8>, data: Vec<u8>,
     ) {
+        let mut metadata = MetadataBuf::default();
+        for name in &names {
+            metadata.set(name, "value").unwrap();
+        }
+        let origin = crate::id::ReplicaId::from_bytes([3; 16]);
+        let voids: VoidsBuf = seqs.iter().map(|&seq| crate::id::Dot { origin, seq }).collect();
         let record = Record {
             event_type: &event_type, version, aggregate_id: &aggregate_id, occurred: Some(occurred), is_occurred_defaulted,
-            idempotency_key: key.as_deref(), is_json, extension: &extension, data: &data,
+            idempotency_key: key.as_deref(), is_json, extension: &extension, data: &data, occurred_offset: offset,
+            metadata: metadata.as_metadata(), voids: voids.as_voids(),
         };
         let bytes = bytes(&record);
         prop_assert_eq!(Record::decode(&bytes), Ok(record));

@@ -139,6 +139,7 @@ fn event<'a>(index: usize, record: &Record<'a>) -> Event<'a> {
         arrived: recorded.to_unix_nanos(),
         position: seq,
         record: *record,
+        voided_by: &[],
     }
 }
 

@@ -12,6 +12,7 @@ fn event<'a>(event_type: &'a str, data: &'a str) -> Event<'a> {
         arrived: 0,
         position: 1,
         record: Record::json("a", event_type, data),
+        voided_by: &[],
     }
 }
 

@@ -6,9 +6,10 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::fields::Texts;
 use super::{JsonError, Text, Whole};
 
-const FIELDS: [&str; 8] = [
+const FIELDS: [&str; 10] = [
     "root",
     "aggregate_id",
     "type",
@@ -17,6 +18,8 @@ const FIELDS: [&str; 8] = [
     "data",
     "data_base64",
     "idempotency_key",
+    "metadata",
+    "voids",
 ];
 const REQUIRED: [&str; 2] = ["aggregate_id", "type"];
 
@@ -61,6 +64,12 @@ fn fault(name: &str, value: &str, seen: &[&str]) -> Option<&'static str> {
         "version" => serde_json::from_str::<Whole>(value)
             .is_err()
             .then_some("must be a whole number from 0 to 4294967295"),
+        "metadata" => serde_json::from_str::<Texts<'_>>(value)
+            .is_err()
+            .then_some("must be an object whose values are strings, each name given once"),
+        "voids" => serde_json::from_str::<Vec<Text<'_>>>(value)
+            .is_err()
+            .then_some("must be an array of event ids"),
         _ => serde_json::from_str::<Text<'_>>(value).is_err().then_some("must be a string"),
     }
 }

@@ -6,8 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::check_data;
-use crate::event::Event;
-use crate::id::RootName;
+use crate::event::{Event, Metadata};
+use crate::id::{Dot, RootName};
 use crate::time::{write_time, write_time_nanoseconds};
 
 /// Appends an event as one JSON object on one line, without a line break behind it.
@@ -47,6 +47,10 @@ fn write(out: &mut Vec<u8>, root: &RootName, event: &Event<'_>) -> usize {
     write_display(out, &record.version);
     out.extend_from_slice(b",\"occurred_at\":\"");
     write_time(out, event.occurred());
+    if let Some(minutes) = record.occurred_offset {
+        out.extend_from_slice(b"\",\"occurred_offset\":\"");
+        write_offset(out, minutes);
+    }
     out.extend_from_slice(b"\",\"recorded_at\":\"");
     write_time_nanoseconds(out, event.recorded.to_unix_nanos());
     out.extend_from_slice(b"\",\"hlc\":\"");
@@ -56,10 +60,49 @@ fn write(out: &mut Vec<u8>, root: &RootName, event: &Event<'_>) -> usize {
         out.extend_from_slice(b",\"idempotency_key\":");
         write_text(out, key);
     }
+    write_metadata(out, record.metadata);
+    write_ids(out, "voids", root, record.voids.iter().map(|void| void.dot));
+    write_ids(out, "voided_by", root, event.voided_by.iter().copied());
     let data_start = out.len();
     write_data(out, record.is_json, record.data);
     out.push(b'}');
     data_start
+}
+
+/// Hours and minutes, as RFC 3339 has them behind a time.
+fn write_offset(out: &mut Vec<u8>, minutes: i16) {
+    let sign = if minutes < 0 { '-' } else { '+' };
+    let (hours, minutes) = (minutes.unsigned_abs() / 60, minutes.unsigned_abs() % 60);
+    write_display(out, &format_args!("{sign}{hours:02}:{minutes:02}"));
+}
+
+fn write_metadata(out: &mut Vec<u8>, metadata: Metadata<'_>) {
+    for (index, (name, value)) in metadata.iter().enumerate() {
+        out.extend_from_slice(if index == 0 { b",\"metadata\":{" } else { b"," });
+        write_text(out, name);
+        out.push(b':');
+        write_text(out, value);
+    }
+    if !metadata.is_empty() {
+        out.push(b'}');
+    }
+}
+
+/// Writes a member that lists events, unless there are none.
+fn write_ids(out: &mut Vec<u8>, member: &str, root: &RootName, dots: impl Iterator<Item = Dot>) {
+    let mut count = 0;
+    for dot in dots {
+        if count == 0 {
+            write_display(out, &format_args!(",\"{member}\":["));
+        } else {
+            out.push(b',');
+        }
+        count += 1;
+        write_display(out, &format_args!("\"{root}:{dot}\""));
+    }
+    if count > 0 {
+        out.push(b']');
+    }
 }
 
 /// A peer may call anything JSON, so the flag alone does not make it part of our text: whoever

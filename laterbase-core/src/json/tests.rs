@@ -33,6 +33,7 @@ fn event<'a>(record: Record<'a>) -> Event<'a> {
         arrived: 0,
         position: 1,
         record,
+        voided_by: &[],
     }
 }
 
@@ -344,6 +345,87 @@ fn data_that_only_claims_to_be_json_goes_out_as_base64() {
     assert!(bytes.ends_with(r#""data_base64":"/w=="}"#), "{bytes}");
 }
 
+#[test]
+fn who_why_and_the_offset_come_in_and_go_out() {
+    let event = parse(
+        r#"{"aggregate_id":"a","type":"t","data":1,"occurred_at":"1970-01-01T02:30:00+02:30",
+            "metadata":{"device":"scanner 7","actor":"Am\u0061"}}"#,
+    )
+    .unwrap();
+    let record = event.record();
+    assert_eq!((record.occurred, record.occurred_offset), (Some(0), Some(150)));
+    assert_eq!(
+        record.metadata.iter().collect::<Vec<_>>(),
+        [("actor", "Ama"), ("device", "scanner 7")]
+    );
+    let line = written(record);
+    assert!(line.contains(r#""occurred_at":"1970-01-01T00:00:00Z","occurred_offset":"+02:30""#));
+    assert!(line.contains(r#""metadata":{"actor":"Ama","device":"scanner 7"},"data""#), "{line}");
+    let west = parse(
+        r#"{"aggregate_id":"a","type":"t","data":1,"occurred_at":"1970-01-01T00:00:00-09:15"}"#,
+    )
+    .unwrap();
+    assert!(written(west.record()).contains(r#""occurred_offset":"-09:15""#));
+    for unsaid in ["Z", "-00:00"] {
+        let text = format!(
+            r#"{{"aggregate_id":"a","type":"t","data":1,"occurred_at":"1970-01-01T00:00:00{unsaid}"}}"#
+        );
+        assert_eq!(parse(&text).unwrap().record().occurred_offset, None, "{unsaid}");
+    }
+}
+
+#[test]
+fn ids_of_what_is_taken_back_are_of_the_events_own_root() {
+    let text = format!(
+        r#"{{"aggregate_id":"a","type":"t","data":1,"voids":["shipment:{0}-3","shipment:{0}-2"]}}"#,
+        "ab".repeat(16)
+    );
+    let event = parse(&text).unwrap();
+    let seqs: Vec<u64> = event.record().voids.iter().map(|void| void.dot.seq).collect();
+    assert_eq!(seqs, [2, 3]);
+    let shipment = RootName::new("shipment").unwrap();
+    assert_eq!(event.check_root(&shipment), Ok(()));
+    let error = event.check_root(&RootName::new("shipment@depot-7").unwrap()).unwrap_err();
+    assert_eq!((error.field.as_deref(), error.kind), (Some("voids"), JsonErrorKind::Invalid));
+    let ids = format!(r#""voids":["shipment:{0}-2","shipment:{0}-3"]"#, "ab".repeat(16));
+    assert!(written(event.record()).contains(&ids));
+    let voided = Event {
+        voided_by: &[Dot { origin: ReplicaId::from_bytes([1; 16]), seq: 9 }],
+        ..self::event(event.record())
+    };
+    let mut out = Vec::new();
+    write_event(&mut out, &shipment, &voided);
+    let by = format!(r#""voided_by":["shipment:{}-9"]"#, "01".repeat(16));
+    assert!(String::from_utf8(out).unwrap().contains(&by));
+}
+
+#[test]
+fn metadata_and_voids_of_another_form_are_named() {
+    let of = |fields: &str| {
+        let text = format!(r#"{{"aggregate_id":"a","type":"t","data":1,{fields}}}"#);
+        parse(&text).map(drop).map_err(|error| (error.field.unwrap_or_default(), error.kind))
+    };
+    let malformed = |field: &str| Err((field.to_owned(), JsonErrorKind::Malformed));
+    let invalid = |field: &str| Err((field.to_owned(), JsonErrorKind::Invalid));
+    assert_eq!(of(r#""metadata":null,"voids":null"#), Ok(()));
+    assert_eq!(of(r#""metadata":{},"voids":[]"#), Ok(()));
+    for other in ["1", "[]", r#"{"a":1}"#, r#"{"a":"1","a":"2"}"#] {
+        assert_eq!(of(&format!(r#""metadata":{other}"#)), malformed("metadata"), "{other}");
+    }
+    for other in ["1", "{}", "[1]", r#""shipment:x""#] {
+        assert_eq!(of(&format!(r#""voids":{other}"#)), malformed("voids"), "{other}");
+    }
+    assert_eq!(of(r#""metadata":{"":"1"}"#), invalid("metadata"));
+    assert_eq!(of(&format!(r#""metadata":{{"a":"{}"}}"#, "x".repeat(1025))), invalid("metadata"));
+    let many: Vec<String> = (0..33).map(|n| format!(r#""n{n}":"""#)).collect();
+    assert_eq!(of(&format!(r#""metadata":{{{}}}"#, many.join(","))), invalid("metadata"));
+    assert_eq!(of(r#""voids":["shipment"]"#), invalid("voids"));
+    let id = |root: &str, seq: u32| format!(r#""{root}:{}-{seq}""#, "0".repeat(32));
+    assert_eq!(of(&format!(r#""voids":[{},{}]"#, id("a", 1), id("b", 1))), invalid("voids"));
+    let many: Vec<String> = (1..=257).map(|seq| id("a", seq)).collect();
+    assert_eq!(of(&format!(r#""voids":[{}]"#, many.join(","))), invalid("voids"));
+}
+
 proptest! {
     #[test]
     fn what_goes_out_says_what_came_in(
@@ -354,7 +436,7 @@ proptest! {
         let data = if is_json { quoted.as_bytes() } else { &data };
         let record = Record {
             event_type: &event_type, version, aggregate_id: &aggregate_id, occurred, is_occurred_defaulted: false,
-            idempotency_key: key.as_deref(), is_json, extension: &[], data,
+            idempotency_key: key.as_deref(), is_json, data, ..Record::json("", "", "")
         };
         let out: serde_json::Value = serde_json::from_str(&written(record)).unwrap();
         let mut fields = out.as_object().unwrap().clone();

@@ -196,5 +196,10 @@ fn index_entry(
         let key = keys::keyed(entry.root, name, record.aggregate_id, &place);
         layer.push(Table::Keys, &key, position);
     }
+    for void in record.voids.iter() {
+        layer.push_with(Table::Voids, position, |key| {
+            keys::write_void(key, entry.root, record.aggregate_id, &void, &place);
+        });
+    }
     Ok(())
 }

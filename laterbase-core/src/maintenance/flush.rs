@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::MutexGuard;
 
 use super::ladders;
+use crate::flushed::Flushed;
 use crate::front::{self, Layer};
 use crate::keys;
 use crate::shared::Shared;
@@ -32,7 +33,7 @@ fn write(shared: &Shared, built: Option<u64>) -> Result<(), StoreError> {
         let mut state = shared.state_mut();
         (state.front.freeze(), built.unwrap_or(state.head))
     };
-    let layer = front::merge_all(&layers);
+    let layer = Flushed::of(shared, front::merge_all(&layers))?;
     // Before the commit: whoever sees what it stores finds no snapshot that has not seen it.
     let unstored = shared.unstored.begin_flush(&layer, built);
     let mut batch = Batch::new(Area::Derived);
@@ -41,11 +42,12 @@ fn write(shared: &Shared, built: Option<u64>) -> Result<(), StoreError> {
         ladders::invalidate(&*snapshot, &layer, &mut batch)?;
         ladders::keep(&*snapshot, &unstored, &layer, &mut batch)?;
         ladders::sweep(shared, &*snapshot, &mut batch)?;
+        let layer = layer.layer();
         if !layer.is_empty() {
             for (table, key, position) in layer.entries() {
                 batch.put(table, key, &position.to_be_bytes());
             }
-            count_aggregates(&*snapshot, &layer, &mut batch)?;
+            count_aggregates(&*snapshot, layer, &mut batch)?;
             batch.put(Table::Progress, keys::BUILT, &built.to_be_bytes());
         }
     }

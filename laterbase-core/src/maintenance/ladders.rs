@@ -2,11 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use crate::front::Layer;
+use crate::flushed::Flushed;
 use crate::id::RootName;
 use crate::keys;
 use crate::shared::Shared;
-use crate::snapshot::{Candidate, Overtaking, Rung, UnstoredLadder, kept_rungs};
+use crate::snapshot::{Candidate, Rung, UnstoredLadder, kept_rungs};
 use crate::store::{Batch, Scan, Snapshot, StoreError, Table};
 
 /// Snapshots that one flush looks at for those of folds that are no more.
@@ -16,12 +16,12 @@ const SWEEP_KEYS: usize = 1_000;
 /// aggregate at or behind its place that had not seen it.
 pub(super) fn invalidate(
     snapshot: &dyn Snapshot,
-    layer: &Layer,
+    layer: &Flushed,
     batch: &mut Batch,
 ) -> Result<(), StoreError> {
     let mut next_kept: Option<Vec<u8>> = Some(Vec::new());
     let mut last_prefix: &[u8] = &[];
-    for (table, key, _) in layer.entries() {
+    for (table, key, _) in layer.layer().entries() {
         let prefix = keys::index_prefix(key).filter(|_| table == Table::FoldIndex);
         let Some(prefix) = prefix.filter(|prefix| *prefix != last_prefix) else { continue };
         last_prefix = prefix;
@@ -36,7 +36,7 @@ pub(super) fn invalidate(
                 continue;
             }
         }
-        let overtaking = Overtaking::of(layer.aggregate(prefix));
+        let overtaking = layer.overtaking(prefix);
         for key in rung_keys(snapshot, prefix)? {
             let stale = Rung::of_key(&key).is_none_or(|rung| overtaking.hits(&rung));
             if stale {
@@ -73,7 +73,7 @@ fn rung_keys(snapshot: &dyn Snapshot, prefix: &[u8]) -> Result<Vec<Vec<u8>>, Sto
 pub(super) fn keep(
     snapshot: &dyn Snapshot,
     ladders: &[UnstoredLadder],
-    layer: &Layer,
+    layer: &Flushed,
     batch: &mut Batch,
 ) -> Result<(), StoreError> {
     for ladder in ladders {
@@ -85,10 +85,10 @@ pub(super) fn keep(
 fn keep_ladder(
     snapshot: &dyn Snapshot,
     ladder: &UnstoredLadder,
-    layer: &Layer,
+    layer: &Flushed,
     batch: &mut Batch,
 ) -> Result<(), StoreError> {
-    let overtaking = Overtaking::of(layer.aggregate(&ladder.aggregate));
+    let overtaking = layer.overtaking(&ladder.aggregate);
     let fresh = |rung: &Rung| !overtaking.hits(rung);
     let new = &ladder.rungs;
     let mut rungs: Vec<(Rung, Option<&Candidate>)> =

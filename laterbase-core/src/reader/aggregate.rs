@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::folding::Subject;
 use super::query::{Axes, places};
+use super::voided::Within;
 use super::{FoldFailure, Query, ReadError, Reader, VisitEvent, guarded};
+use crate::event::Event;
 use crate::fold::Fold;
 use crate::id::{EventId, RootName};
 use crate::keys::{self, Place};
@@ -175,19 +177,21 @@ impl Reader {
         let mut page = EventsPage { events: 0, position: 0, next: None };
         let Some(number) = self.shared.state().names.root(root) else { return Ok(page) };
         let prefix = keys::index_aggregate(number, id);
-        let (view, found) = self.shared.with_index(|| {
+        let (view, found, voided) = self.shared.with_index(|| {
             let view = View::open(&self.shared)?;
             let axes = Axes::resolve(query, &view)?;
             page.position = axes.position_max();
             let spend = |events| self.spend(events, 0);
             let found = places(&view, &prefix, &axes, after, limit.saturating_add(1), spend)?.found;
-            Ok::<_, ReadError>((view, found))
+            let within = Within { shared: &self.shared, view: &view, root: number, name: root, id };
+            let voided = within.voided(&axes)?;
+            Ok::<_, ReadError>((view, found, voided))
         })?;
         let mut bytes = 0;
         for (index, &(place, position)) in found.iter().enumerate() {
             let flow = self.event_at(&view, position, |_, event, _| {
                 bytes += event.record.data.len();
-                visit(event)
+                visit(&Event { voided_by: voided.by(&place), ..*event })
             })?;
             page.events += 1;
             let full = page.events == limit || bytes >= BATCH_BYTES_MAX;

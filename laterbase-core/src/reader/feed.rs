@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::ControlFlow;
 
 use super::damaged::unless_damaged;
+use super::voided::VoidedNow;
 use super::{ReadError, Reader, VisitEvent};
 use crate::chain::ChainHash;
 use crate::cursor::FeedCursor;
@@ -22,7 +23,7 @@ use crate::delta::{DeltaBuilder, Outgoing};
 use crate::entry::{Entry, chain_of_damaged};
 use crate::event::{Event, Record};
 use crate::id::{Dot, ReplicaId, RootName};
-use crate::keys;
+use crate::keys::{self, Place};
 use crate::limits::BATCH_BYTES_MAX;
 use crate::store::{Snapshot, StoreError, Table};
 use crate::version_vector::VersionVector;
@@ -122,7 +123,7 @@ impl Reader {
         visit: &mut VisitEvent<'_>,
     ) -> Result<FeedPage, ReadError> {
         let mut opening = Opening::holding(&self.shared, root, vv)?;
-        let page = self.visit_runs(&mut opening, limit, &mut |event, _| visit(event))?;
+        let page = self.visit_runs(root, &mut opening, limit, &mut |event, _| visit(event))?;
         let FollowedPage { vv, events, more, .. } = page;
         Ok(FeedPage { vv: vv.unwrap_or_default(), events, more })
     }
@@ -140,27 +141,31 @@ impl Reader {
         visit: &mut VisitFed<'_>,
     ) -> Result<Option<FollowedPage>, ReadError> {
         match Opening::of(&self.shared, root, from)? {
-            Some(mut opening) => self.visit_runs(&mut opening, limit, visit).map(Some),
+            Some(mut opening) => self.visit_runs(root, &mut opening, limit, visit).map(Some),
             None => Ok(None),
         }
     }
 
     fn visit_runs(
         &self,
+        root: &RootName,
         opening: &mut Opening<'_>,
         limit: usize,
         visit: &mut VisitFed<'_>,
     ) -> Result<FollowedPage, ReadError> {
         let mut bytes = 0;
+        let mut voided = VoidedNow::of(self, root);
         self.merge_runs(opening, limit, &mut |taken| {
             let Taken { origin, position, entry, marks, .. } = *taken;
             let record = Record::decode(entry.record).map_err(|error| damaged(position, error))?;
+            let place = Place::new(record.kept_occurred(), entry.recorded, origin);
             let event = Event {
                 dot: Dot { origin, seq: entry.seq },
                 recorded: entry.recorded,
                 arrived: entry.arrived,
                 position,
                 record,
+                voided_by: voided.by(record.aggregate_id, &place),
             };
             bytes += entry.record.len();
             let flow = visit(&event, &Behind { marks, place: (entry.recorded, origin) });

@@ -1,15 +1,18 @@
 //! Folding an aggregate, from the best snapshot on.
 
+use std::cell::LazyCell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::query::{Axes, places};
-use super::under_way::{Folding, etag, next_digest};
+use super::under_way::{Folding, Standing, etag, next_digest};
+use super::voided::{Voided, Within};
 use super::{AggregateState, FoldFailure, ReadError, Reader, guarded};
 use crate::event::Event;
 use crate::fold::Fold;
 use crate::id::RootName;
 use crate::keys::{self, Place};
+use crate::shared::Shared;
 use crate::snapshot::{Followed, Ladder, Overtaking, Rung, Snapshot};
 use crate::store::{Scan, StoreError, Table};
 use crate::view::View;
@@ -27,7 +30,20 @@ pub(super) struct Subject<'s> {
     pub fold: &'s Arc<dyn Fold>,
 }
 
-impl Subject<'_> {
+/// What is folded, and what of it is left out.
+struct On<'o> {
+    subject: &'o Subject<'o>,
+    /// The aggregate's fold index prefix.
+    aggregate: &'o [u8],
+    voided: &'o Voided,
+}
+
+impl<'s> Subject<'s> {
+    fn within(&self, shared: &'s Shared) -> Within<'s> {
+        let Subject { view, root, name, id, .. } = *self;
+        Within { shared, view, root, name, id }
+    }
+
     /// The unflushed events of the aggregate up to an arrival position.
     fn overtaking(&self, aggregate: &[u8], position_max: u64) -> Overtaking {
         let unflushed = self.view.unflushed(aggregate, &self.axes.end(aggregate));
@@ -53,22 +69,24 @@ impl Reader {
         } else {
             subject.overtaking(&aggregate, position_max)
         };
-        let mut sees_all = true;
+        let voided = subject.within(&self.shared).voided(&subject.axes)?;
+        let mut sees_all = !voided.is_partial;
         let bytes_max = self.shared.folds.state_bytes_max();
-        let mut folding = match self.best_rung(subject, &prefix, &overtaking)? {
-            Some((rung, snapshot)) => {
-                self.spend(0, snapshot.state.len())?;
-                sees_all = !all.hits(&rung);
-                Folding::resume(fold, subject.name, bytes_max, rung, snapshot)
-            }
-            None => Folding::start(fold, subject.name, bytes_max)?,
-        };
+        let mut folding =
+            match self.best_rung(subject, &prefix, &voided, |rung| overtaking.hits(rung))? {
+                Some((rung, snapshot)) => {
+                    self.spend(0, snapshot.state.len())?;
+                    sees_all &= !all.hits(&rung);
+                    Folding::resume(fold, subject.name, bytes_max, rung, snapshot)
+                }
+                None => Folding::start(fold, subject.name, bytes_max)?,
+            };
         let policy = guarded::policy(fold).map_err(FoldFailure::code)?;
         let leaves = sees_all && policy.events().is_some();
         let followed = if leaves { self.attend(subject, &aggregate) } else { None };
         let mut ladder = Ladder::new(policy, folding.come_to.event_count);
-        let folded =
-            self.fold_on(subject, &aggregate, &mut folding, &mut ladder, followed.as_ref());
+        let on = On { subject, aggregate: &aggregate, voided: &voided };
+        let folded = self.fold_on(&on, &mut folding, &mut ladder, followed.as_ref());
         // Those of a read that got stuck are as good: the next one goes on from there.
         if let Some(followed) = followed {
             followed.leave(prefix, ladder, &all);
@@ -89,12 +107,15 @@ impl Reader {
     ) -> Result<Option<String>, StoreError> {
         let aggregate = keys::index_aggregate(root, id);
         let (mut place, mut digest) = (None, [0; 32]);
+        let voided = Within { shared: &self.shared, view, root, name, id }.voided(&axes)?;
         if let Some(fold) = fold
             && let Ok(prefix) = guarded::prefix(&**fold, &aggregate)
         {
             let subject = Subject { view, root, name, id, axes, fold };
-            let overtaking = subject.overtaking(&aggregate, axes.position_max());
-            if let Some((rung, snapshot)) = self.best_rung(&subject, &prefix, &overtaking)? {
+            // A write asks, which must not cost more the more was written since the last flush.
+            let overtaking = LazyCell::new(|| subject.overtaking(&aggregate, axes.position_max()));
+            let best = self.best_rung(&subject, &prefix, &voided, |rung| overtaking.hits(rung))?;
+            if let Some((rung, snapshot)) = best {
                 (place, digest) = (Some(rung.place), snapshot.digest);
             }
         }
@@ -104,8 +125,11 @@ impl Reader {
             let Some(left) = events_max.checked_sub(page.len()) else { return Ok(None) };
             events_max = left;
             for &(at, position) in &page {
-                digest =
-                    view.entry(position, |entry| next_digest(&digest, entry.chain.as_bytes()))?;
+                let is_voided = !voided.by(&at).is_empty();
+                let standing = if is_voided { Standing::Voided } else { Standing::Counts };
+                digest = view.entry(position, |entry| {
+                    next_digest(&digest, entry.chain.as_bytes(), standing)
+                })?;
                 place = Some(at);
             }
             if page.len() < limit {
@@ -124,16 +148,15 @@ impl Reader {
 
     fn fold_on(
         &self,
-        subject: &Subject<'_>,
-        aggregate: &[u8],
+        on: &On<'_>,
         folding: &mut Folding<'_>,
         ladder: &mut Ladder,
         followed: Option<&Followed<'_>>,
     ) -> Result<(), ReadError> {
-        let Subject { view, axes, .. } = subject;
+        let Subject { view, axes, .. } = on.subject;
         loop {
             let spend = |events| self.spend(events, 0);
-            let page = places(view, aggregate, axes, folding.place, PLACES_PAGE, spend)?;
+            let page = places(view, on.aggregate, axes, folding.place, PLACES_PAGE, spend)?;
             ladder.end = ladder.end.or(page.excluded);
             let found = page.found;
             if !found.is_empty() && !folding.is_ready() {
@@ -144,7 +167,7 @@ impl Reader {
             }
             let is_last_page = found.len() < PLACES_PAGE;
             for (index, &(place, position)) in found.iter().enumerate() {
-                self.fold_event(subject, folding, place, position)?;
+                self.fold_event(on, folding, place, position)?;
                 let is_last = is_last_page && index + 1 == found.len();
                 let count = folding.come_to.event_count;
                 if followed.is_some() && ladder.is_due(count, &place, is_last) {
@@ -164,20 +187,26 @@ impl Reader {
 
     fn fold_event(
         &self,
-        subject: &Subject<'_>,
+        on: &On<'_>,
         folding: &mut Folding<'_>,
         place: Place,
         position: u64,
     ) -> Result<(), ReadError> {
-        let Subject { view, root, id, axes, .. } = subject;
+        let Subject { view, root, id, axes, .. } = on.subject;
         self.event_at(view, position, |found_root, event, chain| {
             if found_root != *root || event.record.aggregate_id != *id {
                 let detail = format!("the fold index leads to another event at {position}");
                 return Err(ReadError::Store(StoreError::corrupt(detail)));
             }
             self.spend(0, event.record.data.len())?;
-            let twin = is_later_twin(view, *root, &place, axes, event)?;
-            folding.take(place, event, chain, twin)?;
+            let standing = if !on.voided.by(&place).is_empty() {
+                Standing::Voided
+            } else if is_later_twin(view, *root, &place, axes, event)? {
+                Standing::Twin
+            } else {
+                Standing::Counts
+            };
+            folding.take(place, event, chain, standing)?;
             Ok(())
         })?
     }
@@ -188,7 +217,8 @@ impl Reader {
         &self,
         subject: &Subject<'_>,
         prefix: &[u8],
-        overtaking: &Overtaking,
+        voided: &Voided,
+        is_overtaken: impl Fn(&Rung) -> bool,
     ) -> Result<Option<(Rung, Snapshot)>, StoreError> {
         let Subject { view, axes, .. } = subject;
         // A snapshot that has seen more than the axes admit is as good, as long as none of its
@@ -197,7 +227,8 @@ impl Reader {
             snapshot.arrived_max <= axes.position_max()
                 && axes.admit_recorded(snapshot.recorded_max)
                 && axes.admit_occurred(&rung.place)
-                && !overtaking.hits(rung)
+                && snapshot.voided == voided.mark_up_to(&rung.place)
+                && !is_overtaken(rung)
         };
         let held = self
             .shared
@@ -215,7 +246,7 @@ impl Reader {
         }
         let scan = Scan::range(Table::Snapshots, &start, &end).backward();
         view.snapshot().scan(scan, &mut |key, value| {
-            let rung = Rung::of_key(key).filter(|rung| !overtaking.hits(rung));
+            let rung = Rung::of_key(key).filter(|rung| !is_overtaken(rung));
             // A damaged snapshot is passed over: folding more events gives the same answer.
             let read = rung.and_then(|rung| Some((rung, Snapshot::decode(value).ok()?)));
             match read.filter(|(rung, snapshot)| is_exact(rung, snapshot)) {

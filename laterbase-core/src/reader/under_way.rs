@@ -10,7 +10,7 @@ use crate::fold::{Applied, Fold};
 use crate::hlc::Hlc;
 use crate::id::{Dot, EventId, RootName};
 use crate::keys::Place;
-use crate::snapshot::{REASON_BYTES_MAX, Rung, Snapshot};
+use crate::snapshot::{REASON_BYTES_MAX, Rung, Snapshot, VoidedMark};
 
 /// Refused events that a read lists; the rest is only counted.
 const REFUSED_LISTED_MAX: usize = 100;
@@ -51,6 +51,7 @@ impl<'f> Folding<'f> {
             arrived_max: 0,
             digest: [0; 32],
             event_count: 0,
+            voided: VoidedMark::default(),
             refused_count: 0,
             refused: Vec::new(),
             state: Arc::default(),
@@ -107,16 +108,21 @@ impl<'f> Folding<'f> {
         place: Place,
         event: &Event<'_>,
         chain: &[u8; 32],
-        is_twin: bool,
+        standing: Standing,
     ) -> Result<(), FoldFailure> {
-        self.come_to.digest = next_digest(&self.come_to.digest, chain);
+        self.come_to.digest = next_digest(&self.come_to.digest, chain, standing);
         self.come_to.event_count += 1;
         self.come_to.recorded_max = self.come_to.recorded_max.max(event.recorded);
         self.come_to.arrived_max = self.come_to.arrived_max.max(event.position);
         self.place = Some(place);
         self.folded_count += 1;
-        if is_twin {
-            return Ok(());
+        match standing {
+            Standing::Counts => {}
+            Standing::Twin => return Ok(()),
+            Standing::Voided => {
+                self.come_to.voided = self.come_to.voided.and(&place);
+                return Ok(());
+            }
         }
         let state = self.state.as_mut().expect("the fold is ready");
         let applied = state.apply(event).map_err(|reason| FoldFailure::Event {
@@ -200,12 +206,24 @@ impl<'f> Folding<'f> {
     }
 }
 
+/// How an event stands to a fold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Counts,
+    /// An earlier one has its idempotency key.
+    Twin,
+    /// Another one takes it back.
+    Voided,
+}
+
 /// The digest of a fold's events, with one more.
-pub(super) fn next_digest(digest: &[u8; 32], chain: &[u8; 32]) -> [u8; 32] {
-    let mut input = [0; 64];
+pub(super) fn next_digest(digest: &[u8; 32], chain: &[u8; 32], standing: Standing) -> [u8; 32] {
+    let mut input = [0; 65];
     input[..32].copy_from_slice(digest);
-    input[32..].copy_from_slice(chain);
-    *blake3::hash(&input).as_bytes()
+    input[32..64].copy_from_slice(chain);
+    let is_voided = standing == Standing::Voided;
+    input[64] = u8::from(is_voided);
+    *blake3::hash(if is_voided { &input } else { &input[..64] }).as_bytes()
 }
 
 pub(super) fn etag(digest: &[u8; 32]) -> String {

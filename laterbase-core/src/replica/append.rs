@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::staged::Incoming;
+use super::voiding::Completed;
 use super::{Appended, AppendedEach, KeyHolder, Replica, WriteError};
 use crate::chain::{ChainHash, RecordHash};
 use crate::event::Record;
@@ -17,6 +18,8 @@ use crate::view::{View, damaged};
 /// What is to be done with one event of a batch.
 enum Plan {
     Store,
+    /// It takes others back, of which the writer's replica knows more than the writer.
+    Complete(Box<Completed>),
     /// The key's event is held already.
     Replay(Dot),
     /// The key's event is an earlier one of the same batch, by its index.
@@ -52,7 +55,11 @@ pub(super) fn stage_each(
     let (mut plans, mut refused) = (Vec::with_capacity(events.len()), Vec::new());
     for index in 0..events.len() {
         plans.push(match judge.plan(index) {
-            Err(error @ (WriteError::Future { .. } | WriteError::KeyConflict { .. })) => {
+            Err(
+                error @ (WriteError::Future { .. }
+                | WriteError::KeyConflict { .. }
+                | WriteError::Void { .. }),
+            ) => {
                 refused.push((index, error));
                 Plan::LeaveOut
             }
@@ -77,7 +84,7 @@ fn write(
     plans: &[Plan],
     now_nanos: i64,
 ) -> Result<(Vec<Option<Dot>>, bool), WriteError> {
-    let is_new = |plan: &&Plan| matches!(plan, Plan::Store);
+    let is_new = |plan: &&Plan| matches!(plan, Plan::Store | Plan::Complete(_));
     let new_count = plans.iter().filter(is_new).count();
     let is_taken = |plan: &Plan| !matches!(plan, Plan::LeaveOut);
     let replayed = new_count == 0 && plans.iter().any(is_taken);
@@ -90,13 +97,18 @@ fn write(
     let mut writer: Option<Writer> = None;
     for (prepared, plan) in events.iter().zip(plans) {
         let dot = match plan {
-            Plan::Store => {
+            Plan::Store | Plan::Complete(_) => {
                 // Not before there is something to store: it gives root and origin their numbers.
                 let writer = match &mut writer {
                     Some(writer) => writer,
                     None => writer.insert(Writer::new(replica, batch, now_nanos)),
                 };
-                Some(writer.push(replica, prepared)?)
+                Some(match plan {
+                    Plan::Complete(completed) => {
+                        writer.push(replica, &completed.prepared(prepared))?
+                    }
+                    _ => writer.push(replica, prepared)?,
+                })
             }
             Plan::Replay(dot) => Some(*dot),
             Plan::Repeat(index) => dots[*index],
@@ -144,8 +156,7 @@ impl<'j> Judge<'j> {
     fn plan(&mut self, index: usize) -> Result<Plan, WriteError> {
         let prepared = &self.events[index];
         let Some(key) = prepared.indexed.idempotency_key else {
-            self.check_future(prepared, index)?;
-            return Ok(Plan::Store);
+            return self.store(prepared, index);
         };
         if let Some(&earlier) = self.in_batch.get(key) {
             if self.events[earlier].indexed.said != prepared.indexed.said {
@@ -159,13 +170,19 @@ impl<'j> Judge<'j> {
             Found::Other(holder) => {
                 return Err(WriteError::KeyConflict { index, holder: Some(holder) });
             }
-            Found::Nothing => {
-                self.check_future(prepared, index)?;
-                Plan::Store
-            }
+            Found::Nothing => self.store(prepared, index)?,
         };
         self.in_batch.insert(key, index);
         Ok(plan)
+    }
+
+    fn store(&self, event: &PreparedRecord<'_>, index: usize) -> Result<Plan, WriteError> {
+        self.check_future(event, index)?;
+        if event.indexed.voids.is_empty() {
+            return Ok(Plan::Store);
+        }
+        let completed = Completed::of(self.replica, self.root, event, index)?;
+        Ok(Plan::Complete(Box::new(completed)))
     }
 
     /// What was filled in is the wall clock as it was a moment ago, whatever it says now.
@@ -186,7 +203,7 @@ fn check_whole(
     events: &[PreparedRecord<'_>],
 ) -> Result<(), WriteError> {
     let Some(beyond) = batch.key_of(events.len()) else { return Ok(()) };
-    let is_new = |plan: &Plan| matches!(plan, Plan::Store);
+    let is_new = |plan: &Plan| matches!(plan, Plan::Store | Plan::Complete(_));
     let replays = plans.iter().zip(events).enumerate();
     let mut replays = replays.filter_map(|(index, (plan, event))| match plan {
         Plan::Replay(dot) => Some((index, *dot, event.indexed.aggregate_id)),

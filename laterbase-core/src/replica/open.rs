@@ -23,7 +23,7 @@ use crate::turns::Turns;
 use crate::view::{damaged, find_run};
 
 /// The store format that this version writes.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 
 pub(super) fn open(
     store: Arc<dyn Store>,

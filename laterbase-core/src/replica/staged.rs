@@ -349,6 +349,11 @@ impl Staged {
             let taken = StagedKey { dot: event.dot, said: record.said, aggregate_id };
             self.keys.entry((event.root, name.to_owned())).or_default().push(taken);
         }
+        for void in record.voids.iter() {
+            self.layer.push_with(Table::Voids, self.head, |key| {
+                keys::write_void(key, event.root, record.aggregate_id, &void, &place);
+            });
+        }
     }
 
     /// The batch to commit, and what to show readers afterwards.

@@ -11,6 +11,7 @@ fn snapshot() -> Snapshot {
         arrived_max: 301,
         digest: [3; 32],
         event_count: 300,
+        voided: VoidedMark { count: 2, digest: [5; 16] },
         refused_count: 1,
         refused: vec![(dot, "no".to_owned())],
         state: Arc::new(b"{}".to_vec()),

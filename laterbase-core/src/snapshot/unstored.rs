@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::ladder::{LADDER_BYTES_MAX, LADDER_RUNGS_MAX, size_bytes, thin};
 use super::{Candidate, Ladder, Overtaking};
-use crate::front::Layer;
+use crate::flushed::Flushed;
 use crate::keys::Place;
 
 /// Bytes of states that are held in memory at most; what comes then is dropped.
@@ -129,9 +129,9 @@ impl Unstored {
 
     /// Begins a flush that is going to store a layer, after which the tables are built up to a
     /// position. Takes away what the layer's events overtake, and gives what the flush may store.
-    pub(crate) fn begin_flush(&self, layer: &Layer, built: u64) -> Vec<UnstoredLadder> {
+    pub(crate) fn begin_flush(&self, layer: &Flushed, built: u64) -> Vec<UnstoredLadder> {
         let mut held = self.lock();
-        if !layer.is_empty() {
+        if !layer.layer().is_empty() {
             self.flushes.fetch_add(1, Ordering::Release);
             held.overtake(layer);
         }
@@ -162,9 +162,9 @@ impl Unstored {
 }
 
 impl Held {
-    fn overtake(&mut self, layer: &Layer) {
+    fn overtake(&mut self, layer: &Flushed) {
         for read in self.reads.values_mut() {
-            let overtaken = Overtaking::of(layer.aggregate(&read.aggregate)).first_after(read.head);
+            let overtaken = layer.overtaking(&read.aggregate).first_after(read.head);
             read.overtaken_from = match (read.overtaken_from, overtaken) {
                 (Some(before), Some(now)) => Some(before.min(now)),
                 (before, now) => before.or(now),
@@ -172,7 +172,7 @@ impl Held {
         }
         let prefixes: Vec<Vec<u8>> = self.ladders.keys().cloned().collect();
         for prefix in prefixes {
-            let overtaking = Overtaking::of(layer.aggregate(&self.ladders[&prefix].aggregate));
+            let overtaking = layer.overtaking(&self.ladders[&prefix].aggregate);
             self.change(&prefix, |rungs| {
                 rungs.retain(|candidate| !overtaking.hits(&candidate.rung));
             });

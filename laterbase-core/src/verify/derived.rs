@@ -15,6 +15,7 @@ pub(super) struct Expected {
     built: u64,
     indexed: u64,
     keyed: u64,
+    voids: u64,
     /// Whether the log has entries of which it is not known what they would add.
     is_partial: bool,
 }
@@ -32,7 +33,7 @@ impl Expected {
             let detail = format!("they are built to {built}, and the log ends at {last}");
             report.fault(Region::Derived, detail);
         }
-        Ok(Self { built, indexed: 0, keyed: 0, is_partial: false })
+        Ok(Self { built, indexed: 0, keyed: 0, voids: 0, is_partial: false })
     }
 
     /// Says that an event cannot be read whose entries may be there.
@@ -61,6 +62,12 @@ impl Expected {
             let key = keys::keyed(root, key, record.aggregate_id, place);
             look_up(snapshot, Table::Keys, &key, position, report)?;
         }
+        for void in record.voids.iter() {
+            self.voids += 1;
+            let mut key = Vec::new();
+            keys::write_void(&mut key, root, record.aggregate_id, &void, place);
+            look_up(snapshot, Table::Voids, &key, position, report)?;
+        }
         Ok(())
     }
 
@@ -71,11 +78,12 @@ impl Expected {
         report: &mut VerifyReport,
     ) -> Result<(), StoreError> {
         let read = self.count(snapshot);
-        let Some((indexed, keyed, counts)) = tolerate(read, Region::Derived, report)? else {
+        let Some((entries, counts)) = tolerate(read, Region::Derived, report)? else {
             return Ok(());
         };
-        if (indexed, keyed) != (self.indexed, self.keyed) && !self.is_partial {
-            let (more, most) = (indexed + keyed, self.indexed + self.keyed);
+        let due = [self.indexed, self.keyed, self.voids];
+        if entries != due && !self.is_partial {
+            let (more, most) = (entries.iter().sum::<u64>(), due.iter().sum::<u64>());
             let detail = format!("they hold {more} entries where {most} are due");
             report.fault(Region::Derived, detail);
         }
@@ -89,8 +97,8 @@ impl Expected {
         check_snapshots(snapshot, report)
     }
 
-    /// Entries of the fold index, entries of the keys, and aggregates of each root.
-    fn count(&self, snapshot: &dyn Snapshot) -> Result<(u64, u64, Counts), StoreError> {
+    /// Entries of the fold index, the keys and the voids, and aggregates of each root.
+    fn count(&self, snapshot: &dyn Snapshot) -> Result<([u64; 3], Counts), StoreError> {
         let mut indexed = 0;
         let mut counts = Counts::new();
         let mut last_prefix = Vec::new();
@@ -103,12 +111,14 @@ impl Expected {
             }
             ControlFlow::Continue(())
         })?;
-        let mut keyed = 0;
-        snapshot.scan(Scan::all(Table::Keys), &mut |_, value| {
-            keyed += u64::from(keys::read_u64(value).is_some_and(|at| at <= self.built));
-            ControlFlow::Continue(())
-        })?;
-        Ok((indexed, keyed, counts))
+        let mut entries = [indexed, 0, 0];
+        for (table, count) in [Table::Keys, Table::Voids].into_iter().zip(&mut entries[1..]) {
+            snapshot.scan(Scan::all(table), &mut |_, value| {
+                *count += u64::from(keys::read_u64(value).is_some_and(|at| at <= self.built));
+                ControlFlow::Continue(())
+            })?;
+        }
+        Ok((entries, counts))
     }
 }
 

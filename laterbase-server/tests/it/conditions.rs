@@ -69,8 +69,6 @@ async fn an_etag_that_was_read_is_what_a_write_may_depend_on() {
     server.stop().await;
 }
 
-/// Mutation: hashing up to the head instead of the batch's own end gives one writer's etag to
-/// another.
 #[tokio::test]
 async fn a_write_answers_the_etag_of_its_one_aggregate() {
     let server = Running::start(in_memory()).await;
@@ -97,6 +95,8 @@ async fn a_write_answers_the_etag_of_its_one_aggregate() {
     server.stop().await;
 }
 
+/// Mutation: hashing up to the head instead of the batch's own end gives one writer's etag to
+/// another.
 #[tokio::test]
 async fn racing_writers_are_answered_their_own_etags() {
     let server = Running::start(in_memory()).await;

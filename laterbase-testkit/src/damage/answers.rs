@@ -123,10 +123,12 @@ impl Answers {
 
 /// An event in a few words.
 fn shown(event: &Event<'_>) -> String {
-    let Event { dot, recorded, arrived, position, record } = event;
+    let Event { dot, recorded, arrived, position, record, voided_by } = event;
     let (data, extension) = (print_of(record.data), print_of(record.extension));
     let record = Record { data: &[], extension: &[], ..*record };
-    format!("{dot} {recorded:?} {arrived} {position} {record:?} {data:x} {extension:x}")
+    format!(
+        "{dot} {recorded:?} {arrived} {position} {record:?} {data:x} {extension:x} {voided_by:?}"
+    )
 }
 
 /// A number that other bytes hardly have (Fowler, Noll and Vo's FNV-1a).

@@ -81,7 +81,10 @@ fn scratch(reader: &Reader, root: &RootName, id: &str, fold: &str) -> (String, u
         if event.record.idempotency_key.is_none_or(|key| keys.insert(key.to_owned())) {
             let mut bytes = Vec::new();
             event.record.encode(&mut bytes);
-            kept.push((Event { record: Record::json("", "", ""), ..*event }, bytes));
+            kept.push((
+                Event { record: Record::json("", "", ""), voided_by: &[], ..*event },
+                bytes,
+            ));
         }
         ControlFlow::Continue(())
     };

@@ -62,6 +62,7 @@ impl Fact {
             arrived: self.arrived,
             position: self.position,
             record: self.draft.record(),
+            voided_by: &[],
         }
     }
 

@@ -142,6 +142,7 @@ impl World {
     /// What must come of a request, from what the device is known to hold.
     fn fate(&self, index: usize, request: &WholeRequest, plans: &[Plan]) -> Fate {
         let node = &self.nodes[index];
+        // None of these events takes others back.
         let first = plans.iter().find(|plan| matches!(plan, Plan::Conflict | Plan::Future));
         match first {
             Some(Plan::Future) => return Fate::Future,

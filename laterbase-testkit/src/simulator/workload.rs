@@ -1,6 +1,6 @@
 //! Writers: what they record, what they repeat, and what they are told.
 
-use laterbase_core::event::Record;
+use laterbase_core::event::{Record, VoidsBuf};
 use laterbase_core::id::{Dot, RootName};
 use laterbase_core::limits::FUTURE_NANOS_MAX_DEFAULT;
 use laterbase_core::replica::{Appended, WriteError};
@@ -26,6 +26,7 @@ pub(super) struct Draft {
     data: String,
     occurred: Option<i64>,
     key: Option<String>,
+    voids: VoidsBuf,
 }
 
 /// A request with a key, which its writer repeats for want of an answer.
@@ -42,6 +43,8 @@ pub(super) enum Plan {
     Replay,
     Conflict,
     Future,
+    /// It takes back what it cannot take back.
+    Void,
 }
 
 pub(super) fn aggregate_id(aggregates: u64, dice: &mut Dice) -> String {
@@ -69,6 +72,7 @@ impl Draft {
             occurred,
             // Few keys, so that writers who are apart take the same one.
             key: dice.chance(150).then(|| format!("key {}", dice.below(12))),
+            voids: VoidsBuf::default(),
         }
     }
 
@@ -76,6 +80,7 @@ impl Draft {
         Record {
             occurred: self.occurred,
             idempotency_key: self.key.as_deref(),
+            voids: self.voids.as_voids(),
             ..Record::json(&self.aggregate_id, self.event_type, &self.data)
         }
     }
@@ -103,12 +108,15 @@ impl Draft {
     /// time, if that does not matter.
     fn became(&self, fact: &Fact, wall: Option<i64>) -> bool {
         let Ok(kept) = Record::decode(&fact.record) else { return false };
+        let voids: VoidsBuf = kept.voids.iter().map(|void| void.dot).collect();
         let said = Record {
+            voids: voids.as_voids(),
             occurred: kept.occurred.filter(|_| !kept.is_occurred_defaulted),
             is_occurred_defaulted: false,
             ..kept
         };
-        let filled_in = wall.filter(|_| self.occurred.is_none());
+        // What takes others back happened with the earliest of them, which the laws look at.
+        let filled_in = wall.filter(|_| self.occurred.is_none() && kept.voids.is_empty());
         said == self.record() && filled_in.is_none_or(|wall| kept.occurred == Some(wall))
     }
 }
@@ -141,6 +149,9 @@ impl World {
             return self.write(index, wall, &root, vec![draft]);
         }
         let mut drafts = self.drafts(wall, 8);
+        if self.dice.chance(200) {
+            self.take_back(&root, &mut drafts[0]);
+        }
         // Keys are unique within a batch here; the laws try the others.
         let mut keys = std::collections::BTreeSet::new();
         drafts.retain(|draft| draft.key.clone().is_none_or(|key| keys.insert(key)));
@@ -148,6 +159,25 @@ impl World {
         let requests = keyed.map(|draft| Request { root: root.clone(), draft: draft.clone() });
         self.requests.extend(requests);
         self.write(index, wall, &root, drafts)
+    }
+
+    /// Makes an event take others back that were written anywhere: known here, or coming later.
+    fn take_back(&mut self, root: &RootName, draft: &mut Draft) {
+        if self.ledger.len() == 0 {
+            return;
+        }
+        let mut dots = Vec::new();
+        for _ in 0..self.dice.count(1, 3) {
+            let fact = self.ledger.fact(self.dice.index(self.ledger.len()));
+            if fact.root != *root {
+                continue;
+            }
+            if dots.is_empty() && self.dice.chance(900) {
+                draft.aggregate_id.clone_from(&fact.aggregate_id);
+            }
+            dots.push(fact.dot);
+        }
+        draft.voids = dots.into_iter().collect();
     }
 
     pub(super) fn drafts(&mut self, wall: i64, max: usize) -> Vec<Draft> {
@@ -226,11 +256,14 @@ impl World {
         ensure(arrived == 0, "a refused write leaves no trace", || {
             format!("{arrived} events are there after {error}")
         })?;
-        let first = plans.iter().position(|plan| matches!(plan, Plan::Conflict | Plan::Future));
+        let first = plans
+            .iter()
+            .position(|plan| matches!(plan, Plan::Conflict | Plan::Future | Plan::Void));
         let expected = first.map(|at| (at, plans[at]));
         match error {
             WriteError::Store(error) => self.expect_fault(index, "a write", Some(error)),
             WriteError::Future { index: at } if expected == Some((*at, Plan::Future)) => Ok(()),
+            WriteError::Void { index: at, .. } if expected == Some((*at, Plan::Void)) => Ok(()),
             WriteError::KeyConflict { index: at, .. }
                 if expected == Some((*at, Plan::Conflict)) =>
             {
@@ -333,7 +366,14 @@ pub(super) fn plan(
     }
     let latest = wall.saturating_add(FUTURE_NANOS_MAX_DEFAULT);
     let is_future = draft.occurred.is_some_and(|occurred| occurred > latest);
-    if is_future { Plan::Future } else { Plan::Store }
+    if is_future {
+        return Plan::Future;
+    }
+    let is_held = |fact: &Fact| draft.voids.as_voids().iter().any(|void| void.dot == fact.dot);
+    let held = node.memory.facts(ledger, root).map(|(fact, _)| fact).filter(|fact| is_held(fact));
+    let is_other = |fact: &Fact| fact.aggregate_id != draft.aggregate_id || !fact.voids.is_empty();
+    let is_void = !draft.voids.as_voids().is_empty() && { held }.any(is_other);
+    if is_void { Plan::Void } else { Plan::Store }
 }
 
 /// An answer in one line.

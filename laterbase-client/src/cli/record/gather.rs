@@ -75,6 +75,9 @@ impl<'r> Gathering<'r> {
         let root = self
             .root_of(event.root())
             .map_err(|detail| self.blame(line.number, Some("root".to_owned()), detail))?;
+        event
+            .check_root(&root)
+            .map_err(|error| self.blame(line.number, error.field, error.detail))?;
         let folds = &self.folds;
         let lines = self.roots.entry(root).or_insert_with_key(|root| {
             // The first line of the batch has just come, and the batch is stored once they pause.
@@ -140,11 +143,13 @@ impl<'r> Gathering<'r> {
         let (index, field) = match error.source {
             WriteError::Future { index } => (index, "occurred_at"),
             WriteError::KeyConflict { index, .. } => (index, "idempotency_key"),
+            WriteError::Void { index, .. } => (index, "voids"),
             _ => return self.blame_none(detail),
         };
         let line = error.batch.and_then(|batch| lines.get(batch)?.get(index)).copied();
         let detail = match error.source {
             WriteError::Future { .. } => "lies in the future".to_owned(),
+            WriteError::Void { .. } => error.source.to_string(),
             _ => "this key was used before, for another event".to_owned(),
         };
         self.blame(line.unwrap_or(0), Some(field.to_owned()), detail)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::front::Layer;
 use crate::hlc::Hlc;
 use crate::id::ReplicaId;
 use crate::snapshot::{Rung, Snapshot, SnapshotPolicy};
@@ -31,6 +32,7 @@ fn ladder(second: i64, state_bytes: usize) -> Ladder {
         arrived_max: 10,
         digest: [0; 32],
         event_count: 1,
+        voided: crate::snapshot::VoidedMark::default(),
         refused_count: 0,
         refused: Vec::new(),
         state: Arc::new(vec![b' '; state_bytes]),
@@ -39,10 +41,10 @@ fn ladder(second: i64, state_bytes: usize) -> Ladder {
     ladder
 }
 
-fn layer(id: &str, second: i64, position: u64) -> Layer {
+fn layer(id: &str, second: i64, position: u64) -> Flushed {
     let mut layer = Layer::default();
     layer.push(Table::FoldIndex, &crate::keys::index(1, id, &place(second)), position);
-    layer
+    layer.into()
 }
 
 fn is_held(unstored: &Unstored, id: &str) -> bool {
@@ -57,7 +59,7 @@ fn memory_is_bounded_however_much_is_left() {
     }
     assert!(unstored.lock().size_bytes <= UNSTORED_BYTES_MAX);
     assert!(unstored.is_large());
-    let stored = unstored.begin_flush(&Layer::default(), 10);
+    let stored = unstored.begin_flush(&Flushed::default(), 10);
     assert!(stored.len() > 10, "{}", stored.len());
     unstored.forget(&stored);
     assert_eq!(unstored.lock().size_bytes, 0);
@@ -121,7 +123,7 @@ fn what_is_of_another_log_is_neither_taken_nor_given() {
 fn a_flush_stores_nothing_that_has_seen_more_than_it_does() {
     let unstored = Unstored::default();
     leave(&unstored, "a", 5, 1);
-    assert!(unstored.begin_flush(&Layer::default(), 9).is_empty());
-    assert_eq!(unstored.begin_flush(&Layer::default(), 10).len(), 1);
+    assert!(unstored.begin_flush(&Flushed::default(), 9).is_empty());
+    assert_eq!(unstored.begin_flush(&Flushed::default(), 10).len(), 1);
     assert!(is_held(&unstored, "a"), "until it is stored");
 }

@@ -62,7 +62,7 @@ fn check_data(
 struct Expected<'l> {
     /// Everything that the query looks at, in fold order.
     dots: Vec<Dot>,
-    /// The first of each idempotency key.
+    /// The first of each idempotency key, but for those that are taken back.
     once: Vec<&'l Fact>,
     folded: Vec<Dot>,
     refused: u64,
@@ -75,6 +75,7 @@ fn event<'l>(fact: &&'l Fact) -> Event<'l> {
         arrived: 0,
         position: 0,
         record: Record::decode(&fact.record).expect("it was a record"),
+        voided_by: &[],
     }
 }
 
@@ -86,15 +87,17 @@ impl<'l> Expected<'l> {
         let known = arrivals.iter().rposition(|arrival| had_arrived(arrival.arrived));
         let known = known.map_or(0, |last| last + 1);
         let until = (query.occurred_until.unwrap_or(i64::MAX), query.recorded_until);
-        let mut facts: Vec<&Fact> = node
+        let known: Vec<&Fact> = node
             .memory
             .facts_among(ledger, root, known)
             .filter(|fact| {
                 fact.aggregate_id == id
-                    && fact.occurred <= until.0
                     && until.1.is_none_or(|until| fact.recorded.to_unix_nanos() <= until)
             })
             .collect();
+        let voided = voided(ledger, &known);
+        let mut facts: Vec<&Fact> =
+            known.into_iter().filter(|fact| fact.occurred <= until.0).collect();
         facts.sort_by_key(|fact| (fact.occurred, fact.recorded, fact.dot.origin));
         let mut expected = Self {
             dots: facts.iter().map(|fact| fact.dot).collect(),
@@ -104,7 +107,8 @@ impl<'l> Expected<'l> {
         };
         let mut keys = BTreeSet::new();
         for fact in facts {
-            if fact.key.as_ref().is_some_and(|key| !keys.insert(key)) {
+            let is_later = fact.key.as_ref().is_some_and(|key| !keys.insert(key));
+            if is_later || voided.contains(&fact.dot) {
                 continue;
             }
             expected.once.push(fact);
@@ -123,6 +127,27 @@ impl<'l> Expected<'l> {
             && read.event_count == self.dots.len() as u64
             && read.refused_count == self.refused
     }
+}
+
+/// Which of the events that a read of an aggregate knows are taken back. What a void named was an
+/// event under that id, when its writer knew it; the same event may have another id since.
+fn voided(ledger: &Ledger, known: &[&Fact]) -> BTreeSet<Dot> {
+    let can_be = || known.iter().filter(|fact| fact.voids.is_empty());
+    let mut voided = BTreeSet::new();
+    for (by, void) in known.iter().flat_map(|by| by.voids.iter().map(move |void| (by, void))) {
+        let under = can_be().find(|fact| fact.dot == void.dot && fact.is_meant(void));
+        let meant = under.or_else(|| {
+            let mut named = ledger.under(&by.root, void.dot);
+            let named = named.find(|fact| void.check != [0; 8] && fact.is_meant(void))?;
+            can_be()
+                .find(|fact| ledger.is_branch(fact.dot.origin) && fact.content() == named.content())
+        });
+        let Some(meant) = meant else { continue };
+        voided.insert(meant.dot);
+        let is_twin = |fact: &&&Fact| fact.key.is_some() && fact.key == meant.key;
+        voided.extend(can_be().filter(is_twin).map(|fact| fact.dot));
+    }
+    voided
 }
 
 fn list_events(
