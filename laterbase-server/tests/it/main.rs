@@ -47,5 +47,6 @@ mod sync_live;
 mod sync_push;
 mod sync_wants;
 mod unreadable;
+mod voids;
 mod wall_clock;
 mod writes;
