@@ -140,14 +140,19 @@ struct Done {
 
 /// The etag of the aggregate that a batch was of, as the batch left it. What is durable is never
 /// answered with an error, so where the etag cannot be had there is none.
-fn etag_behind(
-    app: &App,
+async fn etag_behind(
+    app: &Arc<App>,
     root: &RootName,
-    aggregate: Option<&str>,
+    aggregate: Option<String>,
     count: usize,
     end: u64,
 ) -> Option<String> {
-    app.reader().etag_at(root, aggregate?, end, ETAG_EVENTS_MAX + count).ok()?
+    let (aggregate, root, reader) = (aggregate?, root.clone(), app.reader().clone());
+    let hash = move || reader.etag_at(&root, &aggregate, end, ETAG_EVENTS_MAX + count).ok()?;
+    if count <= ETAG_EVENTS_MAX {
+        return hash();
+    }
+    app.take_in(move || Ok(hash())).await.ok()?
 }
 
 async fn append(
@@ -178,7 +183,7 @@ async fn append(
         wire::write_id(ids.value(), &root, *dot);
     }
     let count = appended.dots.len();
-    let etag = etag_behind(app, &root, aggregate.as_deref(), count, appended.end);
+    let etag = etag_behind(app, &root, aggregate, count, appended.end).await;
     Ok(Done { status, document: ids.end(), etag })
 }
 

@@ -42,7 +42,7 @@ pub(super) async fn append(
     };
     let is_taken = appended.dots.iter().any(Option::is_some);
     let aggregate = aggregate.filter(|_| is_taken);
-    let etag = etag_behind(app, &root, aggregate.as_deref(), count, appended.end);
+    let etag = etag_behind(app, &root, aggregate, count, appended.end).await;
     let (status, document) = answered(&root, &appended, problems, count);
     Ok(Done { status, document, etag })
 }
