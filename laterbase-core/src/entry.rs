@@ -2,7 +2,11 @@
 
 use crate::chain::{ChainHash, RecordHash};
 use crate::codec::{self, CodecError};
+use crate::event::{Event, Record};
 use crate::hlc::Hlc;
+use crate::id::{Dot, ReplicaId};
+use crate::store::StoreError;
+use crate::view::damaged;
 
 const HEAD_BYTES: usize = 4 + 4 + 4 + 8 + 8 + 8 + 8 + 32;
 
@@ -64,6 +68,19 @@ impl<'a> Entry<'a> {
             history: u64::from_be_bytes(codec::take_array(&mut input)?),
             chain: ChainHash::from_bytes(codec::take_array(&mut input)?),
             record: input,
+        })
+    }
+
+    /// The event that is kept at a position, of an origin with this id.
+    pub(crate) fn event(&self, position: u64, origin: ReplicaId) -> Result<Event<'a>, StoreError> {
+        let record = Record::decode(self.record).map_err(|error| damaged(position, error))?;
+        Ok(Event {
+            dot: Dot { origin, seq: self.seq },
+            recorded: self.recorded,
+            arrived: self.arrived,
+            position,
+            record,
+            voided_by: &[],
         })
     }
 }

@@ -22,11 +22,13 @@ use crate::id::RootName;
 use crate::time::parse_time_with_offset;
 use fields::{Texts, invalid, metadata_of, voids_of};
 
+pub use cloud_event::write_cloud_event;
 pub use each::{VisitEach, visit_document_each, visit_lines_each};
 pub use output::{write_event, write_event_verbatim};
 pub use text::{DataError, check_data};
 pub(crate) use text::{Nest, Sink, walk};
 
+mod cloud_event;
 mod diagnosis;
 mod each;
 mod fields;

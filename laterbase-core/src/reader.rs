@@ -6,9 +6,9 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::event::{Event, Record};
+use crate::event::Event;
 use crate::fold::Folds;
-use crate::id::{Dot, EventId, ReplicaId, RootName};
+use crate::id::{EventId, ReplicaId, RootName};
 use crate::renewal::Renewal;
 use crate::replica::OpenError;
 use crate::shared::Shared;
@@ -19,6 +19,7 @@ use crate::view::View;
 mod aggregate;
 mod allowance;
 mod arrivals;
+mod arrived;
 mod damaged;
 mod feed;
 mod folding;
@@ -26,15 +27,19 @@ mod forks;
 mod guarded;
 mod heads;
 mod listing;
+mod log_walk;
 mod query;
+mod single;
 mod status;
 mod under_way;
 mod voided;
+mod voided_across;
 mod wanted;
 
 pub use aggregate::{AggregateState, Covered, EventsPage};
 pub use allowance::Allowance;
 pub use arrivals::{ArrivalsPage, Taken};
+pub use arrived::{ArrivedPage, Following, VisitArrived};
 pub(crate) use damaged::DamageFound;
 pub use damaged::Damaged;
 pub(crate) use feed::SuspendedFeeds;
@@ -232,16 +237,7 @@ impl Reader {
             let origin = origin.ok_or_else(|| {
                 StoreError::corrupt(format!("log position {position}: its origin has no name"))
             })?;
-            let record = Record::decode(entry.record)
-                .map_err(|error| crate::view::damaged(position, error))?;
-            let event = Event {
-                dot: Dot { origin, seq: entry.seq },
-                recorded: entry.recorded,
-                arrived: entry.arrived,
-                position,
-                record,
-                voided_by: &[],
-            };
+            let event = entry.event(position, origin)?;
             Ok(read(entry.root, &event, entry.chain.as_bytes()))
         })?
     }

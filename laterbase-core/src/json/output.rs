@@ -106,9 +106,10 @@ fn write_ids(out: &mut Vec<u8>, member: &str, root: &RootName, dots: impl Iterat
 }
 
 /// A peer may call anything JSON, so the flag alone does not make it part of our text: whoever
-/// cannot read one event could not read what follows it either.
-fn write_data(out: &mut Vec<u8>, is_json: bool, data: &[u8]) {
-    if is_json && check_data(data).is_ok() {
+/// cannot read one event could not read what follows it either. Says whether it did.
+pub(super) fn write_data(out: &mut Vec<u8>, is_json: bool, data: &[u8]) -> bool {
+    let is_text = is_json && check_data(data).is_ok();
+    if is_text {
         out.extend_from_slice(b",\"data\":");
         out.extend_from_slice(data);
     } else {
@@ -116,12 +117,13 @@ fn write_data(out: &mut Vec<u8>, is_json: bool, data: &[u8]) {
         out.extend_from_slice(STANDARD.encode(data).as_bytes());
         out.push(b'"');
     }
+    is_text
 }
 
-fn write_text(out: &mut Vec<u8>, text: &str) {
+pub(super) fn write_text(out: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(out, text).expect("writing into memory does not fail");
 }
 
-fn write_display(out: &mut Vec<u8>, value: &dyn std::fmt::Display) {
+pub(super) fn write_display(out: &mut Vec<u8>, value: &dyn std::fmt::Display) {
     write!(out, "{value}").expect("writing into memory does not fail");
 }

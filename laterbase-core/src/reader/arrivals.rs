@@ -5,18 +5,15 @@ use std::ops::ControlFlow;
 
 use super::damaged::{note_position, unless_damaged};
 use super::feed::chain_before;
+use super::log_walk::walk;
 use super::{ReadError, Reader};
 use crate::cursor::Cursor;
 use crate::delta::{DeltaBuilder, Outgoing};
 use crate::entry::Entry;
 use crate::event::Event;
 use crate::id::{ReplicaId, RootName};
-use crate::keys;
-use crate::store::{Scan, StoreError, Table};
-use crate::view::{View, damaged};
-
-/// Log entries that one page looks at, however few of them the caller takes.
-const SCANNED_ENTRIES_MAX: u64 = 100_000;
+use crate::store::StoreError;
+use crate::view::View;
 
 /// What arrived after a cursor, as a delta.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +56,7 @@ impl Reader {
         self.fits_view(&view, cursor)
     }
 
-    fn fits_view(&self, view: &View<'_>, cursor: &Cursor) -> Result<bool, StoreError> {
+    pub(super) fn fits_view(&self, view: &View<'_>, cursor: &Cursor) -> Result<bool, StoreError> {
         if cursor.epoch != self.shared.state().epoch || cursor.position > view.head() {
             return Ok(false);
         }
@@ -94,8 +91,7 @@ impl Reader {
             lanes: BTreeMap::new(),
             cursor: *cursor,
         };
-        let until = view.head().min(cursor.position.saturating_add(SCANNED_ENTRIES_MAX));
-        let scanned = page.scan(until)?;
+        let scanned = page.scan()?;
         let OpenPage { builder, cursor: reached, .. } = page;
         Ok(Some(ArrivalsPage {
             events: builder.event_count(),
@@ -144,7 +140,7 @@ impl Reader {
         Ok(last)
     }
 
-    fn names_of(
+    pub(super) fn names_of(
         &self,
         root: u32,
         origin: u32,
@@ -176,57 +172,23 @@ struct OpenPage<'p> {
 }
 
 impl OpenPage<'_> {
-    /// Looks at the entries behind the cursor up to a position, while they fit. Gives the last
-    /// position that was looked at. Entries that cannot be read are passed over.
-    fn scan(&mut self, until: u64) -> Result<u64, StoreError> {
-        let mut position = self.cursor.position;
-        while position < until {
-            match self.scan_on(&mut position, until) {
-                Ok(ControlFlow::Break(())) => break,
-                Ok(ControlFlow::Continue(())) => {}
-                Err(StoreError::Corrupt { .. }) => {
-                    position += 1;
-                    note_position(&self.reader.shared, self.view.snapshot(), position)?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(position)
-    }
-
-    /// Takes the entries behind `position`, which follows, up to `until`. Breaks if one does not
-    /// fit; fails at the first that is missing or cannot be read.
-    fn scan_on(&mut self, position: &mut u64, until: u64) -> Result<ControlFlow<()>, StoreError> {
-        let view = self.view;
-        let (start, end) = (keys::position(*position + 1), keys::position(until + 1));
-        let mut step = Ok(ControlFlow::Continue(()));
-        view.snapshot().scan(Scan::range(Table::Log, &start, &end), &mut |key, value| {
-            let next = *position + 1;
-            step = match keys::read_u64(key) {
-                Some(found) if found == next => self.take(next, value),
-                _ => Err(missing(next)),
-            };
-            let flow = step.as_ref().map_or(ControlFlow::Break(()), |flow| *flow);
-            *position += u64::from(flow.is_continue());
-            flow
-        })?;
-        match step {
-            Ok(ControlFlow::Continue(())) if *position < until => Err(missing(*position + 1)),
-            step => step,
-        }
+    /// Looks at the entries behind the cursor, while they fit. Gives the last position that was
+    /// looked at.
+    fn scan(&mut self) -> Result<u64, StoreError> {
+        let (shared, view, after) = (&self.reader.shared, self.view, self.cursor.position);
+        walk(shared, view, after, &mut |position, entry| self.take(position, entry))
     }
 
     /// Offers an entry to the page. Breaks if it does not fit.
-    fn take(&mut self, position: u64, bytes: &[u8]) -> Result<ControlFlow<()>, StoreError> {
+    fn take(&mut self, position: u64, entry: &Entry<'_>) -> Result<ControlFlow<()>, StoreError> {
         let shared = &self.reader.shared;
-        let entry = Entry::decode(bytes).map_err(|error| damaged(position, error))?;
         let is_held_back = shared.damage.holds_back(entry.root, entry.origin, entry.seq);
-        if !is_held_back && self.is_wanted(position, &entry)? {
+        if !is_held_back && self.is_wanted(position, entry)? {
             let Taken { limit, bytes_max, .. } = *self.taken;
             if !self.builder.has_room(entry.record.len(), limit, bytes_max) {
                 return Ok(ControlFlow::Break(()));
             }
-            self.push(position, &entry)?;
+            self.push(position, entry)?;
         }
         self.cursor = Cursor { position, history: entry.history, ..self.cursor };
         Ok(ControlFlow::Continue(()))
@@ -284,10 +246,6 @@ impl OpenPage<'_> {
 
 fn nameless(position: u64) -> StoreError {
     StoreError::corrupt(format!("log position {position}: its root or origin has no name"))
-}
-
-fn missing(position: u64) -> StoreError {
-    StoreError::corrupt(format!("log position {position} is missing"))
 }
 
 /// The digest of the log up to a position.

@@ -21,8 +21,8 @@ use crate::chain::ChainHash;
 use crate::cursor::FeedCursor;
 use crate::delta::{DeltaBuilder, Outgoing};
 use crate::entry::{Entry, chain_of_damaged};
-use crate::event::{Event, Record};
-use crate::id::{Dot, ReplicaId, RootName};
+use crate::event::Event;
+use crate::id::{ReplicaId, RootName};
 use crate::keys::{self, Place};
 use crate::limits::BATCH_BYTES_MAX;
 use crate::store::{Snapshot, StoreError, Table};
@@ -157,16 +157,10 @@ impl Reader {
         let mut voided = VoidedNow::of(self, root);
         self.merge_runs(opening, limit, &mut |taken| {
             let Taken { origin, position, entry, marks, .. } = *taken;
-            let record = Record::decode(entry.record).map_err(|error| damaged(position, error))?;
-            let place = Place::new(record.kept_occurred(), entry.recorded, origin);
-            let event = Event {
-                dot: Dot { origin, seq: entry.seq },
-                recorded: entry.recorded,
-                arrived: entry.arrived,
-                position,
-                record,
-                voided_by: voided.by(record.aggregate_id, &place),
-            };
+            let event = entry.event(position, origin)?;
+            let place = Place::new(event.record.kept_occurred(), entry.recorded, origin);
+            let voided_by = voided.by(event.record.aggregate_id, &place);
+            let event = Event { voided_by, ..event };
             bytes += entry.record.len();
             let flow = visit(&event, &Behind { marks, place: (entry.recorded, origin) });
             Ok(if bytes >= BATCH_BYTES_MAX { Step::TakenLast } else { Step::of(flow) })
@@ -353,4 +347,4 @@ fn missing(position: u64) -> StoreError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

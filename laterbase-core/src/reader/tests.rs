@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::chain::{ChainHash, RecordHash};
 use crate::delta::{Delta, DeltaBuilder, Outgoing};
+use crate::event::Record;
 use crate::fold::{Folds, MergePatch};
 use crate::heads::HeadEntry;
 use crate::hlc::Hlc;

@@ -8,30 +8,32 @@ use proptest::prelude::*;
 use super::*;
 use crate::chain::RecordHash;
 use crate::delta::Delta;
+use crate::event::Record;
 use crate::fold::{Folds, MergePatch};
 use crate::hlc::Hlc;
+use crate::id::Dot;
 use crate::memory_store::MemoryStore;
 use crate::replica::{Replica, ReplicaOptions};
 
-const NOW: i64 = 1_700_000_000_000_000_000;
+pub(in crate::reader) const NOW: i64 = 1_700_000_000_000_000_000;
 
-fn open(store: &MemoryStore) -> Replica {
+pub(in crate::reader) fn open(store: &MemoryStore) -> Replica {
     let folds = Arc::new(Folds::new().fallback(Arc::new(MergePatch)));
     let random = Box::new(|| [0xee; 16]);
     Replica::open(Arc::new(store.reopen()), folds, ReplicaOptions::default(), random).unwrap()
 }
 
-fn root() -> RootName {
+pub(in crate::reader) fn root() -> RootName {
     RootName::new("shipment").unwrap()
 }
 
-fn origin(id: u8) -> ReplicaId {
+pub(in crate::reader) fn origin(id: u8) -> ReplicaId {
     ReplicaId::from_bytes([id; 16])
 }
 
 /// Merges the next events of an origin, in a commit of their own. Origins with a higher number
 /// recorded theirs earlier, so that what comes late is early in feed order.
-fn hear(replica: &mut Replica, name: &RootName, id: u8, count: u64) {
+pub(in crate::reader) fn hear(replica: &mut Replica, name: &RootName, id: u8, count: u64) {
     let held = replica.reader().version_vector(name).get(&origin(id));
     let mut builder = DeltaBuilder::new();
     let mut chain = ChainHash::genesis(name, origin(id));
