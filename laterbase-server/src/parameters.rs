@@ -11,9 +11,11 @@ use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use laterbase_core::Place;
+use laterbase_core::cursor::Cursor;
 use laterbase_core::id::{ReplicaId, RootName};
 use laterbase_core::limits::{BATCH_EVENTS_MAX, NAME_BYTES_MAX, PAGE_EVENTS_DEFAULT};
 use laterbase_core::reader::Query;
+use laterbase_core::selection::RootSelection;
 use laterbase_core::time::parse_time_bound;
 use laterbase_core::version_vector::VersionVector;
 
@@ -116,6 +118,12 @@ impl Parameters {
         }
     }
 
+    /// The roots that a caller takes; all, if it does not say.
+    pub(crate) fn roots(&self) -> Result<RootSelection> {
+        let text = self.get("roots").unwrap_or_default();
+        text.parse().map_err(|error| Problem::parameter("roots", format!("{error}")))
+    }
+
     /// A parameter that is `true` or `false`; `false` if the caller does not say.
     pub(crate) fn flag(&self, name: &str) -> Result<bool> {
         match self.get(name) {
@@ -183,6 +191,11 @@ fn with_plus(text: &str) -> Cow<'_, str> {
 /// Reads a version vector that a caller sent back.
 pub(crate) fn parse_vv(name: &str, text: &str) -> Result<VersionVector> {
     text.parse().map_err(|error| Problem::parameter(name, format!("no version vector: {error}")))
+}
+
+/// Reads a cursor into the arrival log that a caller sent back.
+pub(crate) fn parse_cursor(name: &str, text: &str) -> Result<Cursor> {
+    text.parse().map_err(|error| Problem::parameter(name, format!("no cursor: {error}")))
 }
 
 fn bad_cursor() -> Problem {

@@ -28,7 +28,7 @@ pub(crate) const HEARTBEAT_PERIOD_MIN: Duration = Duration::from_millis(50);
 const GREETING: &[u8] = b": live\n\n";
 
 /// Tells the reader that there is nothing to tell.
-const HEARTBEAT: &[u8] = b": heartbeat\n\n";
+pub(crate) const HEARTBEAT: &[u8] = b": heartbeat\n\n";
 
 /// Tells nginx to pass on what comes as it comes.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -37,6 +37,11 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 pub(crate) trait News: Send + 'static {
     /// Looks for what the reader has not been told yet, and counts it as told.
     fn look(&mut self) -> impl Future<Output = Result<Option<Bytes>>> + Send;
+
+    /// What the reader is told when there was nothing to tell for a while.
+    fn heartbeat(&mut self) -> Bytes {
+        Bytes::from_static(HEARTBEAT)
+    }
 }
 
 /// An answer that greets, tells news as they come, and says why it ends.
@@ -82,7 +87,7 @@ impl<N: News> Telling<N> {
             }
             match self.pulse.wait().await {
                 Wake::Arrivals => {}
-                Wake::Heartbeat => return Some(Bytes::from_static(HEARTBEAT)),
+                Wake::Heartbeat => return Some(self.news.heartbeat()),
                 Wake::End(end) => return Some(self.end(end)),
             }
         }
@@ -107,7 +112,7 @@ struct Pulse {
 enum Wake {
     /// Something has arrived since [`Pulse::mark_seen`].
     Arrivals,
-    /// [`HEARTBEAT`] is due.
+    /// [`News::heartbeat`] is due.
     Heartbeat,
     /// Nothing more will come.
     End(End),

@@ -16,6 +16,7 @@ use crate::gate::{self, Gate};
 use crate::problem::{Kind, Problem};
 
 mod aggregate;
+mod events;
 pub(crate) mod feed;
 mod forks;
 mod status;
@@ -44,6 +45,11 @@ pub(crate) fn declared() -> Vec<Route> {
             .post(NONE, sync::push::merge),
         Route::at("/sync/heads").get(only(&["roots", "after", "limit"]), sync::heads::read),
         Route::at("/sync/wants").post(only(&["limit"]), sync::wants::answer),
+        Route::at("/events").get(
+            only(&["after", "roots", "types", "aggregate", "limit", "ids"]).and_repeated(&["type"]),
+            events::read,
+        ),
+        Route::at("/events/{id}").get(NONE, events::by_id::one),
         Route::at("/forks").get(PAGE, forks::list),
         Route::at("/forks/{root}/{origin}").post(NONE, forks::decide),
         Route::at("/a/{root}").get(PAGE.and_query(), aggregate::list),

@@ -25,6 +25,8 @@ pub(crate) const DELTA: &str = "application/vnd.laterbase.delta";
 pub(crate) const HEADS: &str = "application/vnd.laterbase.heads";
 pub(crate) const WANTS: &str = "application/vnd.laterbase.wants";
 pub(crate) const EVENT_STREAM: &str = "text/event-stream";
+pub(crate) const CLOUD_EVENT: &str = "application/cloudevents+json";
+pub(crate) const CLOUD_EVENTS: &str = "application/cloudevents-batch+json";
 
 /// What to go on with in a feed once the page was taken in.
 pub(crate) const AFTER_HEADER: HeaderName = HeaderName::from_static("laterbase-after");
@@ -45,9 +47,11 @@ pub(crate) const EVENT_COUNT_HEADER: HeaderName = HeaderName::from_static("later
 /// How many of them the root's validation hook left out.
 pub(crate) const REFUSED_COUNT_HEADER: HeaderName =
     HeaderName::from_static("laterbase-refused-count");
+/// How many log entries could not be read, and were left out of a page.
+pub(crate) const UNREADABLE_HEADER: HeaderName = HeaderName::from_static("laterbase-unreadable");
 
 /// The headers above.
-pub(crate) const HEADERS: [HeaderName; 9] = [
+pub(crate) const HEADERS: [HeaderName; 10] = [
     AFTER_HEADER,
     MORE_HEADER,
     NEXT_HEADER,
@@ -57,6 +61,7 @@ pub(crate) const HEADERS: [HeaderName; 9] = [
     COVERED_HEADER,
     EVENT_COUNT_HEADER,
     REFUSED_COUNT_HEADER,
+    UNREADABLE_HEADER,
 ];
 
 /// The forms in which events may come in.
@@ -230,6 +235,11 @@ impl JsonList {
         Self { out, start }
     }
 
+    /// Begins a document that is the list.
+    pub(crate) fn document() -> Self {
+        Self { out: vec![b'['], start: 1 }
+    }
+
     /// Begins one value, which is then to be appended.
     pub(crate) fn value(&mut self) -> &mut Vec<u8> {
         if self.out.len() > self.start {
@@ -249,9 +259,14 @@ impl JsonList {
     }
 
     /// Ends the list.
-    pub(crate) fn end(mut self) -> JsonObject {
+    pub(crate) fn end(self) -> JsonObject {
+        JsonObject { out: self.end_document() }
+    }
+
+    /// Ends a document that is the list.
+    pub(crate) fn end_document(mut self) -> Vec<u8> {
         self.out.push(b']');
-        JsonObject { out: self.out }
+        self.out
     }
 }
 
@@ -313,6 +328,11 @@ pub(crate) fn respond(status: StatusCode, media_type: &'static str, mut body: Ve
     let mut response = (status, Body::from(body)).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response
+}
+
+/// Says whether there is another page.
+pub(crate) fn set_more(response: &mut Response, more: bool) {
+    set(response, MORE_HEADER, if more { "true" } else { "false" });
 }
 
 /// Adds a header whose value is ours, and therefore plain ASCII.

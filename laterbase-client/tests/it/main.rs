@@ -45,6 +45,7 @@ mod scale;
 mod set_back;
 mod simulated_network;
 mod steady_replica;
+mod stream_samples;
 mod sync_command;
 mod time_commands;
 mod topologies;

@@ -13,6 +13,7 @@ pub(crate) enum Kind {
     UnknownRoute,
     UnknownRoot,
     UnknownAggregate,
+    UnknownEvent,
     UnknownFork,
     MethodNotAllowed,
     NotAcceptable,
@@ -65,6 +66,7 @@ impl Kind {
             Self::UnknownAggregate => {
                 (S::NOT_FOUND, "unknown-aggregate", "There is no such aggregate")
             }
+            Self::UnknownEvent => (S::NOT_FOUND, "unknown-event", "There is no such event"),
             Self::UnknownFork => (S::NOT_FOUND, "unknown-fork", "There is no such fork"),
             Self::MethodNotAllowed => {
                 (S::METHOD_NOT_ALLOWED, "method-not-allowed", "The route has no such method")

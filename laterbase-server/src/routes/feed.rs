@@ -23,7 +23,7 @@ use crate::body::{self, AdmittedBody};
 use crate::live;
 use crate::parameters::{Parameters, Segments, choose, last_event_id, parse_vv};
 use crate::problem::{Kind, Problem, Result};
-use crate::wire::{self, AFTER_HEADER, DELTA, EVENT_STREAM, JSON, JsonList, LINES, MORE_HEADER};
+use crate::wire::{self, AFTER_HEADER, DELTA, EVENT_STREAM, JSON, JsonList, LINES};
 
 const FORMS: [&str; 4] = [JSON, LINES, DELTA, EVENT_STREAM];
 
@@ -219,7 +219,7 @@ fn delta(
 /// Says in headers where a page ends. A vector has no place there: it is as long as there are
 /// origins.
 fn with_end(mut response: Response, page: &FollowedPage) -> Response {
-    wire::set(&mut response, MORE_HEADER, if page.more { "true" } else { "false" });
+    wire::set_more(&mut response, page.more);
     if let Some(after) = &page.after {
         wire::set(&mut response, AFTER_HEADER, &after.to_string());
     }

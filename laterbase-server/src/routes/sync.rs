@@ -9,7 +9,7 @@ use laterbase_core::selection::RootSelection;
 use crate::app::App;
 use crate::parameters::Parameters;
 use crate::problem::{Problem, Result};
-use crate::wire::{self, CURSOR_HEADER, MORE_HEADER, REPLICA_HEADER};
+use crate::wire::{self, CURSOR_HEADER, REPLICA_HEADER};
 
 pub(super) mod arrivals;
 pub(super) mod heads;
@@ -19,12 +19,6 @@ pub(super) mod wants;
 
 /// Origins that a caller may leave out.
 const LEFT_OUT_MAX: usize = 16;
-
-/// The roots that a caller takes; all, if it does not say.
-fn selection(parameters: &Parameters) -> Result<RootSelection> {
-    let text = parameters.get("roots").unwrap_or_default();
-    text.parse().map_err(|error| Problem::parameter("roots", format!("{error}")))
-}
 
 /// The origins whose events a caller has, as it wrote them.
 fn left_out(parameters: &Parameters) -> Result<Vec<ReplicaId>> {
@@ -36,11 +30,6 @@ fn left_out(parameters: &Parameters) -> Result<Vec<ReplicaId>> {
     let id = |text: &String| -> std::result::Result<ReplicaId, IdError> { text.parse() };
     let ids: std::result::Result<_, _> = texts.iter().map(id).collect();
     ids.map_err(|error| Problem::parameter("not", error.to_string()))
-}
-
-/// Reads a cursor that a caller sent back.
-fn parse_cursor(name: &str, text: &str) -> Result<Cursor> {
-    text.parse().map_err(|error| Problem::parameter(name, format!("no cursor: {error}")))
 }
 
 /// Which roots' events a request is about: those that the caller takes and the server gives.
@@ -55,8 +44,4 @@ fn set_replica(response: &mut Response, reader: &Reader) {
 
 fn set_cursor(response: &mut Response, cursor: &Cursor) {
     wire::set(response, CURSOR_HEADER, &cursor.to_string());
-}
-
-fn set_more(response: &mut Response, more: bool) {
-    wire::set(response, MORE_HEADER, if more { "true" } else { "false" });
 }

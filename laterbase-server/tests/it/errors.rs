@@ -179,6 +179,8 @@ fn invalid_events() -> Vec<Case> {
     ]
 }
 
+const SOME_DOT: &str = "332341d582665405ecb889bd9dec8ce2-1";
+
 fn unknown_things() -> Vec<Case> {
     vec![
         post(GOOD, 404, "unknown-root").to("/e/truck"),
@@ -192,12 +194,20 @@ fn unknown_things() -> Vec<Case> {
         get("/a/shipment/nobody", 404, "unknown-aggregate"),
         get("/a/shipment/nobody/events", 404, "unknown-aggregate"),
         get("/a/shipment/urn%3Aepc%2Fx/events", 404, "unknown-aggregate"),
+        get("/events?roots=truck", 404, "unknown-root"),
+        get("/events?roots=shipment,truck@*", 404, "unknown-root"),
+        get(&format!("/events/truck:{SOME_DOT}"), 404, "unknown-root"),
+        get(&format!("/events/shipment:{SOME_DOT}"), 404, "unknown-event"),
+        get("/events/one/two", 404, "unknown-route"),
         get("/nowhere", 404, "unknown-route"),
         get("/a/shipment/one/two", 404, "unknown-route"),
         Case { method: "DELETE", ..get("/e/shipment", 405, "method-not-allowed") },
         Case { method: "POST", ..get("/a/shipment", 405, "method-not-allowed") },
         get("/e/shipment", 406, "not-acceptable").headers(&[("accept", "text/html")]),
         get("/a/shipment", 406, "not-acceptable").headers(&[ACCEPT_DELTA]),
+        get("/events", 406, "not-acceptable").headers(&[ACCEPT_DELTA]),
+        Case { method: "POST", ..get("/events", 405, "method-not-allowed") },
+        Case { method: "DELETE", ..get("/events/x", 405, "method-not-allowed") },
         post(GOOD, 415, "unsupported-media-type").headers(&[("content-type", "text/plain")]),
         post(GOOD, 415, "unsupported-media-type")
             .headers(&[("content-type", "application/x-www-form-urlencoded")]),
@@ -207,7 +217,7 @@ fn unknown_things() -> Vec<Case> {
 fn malformed_parameters() -> Vec<Case> {
     let case = |target: &str, field| get(target, 400, "malformed-parameter").field(field);
     let mut cases = Vec::new();
-    for route in ["/e/shipment", "/a/shipment", "/a/shipment/s-0/events"] {
+    for route in ["/e/shipment", "/a/shipment", "/a/shipment/s-0/events", "/events"] {
         for limit in ["0", "-1", "10001", "x", "", "1.5", "99999999999999999999"] {
             cases.push(case(&format!("{route}?limit={limit}"), "limit"));
         }
@@ -228,10 +238,48 @@ fn malformed_parameters() -> Vec<Case> {
     cases.push(case("/a/shipment/s-0?fold=newest", "fold"));
     cases.push(case("/a/shipment?fold=", "fold"));
     cases.push(case("/a/shipment/%ff", "path"));
+    cases.extend(malformed_parameters_of_events());
     cases.push(
         case("/e/shipment", "Last-Event-ID")
             .headers(&[("accept", "text/event-stream"), ("last-event-id", "zz")]),
     );
+    cases
+}
+
+fn malformed_parameters_of_events() -> Vec<Case> {
+    let case = |target: &str, field| get(target, 400, "malformed-parameter").field(field);
+    let (long, long_id) = ("x".repeat(256), format!("shipment:{SOME_DOT}"));
+    let types: Vec<String> = (0..101).map(|number| format!("t{number}")).collect();
+    let ids = |count: usize| vec![long_id.as_str(); count].join(",");
+    let mut cases = vec![
+        case(&format!("/events?types={}", types.join(",")), "types"),
+        case(&format!("/events?type={long}"), "type"),
+        case(&format!("/events?ids={}", ids(101)), "ids"),
+        case(&format!("/events?ids={}&limit=1", ids(1)), "ids"),
+        case(&format!("/events?ids={}&type=a", ids(1)), "ids"),
+        case("/events?ids=", "ids"),
+        case(&format!("/events?ids={long_id},"), "ids"),
+        case("/events/x", "path"),
+        case("/events/%ff", "path"),
+        case(&format!("/events/{SOME_DOT}"), "path"),
+        case("/events/shipment:332341d582665405ecb889bd9dec8ce2-0", "path"),
+    ];
+    for after in ["", "x", "AAAA", "AAAAAAAAAAEAAAAAAAAAAgAAAAAAAAADA", "%ff"] {
+        cases.push(case(&format!("/events?after={after}"), "after"));
+        cases.push(case("/events", "Last-Event-ID").headers(&[
+            ("accept", "text/event-stream"),
+            ("last-event-id", if after.len() < 2 { "x" } else { "zz" }),
+        ]));
+    }
+    for roots in ["@", "shipment@*@*", "shipment,", "a*", "*", "%ff"] {
+        cases.push(case(&format!("/events?roots={roots}"), "roots"));
+    }
+    for types in [",", "a,,b", "a,"] {
+        cases.push(case(&format!("/events?types={types}"), "types"));
+    }
+    for name in ["", &long] {
+        cases.push(case(&format!("/events?aggregate={name}"), "aggregate"));
+    }
     cases
 }
 

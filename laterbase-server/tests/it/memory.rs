@@ -51,14 +51,14 @@ pub fn private_bytes(process: u32) -> u64 {
 }
 
 /// Looks at a process's memory again and again, and keeps the most that it saw.
-struct Watch {
+pub struct Watch {
     most: Arc<AtomicU64>,
     is_over: Arc<AtomicBool>,
     thread: thread::JoinHandle<()>,
 }
 
 impl Watch {
-    fn start(process: u32) -> Self {
+    pub fn start(process: u32) -> Self {
         let (most, is_over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (seen, stop) = (Arc::clone(&most), Arc::clone(&is_over));
         let thread = thread::spawn(move || {
@@ -70,7 +70,7 @@ impl Watch {
         Self { most, is_over, thread }
     }
 
-    fn end(self) -> u64 {
+    pub fn end(self) -> u64 {
         self.is_over.store(true, Ordering::Relaxed);
         self.thread.join().unwrap();
         self.most.load(Ordering::Relaxed)

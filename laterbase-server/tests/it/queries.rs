@@ -3,19 +3,21 @@
 use crate::connection::LINES;
 use crate::running::{Running, in_memory, order};
 
-const TARGETS: [&str; 9] = [
+const TARGETS: [&str; 11] = [
     "/e/order",
     "/e/order/delta",
     "/a/order",
     "/a/order/O-1",
     "/a/order/O-1/events",
+    "/events",
+    "/events/order:332341d582665405ecb889bd9dec8ce2-1",
     "/sync",
     "/sync/heads",
     "/",
     "/nowhere",
 ];
 
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 18] = [
     "vv",
     "limit",
     "cursor",
@@ -29,6 +31,10 @@ const NAMES: [&str; 14] = [
     "known_at",
     "occurred_from",
     "live",
+    "types",
+    "type",
+    "aggregate",
+    "ids",
     "x",
 ];
 
@@ -57,14 +63,19 @@ const VALUES: [&str; 22] = [
     "%e2%82",
 ];
 
-/// Knuth's linear congruential generator (MMIX): the same queries each time.
-struct Dice(u64);
+/// Knuth's linear congruential generator (MMIX): the same choices each time.
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn pick<'t>(&mut self, of: &[&'t str]) -> &'t str {
+    /// A number below `bound`.
+    pub fn below(&mut self, bound: usize) -> usize {
         let constants = (6_364_136_223_846_793_005, 1_442_695_040_888_963_407);
         self.0 = self.0.wrapping_mul(constants.0).wrapping_add(constants.1);
-        of[usize::try_from(self.0 >> 33).unwrap() % of.len()]
+        usize::try_from(self.0 >> 33).unwrap() % bound
+    }
+
+    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len())]
     }
 }
 

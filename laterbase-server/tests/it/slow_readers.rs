@@ -75,3 +75,8 @@ async fn many_slow_readers_of_lines_take_bounded_memory() {
 async fn many_slow_live_readers_take_bounded_memory() {
     check_memory(ACCEPT_LIVE, "/e/order").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_slow_live_readers_of_all_roots_take_bounded_memory() {
+    check_memory(ACCEPT_LIVE, "/events").await;
+}

@@ -11,9 +11,9 @@ use laterbase_core::limits::BATCH_BYTES_MAX;
 use laterbase_core::reader::{ReadError, Reader, Taken};
 use laterbase_core::selection::RootSelection;
 
-use super::{is_taken, left_out, live, parse_cursor, selection, set_cursor, set_more, set_replica};
+use super::{is_taken, left_out, live, set_cursor, set_replica};
 use crate::app::App;
-use crate::parameters::{Parameters, choose, last_event_id};
+use crate::parameters::{Parameters, choose, last_event_id, parse_cursor};
 use crate::problem::{Kind, Problem, Result};
 use crate::wire::{self, DELTA, EVENT_STREAM, LEFT_OUT_HEADER};
 
@@ -43,7 +43,7 @@ pub(crate) async fn read(
         (None, None) => return Err(Problem::parameter("cursor", "must be given")),
     };
     let seen = parameters.get("seen").map(|text| parse_cursor("seen", text)).transpose()?;
-    let (selection, not_of) = (selection(&parameters)?, left_out(&parameters)?);
+    let (selection, not_of) = (parameters.roots()?, left_out(&parameters)?);
     let lacking = Lacking { cursor, seen, selection, not_of };
     if form == EVENT_STREAM {
         return live::respond(app, lacking).await;
@@ -76,7 +76,7 @@ fn page(
         nothing(app, reader, lacking)
     } else {
         let mut response = wire::respond(StatusCode::OK, DELTA, page.bytes);
-        set_more(&mut response, page.more);
+        wire::set_more(&mut response, page.more);
         sign(&mut response, app, reader, lacking);
         response
     };

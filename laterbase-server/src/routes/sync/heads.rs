@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use laterbase_core::limits::HEADS_ENTRIES_MAX;
 
-use super::{is_taken, selection, set_cursor, set_replica};
+use super::{is_taken, set_cursor, set_replica};
 use crate::app::App;
 use crate::parameters::{Parameters, choose, origin_cursor};
 use crate::problem::Result;
@@ -21,7 +21,7 @@ pub(crate) async fn read(
     choose(&headers, &[HEADS])?;
     let limit = parameters.limit_of(HEADS_ENTRIES_MAX, HEADS_ENTRIES_MAX)?;
     let (selection, after) =
-        (selection(&parameters)?, parameters.after_origin("what `Laterbase-Next` of a page said")?);
+        (parameters.roots()?, parameters.after_origin("what `Laterbase-Next` of a page said")?);
     let giving = Arc::clone(&app);
     app.read(move |reader| {
         // Before the heads are read: what arrives meanwhile is met again behind the cursor.

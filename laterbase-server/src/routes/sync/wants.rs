@@ -10,7 +10,7 @@ use laterbase_core::codec::CodecError;
 use laterbase_core::limits::{BATCH_BYTES_MAX, WANTS_BYTES_MAX};
 use laterbase_core::wants::Wants;
 
-use super::{set_more, set_replica};
+use super::set_replica;
 use crate::app::App;
 use crate::body::{self, AdmittedBody};
 use crate::parameters::{Parameters, choose};
@@ -52,7 +52,7 @@ async fn give(
     app.read_page(BATCH_BYTES_MAX, move |reader, bytes_max| {
         let page = reader.wanted_delta(&wants, limit, bytes_max)?;
         let mut response = wire::respond(StatusCode::OK, DELTA, page.bytes);
-        set_more(&mut response, !page.complete);
+        wire::set_more(&mut response, !page.complete);
         set_replica(&mut response, reader);
         Ok(response)
     })
