@@ -3,12 +3,16 @@
 mod arrivals;
 mod encoding;
 mod error;
+mod events;
 mod exchange;
 mod forks;
+mod messages;
 mod patience;
+mod read_model;
 mod replication;
 mod retry_after;
 mod server_url;
+mod subscription;
 mod traffic;
 mod wire;
 
@@ -27,10 +31,13 @@ use exchange::{Call, Exchange, Reply};
 pub use arrivals::{Arrival, ArrivalStream};
 pub use encoding::Compression;
 pub use error::{ClientError, Problem};
+pub use events::{EventFilter, EventsPage};
 pub use forks::{Decided, ForksPage, ServerFork};
 pub use patience::Patience;
+pub use read_model::{Checkpoint, ReadModelError};
 pub use replication::{Arrivals, ArrivalsQuery, Heads, Pushed, Wanted};
 pub use server_url::ServerUrl;
+pub use subscription::{Delivery, EventStream, SubscribeOptions, Subscription, SubscriptionError};
 pub use traffic::Traffic;
 pub use wire::{
     Aggregate, AggregateEntry, AggregatePage, FeedPage, HistoryPage, NewEvent, ReceivedEvent,

@@ -40,6 +40,7 @@ use crate::local::Local;
 use crate::transport::Transport;
 use session::Session;
 
+pub(crate) use backoff::Backoff;
 pub use backoff::BackoffOptions;
 pub use headway::HeadwayOptions;
 pub use page_size::PageOptions;

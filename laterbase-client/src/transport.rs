@@ -4,6 +4,8 @@
 //! in production and over any `tower` service in tests and simulations, through
 //! [`ServiceTransport`].
 
+#[cfg(test)]
+pub(crate) mod fated;
 mod http_transport;
 mod service_transport;
 

@@ -30,22 +30,22 @@ impl Default for BackoffOptions {
 
 /// Counts the failures in a row.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     options: BackoffOptions,
     failures: u32,
 }
 
 impl Backoff {
-    pub(super) const fn new(options: BackoffOptions) -> Self {
+    pub(crate) const fn new(options: BackoffOptions) -> Self {
         Self { options, failures: 0 }
     }
 
-    pub(super) const fn reset(&mut self) {
+    pub(crate) const fn reset(&mut self) {
         self.failures = 0;
     }
 
     /// How long to wait after another failure; `None` if it was one too many.
-    pub(super) fn next_delay(&mut self, asked: Option<Duration>) -> Option<Duration> {
+    pub(crate) fn next_delay(&mut self, asked: Option<Duration>) -> Option<Duration> {
         self.failures += 1;
         if self.failures >= self.options.failures_max {
             return None;

@@ -14,6 +14,7 @@ mod damaged_stores;
 mod depot;
 mod dice;
 mod endless_answers;
+mod events;
 mod file_commands;
 mod flaky_links;
 mod forged;

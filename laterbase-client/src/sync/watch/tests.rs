@@ -1,63 +1,13 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::collections::VecDeque;
-use std::sync::Mutex;
-
-use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, StreamBody};
+use http::StatusCode;
 use tokio::time::Instant;
 
 use super::*;
-use crate::transport::{ResponseBody, TransportError};
-
-/// What becomes of the requests, in order.
-enum Fate {
-    /// A stream that says this and goes silent.
-    Silent(&'static str),
-    /// A stream that says this and ends.
-    Ends(&'static str),
-    /// No stream.
-    Refused,
-    /// No answer at all.
-    Unreachable,
-}
-
-struct Fated(Mutex<VecDeque<Fate>>);
-
-impl Transport for Fated {
-    async fn send(
-        &self,
-        _request: Request<Bytes>,
-    ) -> Result<Response<ResponseBody>, TransportError> {
-        let fate = self.0.lock().unwrap().pop_front().expect("one request more than expected");
-        let (status, body) = match fate {
-            Fate::Silent(text) => (StatusCode::OK, stream(text)),
-            Fate::Ends(text) => (StatusCode::OK, whole(text)),
-            Fate::Refused => (StatusCode::NOT_ACCEPTABLE, whole("")),
-            Fate::Unreachable => return Err(TransportError::Connect { source: "no".into() }),
-        };
-        let response =
-            Response::builder().status(status).header("content-type", "text/event-stream");
-        Ok(response.body(body).unwrap())
-    }
-}
-
-fn whole(text: &'static str) -> ResponseBody {
-    Full::new(Bytes::from_static(text.as_bytes())).map_err(|never| match never {}).boxed_unsync()
-}
-
-/// A body that never ends.
-fn stream(text: &'static str) -> ResponseBody {
-    let frame = http_body::Frame::data(Bytes::from_static(text.as_bytes()));
-    let first = futures_util::stream::iter([Ok::<_, TransportError>(frame)]);
-    let frames = futures_util::StreamExt::chain(first, futures_util::stream::pending());
-    StreamBody::new(frames).boxed_unsync()
-}
+use crate::transport::fated::{Fate, Fated};
 
 fn client(fates: impl IntoIterator<Item = Fate>) -> Client<Fated> {
-    let fates = Fated(Mutex::new(fates.into_iter().collect()));
-    Client::new("http://depot".parse().unwrap(), fates)
+    Client::new("http://depot".parse().unwrap(), Fated::new(fates))
 }
 
 /// How long each of some waits takes, in seconds.
@@ -90,7 +40,12 @@ async fn a_silent_link_is_dead_after_a_while() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_without_streams_is_polled_with_growing_rests() {
-    let fates = [Fate::Refused, Fate::Unreachable, Fate::Ends(""), Fate::Refused];
+    let fates = [
+        Fate::Refused(StatusCode::NOT_ACCEPTABLE),
+        Fate::Unreachable,
+        Fate::Ends(""),
+        Fate::Refused(StatusCode::NOT_ACCEPTABLE),
+    ];
     let waits = waits(&client(fates), 4, true).await;
     for (wait, whole) in waits.into_iter().zip([1.0, 2.0, 4.0, 8.0]) {
         assert!((whole / 2.0..=whole + 0.01).contains(&wait), "{wait} of {whole}");
