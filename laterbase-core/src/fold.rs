@@ -12,12 +12,14 @@ use crate::limits::{FOLD_NAME_BYTES_MAX, STATE_BYTES_MAX, STATE_BYTES_MAX_DEFAUL
 use crate::snapshot::SnapshotPolicy;
 
 mod built_in;
+mod by_type;
 mod check;
 mod probe;
 mod tree;
 mod typed;
 
-pub use built_in::{Latest, MergePatch};
+pub use built_in::{BUILT_IN_NAMES, Latest, MergePatch, built_in};
+pub use by_type::ByType;
 pub use check::{SnapshotDrift, check_snapshots};
 pub use typed::{Aggregate, Typed, decode_json};
 

@@ -13,7 +13,7 @@ use clap::builder::Resettable;
 use clap::{CommandFactory, FromArgMatches, Parser};
 #[cfg(feature = "peers")]
 use laterbase_client::client::ServerUrl;
-use laterbase_core::fold::{Fold, Latest, MergePatch};
+use laterbase_core::fold::{BUILT_IN_NAMES, MergePatch, built_in};
 use laterbase_core::replica::ReplicaOptions;
 use laterbase_core::store::Durability;
 use laterbase_core::time::parse_bound_ahead;
@@ -54,7 +54,7 @@ struct Settings {
     #[arg(long, env = "LATERBASE_LISTEN", value_name = "ADDR")]
     listen: Option<String>,
 
-    /// A root to take, and the fold it is read by: merge-patch (the default) or latest
+    /// A root to take, and the fold it is read by: merge-patch (the default), latest or by-type
     #[arg(long, env = "LATERBASE_ROOT", value_name = "NAME[=FOLD]", value_delimiter = ',')]
     root: Vec<String>,
 
@@ -330,13 +330,15 @@ fn trim(flag: &str, list: &mut Vec<String>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Takes a root by both built-in folds, the one that is asked for first.
+/// Takes a root by all built-in folds, the one that is asked for first.
 fn with_root(server: Builder, text: &str) -> anyhow::Result<Builder> {
     let (name, fold) = text.split_once('=').unwrap_or((text, "merge-patch"));
-    let mut folds: [Arc<dyn Fold>; 2] = [Arc::new(MergePatch), Arc::new(Latest)];
+    let mut folds = built_in();
     match folds.iter().position(|candidate| candidate.name() == fold) {
         Some(index) => folds.rotate_left(index),
-        None => bail!("there is no fold {fold:?} for the root {name}: merge-patch or latest"),
+        None => {
+            bail!("there is no fold {fold:?} for the root {name}: {}", BUILT_IN_NAMES.join(", "))
+        }
     }
     Ok(folds.into_iter().fold(server, |server, fold| server.fold(name, fold)))
 }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use laterbase_core::event::{Event, Record};
 use laterbase_core::fold::{
-    Aggregate, Applied, Fold, FoldError, FoldState, Folds, Latest, MergePatch, Refusal, Typed,
+    Aggregate, Applied, ByType, Fold, FoldError, FoldState, Folds, Latest, MergePatch, Refusal,
+    Typed,
 };
 use laterbase_core::snapshot::SnapshotPolicy;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What folds are called that read the data.
-pub(crate) const NAMES: [&str; 3] = ["merge-patch", "latest", "gauge"];
+pub(crate) const NAMES: [&str; 4] = ["merge-patch", "latest", "by-type", "gauge"];
 
 /// A fold as the default of some kinds of root, and those that read the data beside it.
 pub(crate) fn beside(first: &Arc<dyn Fold>, kinds: &[&str]) -> Arc<Folds> {
@@ -27,7 +28,12 @@ pub(crate) fn beside(first: &Arc<dyn Fold>, kinds: &[&str]) -> Arc<Folds> {
 }
 
 fn all() -> [Arc<dyn Fold>; NAMES.len()] {
-    [Arc::new(Often(MergePatch)), Arc::new(Often(Latest)), Arc::new(Often(Typed::<Gauge>::new()))]
+    [
+        Arc::new(Often(MergePatch)),
+        Arc::new(Often(Latest)),
+        Arc::new(Often(ByType)),
+        Arc::new(Often(Typed::<Gauge>::new())),
+    ]
 }
 
 /// What a fold from the start over events comes to: the state, and how many were left out.

@@ -1,5 +1,6 @@
 //! What a late event costs: an aggregate of a million events over a year, one more event placed a
-//! minute, an hour, a day, a month and a year back, and how much is folded anew.
+//! minute, an hour, a day, a month and a year back, or one that takes such an event back, and how much
+//! is folded anew.
 #![allow(clippy::print_stdout, reason = "a report for a person")]
 
 use std::sync::Arc;
@@ -7,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use laterbase_benches::{Engine, NOW, folds, replica, root};
 use laterbase_core::PreparedBatch;
-use laterbase_core::event::Record;
+use laterbase_core::event::{Record, VoidsBuf};
+use laterbase_core::id::Dot;
 use laterbase_core::reader::{AggregateState, Query};
 use laterbase_core::replica::Replica;
 
@@ -59,6 +61,24 @@ fn measure(engine: Engine, length: i64) {
         row(name, &state, time);
         flush(&replica);
     }
+    for (name, late) in
+        [("takes one of a day ago back", DAY), ("takes one of a month ago back", 30 * DAY)]
+    {
+        let seq = (YEAR - late) / (YEAR / length) + 1;
+        take_back(&mut replica, u64::try_from(seq).expect("a seq"));
+        let (state, time) = read(&replica);
+        row(name, &state, time);
+        flush(&replica);
+    }
+}
+
+/// Takes an event back now: where the voiding event stands in fold order does not matter.
+fn take_back(replica: &mut Replica, seq: u64) {
+    let voids: VoidsBuf = [Dot { origin: replica.id(), seq }].into_iter().collect();
+    let record = Record::json("long", "Voided", "{}").at(NOW).with_voids(voids.as_voids());
+    let mut batch = PreparedBatch::new(root(), folds(), NOW);
+    batch.push(&record).expect("within bounds");
+    replica.append(&batch, NOW).expect("an append");
 }
 
 fn fill(replica: &mut Replica, length: i64) {

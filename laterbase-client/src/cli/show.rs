@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use laterbase_client::device::DeviceOptions;
-use laterbase_core::fold::{Fold, Folds, Latest, MergePatch};
+use laterbase_core::fold::{BUILT_IN_NAMES, Fold, Folds, built_in};
 use laterbase_core::id::RootName;
 use laterbase_core::printable::Printable;
 use laterbase_core::reader::AggregateState;
@@ -18,7 +18,7 @@ use super::time_flags::TimeFlags;
 use super::{Common, check_root};
 
 /// The folds that need no code of the user's, the default first.
-pub(super) const FOLD_NAMES: [&str; 2] = ["merge-patch", "latest"];
+pub(super) const FOLD_NAMES: [&str; 3] = BUILT_IN_NAMES;
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
@@ -82,9 +82,8 @@ pub(crate) fn run(common: &Common, args: &ShowArgs, output: &mut Output) -> anyh
 
 /// All folds for the root that is read; other roots are left alone.
 fn folds(root: &RootName) -> anyhow::Result<Folds> {
-    let built_in: [Arc<dyn Fold>; FOLD_NAMES.len()] = [Arc::new(MergePatch), Arc::new(Latest)];
-    let mut folds = Folds::new().fallback(Arc::new(MergePatch));
-    for fold in built_in {
+    let mut folds = Folds::new().fallback(fold_named(FOLD_NAMES[0]));
+    for fold in built_in() {
         folds = folds.fold(root.kind(), fold)?;
     }
     Ok(folds)
@@ -92,7 +91,8 @@ fn folds(root: &RootName) -> anyhow::Result<Folds> {
 
 /// The fold of one of these names.
 pub(super) fn fold_named(name: &str) -> Arc<dyn Fold> {
-    if name == FOLD_NAMES[0] { Arc::new(MergePatch) } else { Arc::new(Latest) }
+    let [default, ..] = built_in();
+    built_in().into_iter().find(|fold| fold.name() == name).unwrap_or(default)
 }
 
 impl<'s> Summary<'s> {

@@ -1,9 +1,19 @@
 //! Folds for servers without user code.
 
+use std::sync::Arc;
+
 use super::tree::Tree;
-use super::{Applied, Fold, FoldError, FoldState, Refusal};
+use super::{Applied, ByType, Fold, FoldError, FoldState, Refusal};
 use crate::event::{Event, Record};
 use crate::json::{DataError, check_data};
+
+/// What the built-in folds are called, the default first.
+pub const BUILT_IN_NAMES: [&str; 3] = ["merge-patch", "latest", "by-type"];
+
+/// The built-in folds, in the order of [`BUILT_IN_NAMES`].
+pub fn built_in() -> [Arc<dyn Fold>; BUILT_IN_NAMES.len()] {
+    [Arc::new(MergePatch), Arc::new(Latest), Arc::new(ByType)]
+}
 
 /// `merge-patch`: each event's JSON data is a merge patch (RFC 7396) on the state, which starts
 /// as an empty object. Data that is not JSON is left alone.
@@ -107,6 +117,6 @@ impl FoldState for LatestState {
 }
 
 /// Such an event comes by sync only: no local write takes it.
-fn unreadable(error: DataError) -> Refusal {
+pub(super) fn unreadable(error: DataError) -> Refusal {
     Refusal(error.to_string())
 }
