@@ -69,7 +69,8 @@ impl FoldState for Types {
             if let Err(error) = check_data(record.data) {
                 return Ok(Applied::Refused(unreadable(error)));
             }
-            serde_json::from_slice(record.data).map_err(|error| FoldError(error.to_string()))?
+            let data = serde_json::from_slice::<Box<RawValue>>(record.data);
+            Some(data.map_err(|error| FoldError(error.to_string()))?)
         } else {
             None
         };
