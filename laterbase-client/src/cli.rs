@@ -1,5 +1,6 @@
 //! The command line: what it takes, and what each command does.
 
+mod footprint;
 mod forks;
 mod held;
 mod held_back;
@@ -97,7 +98,8 @@ enum Command {
     /// Print events, one JSON object a line.
     ///
     /// The times choose among the events of the root, or of the one aggregate. They do not change
-    /// the order.
+    /// the order. --since and --until are about when events happened, --recorded-since and
+    /// --recorded-until about when they were recorded, by which the events of a root are ordered.
     Log(log::LogArgs),
     /// List aggregates with their states: where everything is.
     ///

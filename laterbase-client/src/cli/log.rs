@@ -1,5 +1,9 @@
 //! `laterbase log`: events, one JSON object a line.
 
+mod following;
+mod pages;
+mod selection;
+
 use std::ops::ControlFlow;
 
 use anyhow::bail;
@@ -9,11 +13,13 @@ use laterbase_core::id::RootName;
 use laterbase_core::json::write_event;
 use laterbase_core::printable::Printable;
 use laterbase_core::reader::Reader;
-use laterbase_core::version_vector::VersionVector;
+use laterbase_core::time::parse_time_bound;
 
 use super::output::Output;
 use super::time_flags::TimeFlags;
-use super::{Common, PAGE_EVENTS, check_root};
+use super::{Common, check_root};
+use pages::Pages;
+use selection::Selection;
 
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
@@ -23,68 +29,107 @@ pub(crate) struct LogArgs {
     /// Only one aggregate's events, in the order in which they happened.
     #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     aggregate: Option<String>,
+    /// Only events of this type, or of several if it is given several times.
+    #[arg(long = "type", value_name = "T", allow_hyphen_values = true)]
+    types: Vec<String>,
+    /// Begin with the last one.
+    #[arg(long)]
+    reverse: bool,
+    /// At most so many: the first ones, or with --reverse or --follow the last ones.
+    #[arg(long, value_name = "COUNT")]
+    limit: Option<u64>,
+    /// Then go on with what arrives, by whatever process and in the order in which it does, until
+    /// interrupted. With --limit 0, print only that.
+    #[arg(long, conflicts_with_all = ["reverse", "known_at"])]
+    follow: bool,
+    /// Only what happened then or later.
+    #[arg(long, value_name = "TIME", value_parser = parse_time_bound, help_heading = TIMES)]
+    since: Option<i64>,
+    /// Only what had happened by then, as --occurred-until.
+    #[arg(long, value_name = "TIME", value_parser = parse_time_bound, help_heading = TIMES)]
+    until: Option<i64>,
+    /// Only what was recorded then or later, wherever that was.
+    #[arg(long, value_name = "TIME", value_parser = parse_time_bound, help_heading = TIMES)]
+    recorded_since: Option<i64>,
     #[command(flatten)]
     times: TimeFlags,
 }
 
+/// Where they stand in the help.
+const TIMES: &str = "Times, RFC 3339 such as 2024-03-04T18:00:00Z, inclusive";
+
 pub(crate) fn run(common: &Common, args: &LogArgs, output: &mut Output) -> anyhow::Result<()> {
-    common.with_reader(|reader| {
-        check_root(reader, &args.root)?;
-        match &args.aggregate {
-            Some(id) => print_aggregate(reader, args, id, output),
-            None => print_feed(reader, args, output),
-        }
-    })
-}
-
-fn print_feed(reader: &Reader, args: &LogArgs, output: &mut Output) -> anyhow::Result<()> {
-    let LogArgs { root, times, .. } = args;
-    let mut vv = VersionVector::new();
-    let mut text = Vec::new();
-    let mut is_at_end = false;
-    let known = times.known_until(reader)?;
-    loop {
-        text.clear();
-        let page = reader.feed(root, &vv, PAGE_EVENTS, &mut |event| {
-            if times.admit(event, known) {
-                write_event(&mut text, root, event);
-                text.push(b'\n');
-            }
-            is_at_end = times.ends_before(event);
-            if is_at_end { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        output.json(&text)?;
-        if is_at_end || !page.more {
-            return Ok(());
-        }
-        vv = page.vv;
+    if !args.follow {
+        return common.with_reader(|reader| {
+            check_root(reader, &args.root)?;
+            print(reader, args, &Selection::new(args, reader)?, output)
+        });
     }
+    let cursor = common.with_reader(|reader| {
+        // What arrives while it is printed comes behind it, and once.
+        let cursor = reader.cursor();
+        let selection = Selection::new(args, reader)?.arrived_until(cursor.position());
+        if !reader.version_vector(&args.root).is_empty() {
+            print_last(reader, args, &selection, output)?;
+        }
+        output.flush()?;
+        Ok(cursor)
+    })?;
+    following::run(common, args, cursor, output)
 }
 
-fn print_aggregate(
+/// Prints what is there.
+fn print(
     reader: &Reader,
     args: &LogArgs,
-    id: &str,
+    selection: &Selection<'_>,
     output: &mut Output,
 ) -> anyhow::Result<()> {
-    let LogArgs { root, times, .. } = args;
-    let (mut after, query) = (None, times.query(None));
-    let mut text = Vec::new();
-    loop {
-        text.clear();
-        let mut visit = |event: &Event<'_>| {
-            write_event(&mut text, root, event);
-            text.push(b'\n');
-            ControlFlow::Continue(())
-        };
-        let page = reader.aggregate_events(root, id, after, PAGE_EVENTS, &query, &mut visit)?;
-        if after.is_none() && page.events == 0 {
-            bail!("{root} holds no events of {}{}", Printable(id), times.remark());
-        }
-        output.json(&text)?;
-        if page.next.is_none() {
-            return Ok(());
-        }
-        after = page.next;
+    let pages = Pages { reader, root: &args.root, aggregate: args.aggregate.as_deref(), selection };
+    let mut left = args.limit.unwrap_or(u64::MAX);
+    let mut visit = |line: &[u8]| {
+        let Some(rest) = left.checked_sub(1) else { return Ok(ControlFlow::Break(())) };
+        left = rest;
+        output.json(line)?;
+        Ok(ControlFlow::Continue(()))
+    };
+    let visited = if args.reverse { pages.backward(&mut visit) } else { pages.forward(&mut visit) };
+    if let (0, Some(id)) = (visited?, &args.aggregate) {
+        bail!("{} holds no events of {}{}", args.root, Printable(id), args.times.remark());
     }
+    Ok(())
+}
+
+/// Prints what is there, or the last of it.
+fn print_last(
+    reader: &Reader,
+    args: &LogArgs,
+    selection: &Selection<'_>,
+    output: &mut Output,
+) -> anyhow::Result<()> {
+    let pages = Pages { reader, root: &args.root, aggregate: args.aggregate.as_deref(), selection };
+    let Some(limit) = args.limit else {
+        pages.forward(&mut |line| {
+            output.json(line)?;
+            Ok(ControlFlow::Continue(()))
+        })?;
+        return Ok(());
+    };
+    let mut last: Vec<Vec<u8>> = Vec::new();
+    pages.backward(&mut |line| {
+        if last.len() as u64 == limit {
+            return Ok(ControlFlow::Break(()));
+        }
+        last.push(line.to_vec());
+        Ok(ControlFlow::Continue(()))
+    })?;
+    last.iter().rev().try_for_each(|line| output.json(line))
+}
+
+/// An event as a line.
+fn line(root: &RootName, event: &Event<'_>) -> Vec<u8> {
+    let mut line = Vec::new();
+    write_event(&mut line, root, event);
+    line.push(b'\n');
+    line
 }

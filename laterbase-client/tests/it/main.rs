@@ -26,6 +26,7 @@ mod in_use;
 mod killed;
 mod late_data;
 mod list_command;
+mod log_command;
 mod lying_bodies;
 mod lying_peer;
 mod many_origins;

@@ -2,9 +2,8 @@
 //! to do.
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use laterbase_client::client::Client;
@@ -16,6 +15,7 @@ use laterbase_client::transport::HttpTransport;
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, sleep};
 
+use super::super::footprint::{Footprint, footprint};
 use super::super::held::{Held, is_locked};
 use super::super::held_back::{ForkSummary, RenewalSummary, tell_renewals};
 use super::super::output::{Output, complain};
@@ -77,7 +77,7 @@ pub(super) fn run(
 struct Seen {
     /// The end of its log, all of which is with the server.
     head: u64,
-    files: Vec<(PathBuf, u64, Option<SystemTime>)>,
+    files: Footprint,
     total: SyncReport,
     forks: Vec<ForkSummary>,
     renewals: Vec<RenewalSummary>,
@@ -184,7 +184,7 @@ async fn rest(
         tokio::select! {
             () = &mut news => return Ok(()),
             () = sleep(interval), if synced => {
-                let is_untouched = fingerprint(&common.store) == seen.files;
+                let is_untouched = footprint(&common.store) == seen.files;
                 if is_untouched && looked.elapsed() < LOOK {
                     continue;
                 }
@@ -219,29 +219,8 @@ fn open(common: &Common) -> anyhow::Result<Option<Held>> {
 fn close(common: &Common, held: Held, seen: &mut Seen) -> u64 {
     let reader = held.reader().clone();
     held.close();
-    seen.files = fingerprint(&common.store);
+    seen.files = footprint(&common.store);
     reader.head()
-}
-
-/// What the store's files look like from outside: their lengths, and when they were written.
-fn fingerprint(store: &Path) -> Vec<(PathBuf, u64, Option<SystemTime>)> {
-    let mut files = Vec::new();
-    let mut folders = vec![store.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let Ok(entries) = std::fs::read_dir(folder) else { continue };
-        for entry in entries.filter_map(Result::ok) {
-            match entry.metadata() {
-                Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
-                Ok(metadata) => {
-                    files.push((entry.path(), metadata.len(), metadata.modified().ok()));
-                }
-                // It is gone already.
-                Err(_) => {}
-            }
-        }
-    }
-    files.sort_unstable();
-    files
 }
 
 /// Done when the process is asked to end.
