@@ -1,5 +1,6 @@
 //! The command line: what it takes, and what each command does.
 
+mod brief;
 mod footprint;
 mod forks;
 mod held;
@@ -109,7 +110,8 @@ enum Command {
     ///
     /// With --json, also what the read covered: how many events, and up to when.
     Show(show::ShowArgs),
-    /// Draw an aggregate's events: when they happened, were recorded, and arrived here.
+    /// Draw an aggregate's events: what they say, and when they happened, were recorded, and
+    /// arrived here.
     ///
     /// Rows are in the order in which the events happened. A bar leads from when an event happened
     /// (o) over when it was recorded (r) to when it arrived in this store (a); the lag is from o

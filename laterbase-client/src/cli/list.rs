@@ -34,7 +34,7 @@ use super::time_flags::TimeFlags;
 use super::zone::Zone;
 use column::ListColumn;
 use filter::Condition;
-use member::State;
+pub(super) use member::State;
 use row::{Row, Source, Tally};
 
 #[derive(Debug, Args)]

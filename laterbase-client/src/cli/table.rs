@@ -76,11 +76,8 @@ impl Table {
     pub(crate) fn line(&self, cells: &[Cow<'_, str>]) -> String {
         let mut line = String::new();
         for (&index, cell) in self.shown.iter().zip(cells) {
-            let cell = printable(cell);
-            let (text, width) = cut(&cell, self.widths[index]);
-            line.push_str(&text);
-            let padding = self.widths[index].saturating_sub(width) + GAP;
-            line.extend(iter::repeat_n(' ', padding));
+            line.push_str(&fitted(cell, self.widths[index]));
+            line.extend(iter::repeat_n(' ', GAP));
         }
         line.truncate(line.trim_end().len());
         line
@@ -106,6 +103,15 @@ fn grow(widths: &mut [usize], columns: &[Column], shown: &[usize], mut left: usi
 /// How many columns of a terminal a text takes, once it is printable.
 pub(crate) fn width(text: &str) -> usize {
     printable(text).width()
+}
+
+/// A text in exactly so many columns: escaped, cut, and filled up with spaces.
+pub(crate) fn fitted(text: &str, columns: usize) -> String {
+    let text = printable(text);
+    let (text, width) = cut(&text, columns);
+    let mut text = text.into_owned();
+    text.extend(iter::repeat_n(' ', columns.saturating_sub(width)));
+    text
 }
 
 fn printable(text: &str) -> Cow<'_, str> {

@@ -15,9 +15,11 @@ use laterbase_core::printable::Printable;
 use laterbase_core::reader::{Query, Reader};
 
 use super::output::Output;
+use super::table::width;
 use super::time_flags::TimeFlags;
+use super::zone::Zone;
 use super::{Common, PAGE_EVENTS, check_root};
-use drawing::{Drawing, Span, WIDTH_DEFAULT, WIDTH_MAX};
+use drawing::{Drawing, Span, WIDTH_DEFAULT, WIDTH_MAX, WIDTH_MIN};
 use row::Row;
 
 #[derive(Debug, Args)]
@@ -25,10 +27,10 @@ pub(crate) struct TimelineArgs {
     /// The root that the aggregate is in.
     #[arg(long, value_name = "R")]
     root: RootName,
-    /// How many columns to draw in.
-    #[arg(long, value_name = "COLUMNS", default_value_t = WIDTH_DEFAULT,
-        value_parser = clap::value_parser!(u16).range(i64::from(WIDTH_DEFAULT)..=i64::from(WIDTH_MAX)))]
-    width: u16,
+    /// How many columns to draw in [default: those of the terminal, or 80].
+    #[arg(long, value_name = "COLUMNS",
+        value_parser = clap::value_parser!(u16).range(i64::from(WIDTH_MIN)..=i64::from(WIDTH_MAX)))]
+    width: Option<u16>,
     /// The aggregate's id.
     #[arg(value_name = "ID", allow_hyphen_values = true)]
     id: String,
@@ -46,10 +48,17 @@ pub(crate) fn run(common: &Common, args: &TimelineArgs, output: &mut Output) -> 
             bail!("{} holds no events of {id}{}", args.root, args.times.remark());
         };
         if output.is_json() {
-            return source.rows(&survey, &mut |row| output.json(&row.json_line(&args.root)?));
+            return source.rows(&survey, &mut |row| output.json(&row.json_line()?));
         }
-        let drawing = Drawing { width: args.width, span, is_coloured: output.takes_colour() };
-        output.line(drawing.head())?;
+        let drawing = Drawing {
+            width: args.width.unwrap_or_else(|| width_of(output)),
+            span,
+            id_columns: survey.id_columns,
+            type_columns: survey.type_columns,
+            zone: Zone::new(common.utc),
+            is_coloured: output.takes_colour(),
+        };
+        output.heading(drawing.head())?;
         let mut late_count = 0;
         source.rows(&survey, &mut |row| {
             late_count += u64::from(row.is_late);
@@ -57,6 +66,12 @@ pub(crate) fn run(common: &Common, args: &TimelineArgs, output: &mut Output) -> 
         })?;
         output.line(drawing.foot(survey.event_count, late_count))
     })
+}
+
+/// The width of the terminal, as far as it can be drawn in.
+fn width_of(output: &Output) -> u16 {
+    let columns = output.columns().map(|columns| u16::try_from(columns).unwrap_or(WIDTH_MAX));
+    columns.unwrap_or(WIDTH_DEFAULT).clamp(WIDTH_MIN, WIDTH_MAX)
 }
 
 /// Where the rows come from. Nobody else writes to the store while it is open.
@@ -71,6 +86,8 @@ struct Source<'s> {
 struct Survey {
     event_count: u64,
     span: Option<Span>,
+    id_columns: usize,
+    type_columns: usize,
     /// For each page, the earliest stamp of the pages behind it.
     recorded_behind: Vec<Hlc>,
 }
@@ -81,6 +98,10 @@ impl Source<'_> {
         let mut earliest = Vec::new();
         self.pages(&mut |rows| {
             survey.event_count += rows.len() as u64;
+            for row in &*rows {
+                survey.id_columns = row.id.len().max(survey.id_columns);
+                survey.type_columns = width(&row.event_type).max(survey.type_columns);
+            }
             survey.span = rows.iter().map(Row::span).chain(survey.span).reduce(Span::join);
             earliest.push(rows.iter().map(|row| row.recorded).min().unwrap_or(Hlc::MAX));
             Ok(())
@@ -112,7 +133,7 @@ impl Source<'_> {
         loop {
             let mut rows = Vec::new();
             let mut take = |event: &Event<'_>| {
-                rows.push(Row::of(event));
+                rows.push(Row::of(&self.args.root, event));
                 ControlFlow::Continue(())
             };
             let (reader, TimelineArgs { root, id, .. }) = (self.reader, self.args);

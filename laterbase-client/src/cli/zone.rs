@@ -18,6 +18,11 @@ impl Zone {
         self.format(nanos, "%Y-%m-%d %H:%M")
     }
 
+    /// The day of a time, such as `2024-05-03`.
+    pub(crate) fn day(&self, nanos: i64) -> String {
+        self.format(nanos, "%Y-%m-%d")
+    }
+
     fn format(&self, nanos: i64, form: &str) -> String {
         // 64 bits of nanoseconds are times that every zone has.
         let time = Timestamp::from_nanosecond(i128::from(nanos)).unwrap_or(Timestamp::UNIX_EPOCH);

@@ -139,7 +139,7 @@ fn ids_may_begin_with_a_dash() {
     assert_eq!(place.succeed(&["show", "--root", "pallet", "-42"]), "{\"a\":1}\n");
     let log = place.succeed(&["log", "--root", "pallet", "--aggregate", "-42"]);
     assert_eq!(log.lines().count(), 1);
-    assert!(place.succeed(&["timeline", "--root", "pallet", "-42"]).contains("1 events"));
+    assert!(place.succeed(&["timeline", "--root", "pallet", "-42"]).contains("1 event, "));
     assert_eq!(place.summary(&["show", "--root", "pallet", "-42"])["id"], "-42");
 }
 
@@ -172,8 +172,11 @@ fn nothing_that_is_printed_steers_the_terminal() {
         &["show", "--root", "pallet", id, "--json"],
         &["timeline", "--root", "pallet", id],
         &["timeline", "--root", "pallet", id, "--json"],
+        &["list"],
+        &["list", "--csv"],
+        &["list", "--json"],
     ] {
-        let shown = on_a_terminal(&place, arguments);
+        let shown = without_styles(&on_a_terminal(&place, arguments, ""));
         let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\r') || c == '\u{202e}';
         assert!(!shown.is_empty() && !shown.chars().any(steers), "{arguments:?}: {shown:?}");
     }
@@ -191,6 +194,25 @@ fn log(place: &Workplace) -> String {
     place.run(&["log", "--root", "pallet"]).stdout
 }
 
+/// What is printed to a terminal without the styles that are our own.
+fn without_styles(shown: &str) -> String {
+    ["\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[33m"]
+        .iter()
+        .fold(shown.to_owned(), |shown, style| shown.replace(style, ""))
+}
+
+#[test]
+fn colours_are_for_terminals_whose_reader_wants_them() {
+    let place = Workplace::new();
+    let line = r#"{"root":"pallet","aggregate_id":"P-1","type":"t","data":{}}"#;
+    place.succeed(&["record", &place.write("day.ndjson", &[line.to_owned()])]);
+    for arguments in [&["list"][..], &["timeline", "--root", "pallet", "P-1"]] {
+        assert!(on_a_terminal(&place, arguments, "").contains("\x1b[1m"), "{arguments:?}");
+        assert!(!on_a_terminal(&place, arguments, "1").contains('\x1b'), "{arguments:?}");
+        assert!(!place.succeed(arguments).contains('\x1b'), "{arguments:?}");
+    }
+}
+
 /// Waits for something that another process is about to do, for ten seconds at most.
 #[track_caller]
 fn wait_until(is_so: impl Fn() -> bool) {
@@ -202,13 +224,16 @@ fn wait_until(is_so: impl Fn() -> bool) {
 }
 
 /// What a command prints to a terminal.
-fn on_a_terminal(place: &Workplace, arguments: &[&str]) -> String {
+fn on_a_terminal(place: &Workplace, arguments: &[&str], no_color: &str) -> String {
     let terminal = rustix::pty::openpt(rustix::pty::OpenptFlags::RDWR).unwrap();
     rustix::pty::grantpt(&terminal).unwrap();
     rustix::pty::unlockpt(&terminal).unwrap();
     let name = rustix::pty::ptsname(&terminal, Vec::new()).unwrap();
     let side = fs::File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-    let mut child = place.command(arguments).stdout(side).spawn().unwrap();
+    let mut command = place.command(arguments);
+    command.env("TERM", "xterm").env("NO_COLOR", no_color).stdout(side);
+    let mut child = command.spawn().unwrap();
+    drop(command);
     let mut shown = Vec::new();
     let mut reader = BufReader::new(fs::File::from(terminal));
     // The system ends the reading with an error once the other side is closed.

@@ -186,12 +186,18 @@ fn bad_flags_are_named() {
 fn a_timeline_draws_both_axes_in_eighty_columns() {
     let place = office();
     let drawn = place.succeed(&["timeline", "--root", "shipment", "S-1"]);
+    let (ours, theirs) = ("a1".repeat(16), "b2".repeat(16));
     let expected = [
-        " occurred             type           2024-03-02  2024-03-06   lag origin     seq",
-        "!2024-03-02T07:00:00Z Weighed        o====================r   +4d a1a1a1       3",
-        " 2024-03-02T08:00:00Z Departed       o                         0s a1a1a1       1",
-        " 2024-03-03T10:00:00Z Arrived             o---------a          0s b2b2b2       1",
-        " 2024-03-04T09:00:00Z Rerouted                 o               0s a1a1a1       2",
+        " occurred          type        lag  what it says",
+        " id                                           2024-03-02              2024-03-06",
+        "!2024-03-02 07:00  Weighed     +4d  kg: 12",
+        &format!(" shipment:{ours}-3  o================================r"),
+        " 2024-03-02 08:00  Departed     0s  at: Accra",
+        &format!(" shipment:{ours}-1  o"),
+        " 2024-03-03 10:00  Arrived      0s  at: Kumasi",
+        &format!(" shipment:{theirs}-1           o--------------a"),
+        " 2024-03-04 09:00  Rerouted     0s  to: Tema",
+        &format!(" shipment:{ours}-2                   o"),
         "4 events, 1 late (!); o occurred, r recorded, a arrived here",
     ];
     assert_eq!(drawn.lines().collect::<Vec<_>>(), expected);

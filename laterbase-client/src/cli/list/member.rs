@@ -9,25 +9,30 @@ use serde_json::value::RawValue;
 use super::decimal::Decimal;
 
 /// A state that was read as far as its members' names.
-pub(super) struct State<'s> {
+pub(in crate::cli) struct State<'s> {
     whole: &'s str,
     /// `None` if it is no object.
     members: Option<Members<'s>>,
 }
 
 impl<'s> State<'s> {
-    pub(super) fn read(text: &'s str) -> Self {
+    pub(in crate::cli) fn read(text: &'s str) -> Self {
         Self { whole: text, members: serde_json::from_str(text).ok() }
     }
 
-    pub(super) fn whole(&self) -> Value<'s> {
+    pub(in crate::cli) fn whole(&self) -> Value<'s> {
         Value(self.whole)
     }
 
     /// The names of the members; nothing if the state is no object.
     pub(super) fn names(&self) -> Option<impl Iterator<Item = &str>> {
-        let members = self.members.as_ref()?;
-        Some(members.0.iter().map(|(name, _)| name.as_ref()))
+        Some(self.members()?.map(|(name, _)| name))
+    }
+
+    /// The members; nothing if the state is no object.
+    pub(in crate::cli) fn members(&self) -> Option<impl Iterator<Item = (&str, Value<'s>)>> {
+        let members = self.members.as_ref()?.0.iter();
+        Some(members.map(|(name, value)| (name.as_ref(), Value(value.get()))))
     }
 
     /// What a path leads to: a member, or `a.b` for a member of a member. The empty path leads to
@@ -86,7 +91,7 @@ struct Name<'s>(#[serde(borrow)] Cow<'s, str>);
 
 /// A value in a state, as JSON text.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Value<'s>(&'s str);
+pub(in crate::cli) struct Value<'s>(&'s str);
 
 impl<'s> Value<'s> {
     /// The JSON, on one line.
@@ -99,7 +104,7 @@ impl<'s> Value<'s> {
     }
 
     /// A string's characters, and the JSON of anything else.
-    pub(super) fn text(self) -> Cow<'s, str> {
+    pub(in crate::cli) fn text(self) -> Cow<'s, str> {
         let string = self.0.starts_with('"').then(|| serde_json::from_str::<Name<'s>>(self.0));
         match string {
             Some(Ok(Name(text))) => text,

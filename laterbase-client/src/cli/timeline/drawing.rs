@@ -1,26 +1,34 @@
 //! A timeline in the columns of a terminal.
-
-use std::iter;
-
-use laterbase_core::printable::is_control;
-use laterbase_core::time::format_time;
+//!
+//! An event takes two lines: what it says of what happened, and below it the event's id, whole, and
+//! a bar in the room beside it. On a narrow terminal, what it says has a line of its own.
 
 use super::row::Row;
+use crate::cli::table::fitted;
+use crate::cli::zone::Zone;
 
-/// Columns of the drawing, unless the user says otherwise. It needs that many.
+/// Columns of the drawing where there is no terminal. Narrower than the least it does not get.
 pub(super) const WIDTH_DEFAULT: u16 = 80;
+pub(super) const WIDTH_MIN: u16 = 40;
 
 /// Most columns.
 pub(super) const WIDTH_MAX: u16 = 500;
 
-/// Columns of the events' types.
-const TYPE_COLUMNS: usize = 14;
+/// From here on, what an event says is on its first line.
+const WIDE: usize = 64;
 
-/// Everything of a row but its bar.
-const FIXED_COLUMNS: usize = 58;
+/// Least columns of a bar: as many as the two days over it take.
+const BAR_MIN: usize = 22;
+
+const TIME_COLUMNS: usize = 16;
+const LAG_COLUMNS: usize = 5;
+
+/// Most columns of the events' types, as long as there is something beside them.
+const TYPE_COLUMNS_MAX: usize = 30;
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 const LATE: &str = "\x1b[33m";
+const FAINT: &str = "\x1b[2m";
 const PLAIN: &str = "\x1b[0m";
 
 /// The time from one moment to another, in nanoseconds since 1970 UTC.
@@ -50,96 +58,102 @@ impl Span {
 }
 
 /// How rows are drawn.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Drawing {
     pub(super) width: u16,
     /// What the bars show.
     pub(super) span: Span,
+    /// How wide the longest id and the longest type are.
+    pub(super) id_columns: usize,
+    pub(super) type_columns: usize,
+    pub(super) zone: Zone,
     pub(super) is_coloured: bool,
 }
 
 impl Drawing {
-    fn bar_columns(&self) -> usize {
-        usize::from(self.width) - FIXED_COLUMNS
+    /// Nothing if the ids leave too little room for bars.
+    fn bar_columns(&self) -> Option<usize> {
+        let taken = 1 + self.id_columns + 2;
+        let left = usize::from(self.width).saturating_sub(taken);
+        (left >= BAR_MIN).then_some(left)
     }
 
-    /// The line above the rows: over the bars stand the days that they begin and end on.
+    fn is_wide(&self) -> bool {
+        usize::from(self.width) >= WIDE
+    }
+
+    /// The lines above the rows: over the bars stand the days that they begin and end on.
     pub(super) fn head(&self) -> String {
-        let [first, last] = [self.span.first, self.span.last].map(|time| day(&format_time(time)));
-        let gap = self.bar_columns() - first.len();
-        let bar = format!("{first}{last:>gap$}");
-        line(" ", "occurred", "type", &bar, "lag", "origin", "seq")
+        let days = self.bar_columns().map(|columns| {
+            let [first, last] = [self.span.first, self.span.last].map(|time| self.zone.day(time));
+            let gap = columns.saturating_sub(first.len());
+            format!("{first}{last:>gap$}")
+        });
+        let first = self.first_line(" ", "occurred", "type", "lag", "what it says");
+        first + "\n" + &self.last_line("id", days)
     }
 
+    /// The lines of a row.
     pub(super) fn row(&self, row: &Row) -> String {
         let mark = if row.is_late { "!" } else { " " };
-        let text = line(
-            mark,
-            &seconds(row.occurred),
-            &fit(&row.event_type),
-            &self.bar(row),
-            &lag(row.lag_nanos()),
-            &row.dot.origin.to_string()[..6],
-            &row.dot.seq.to_string(),
-        );
-        if self.is_coloured && row.is_late { format!("{LATE}{text}{PLAIN}") } else { text }
+        let (occurred, lag) = (self.zone.minute(row.occurred), lag(row.lag_nanos()));
+        let first = self.first_line(mark, &occurred, &row.event_type, &lag, &row.says);
+        let bar = self.bar_columns().map(|columns| bar(row, self.span, columns));
+        let last = self.last_line(&row.id, bar);
+        match (self.is_coloured, row.is_late) {
+            (true, true) => format!("{LATE}{first}{PLAIN}\n{FAINT}{last}{PLAIN}"),
+            (true, false) => format!("{first}\n{FAINT}{last}{PLAIN}"),
+            (false, _) => format!("{first}\n{last}"),
+        }
     }
 
     /// The line below the rows.
     pub(super) fn foot(&self, event_count: u64, late_count: u64) -> String {
-        format!(
-            "{event_count} events, {late_count} late (!); o occurred, r recorded, a arrived here"
-        )
+        let noun = if event_count == 1 { "event" } else { "events" };
+        let marks = self.bar_columns().map_or("", |_| "; o occurred, r recorded, a arrived here");
+        format!("{event_count} {noun}, {late_count} late (!){marks}")
     }
 
-    fn bar(&self, row: &Row) -> String {
-        let mut cells = vec![' '; self.bar_columns()];
-        let [occurred, recorded, arrived] = [row.occurred, row.recorded_nanos(), row.arrived]
-            .map(|time| self.span.column(time, cells.len()));
-        fill(&mut cells, recorded, arrived, '-');
-        fill(&mut cells, occurred, recorded, '=');
-        // Where marks fall together, the one that came first stays.
-        for (column, mark) in [(arrived, 'a'), (recorded, 'r'), (occurred, 'o')] {
-            cells[column] = mark;
-        }
-        cells.into_iter().collect()
+    /// What an event says, and when: one line, or two on a narrow terminal.
+    fn first_line(&self, mark: &str, occurred: &str, what: &str, lag: &str, says: &str) -> String {
+        let width = usize::from(self.width);
+        let fixed = 1 + TIME_COLUMNS + 2 + 2 + LAG_COLUMNS;
+        let room = if self.is_wide() { TYPE_COLUMNS_MAX.min(width / 4) } else { width - fixed };
+        let type_columns = room.min(self.type_columns);
+        let what = fitted(what, type_columns);
+        let line = format!("{mark}{occurred:<TIME_COLUMNS$}  {what}  {lag:>LAG_COLUMNS$}");
+        let says = match self.is_wide() {
+            true => format!("  {}", fitted(says, width - fixed - type_columns - 2)),
+            false => format!("\n {}", fitted(says, width - 1)),
+        };
+        (line + &says).trim_end().to_owned()
+    }
+
+    /// The id is never cut, so that it can be pasted.
+    fn last_line(&self, id: &str, bar: Option<String>) -> String {
+        let line =
+            format!(" {id:<columns$}  {}", bar.unwrap_or_default(), columns = self.id_columns);
+        line.trim_end().to_owned()
     }
 }
 
-/// One line in columns; together with the bar they are as wide as the drawing.
-fn line(
-    mark: &str,
-    occurred: &str,
-    event_type: &str,
-    bar: &str,
-    lag: &str,
-    origin: &str,
-    seq: &str,
-) -> String {
-    format!("{mark}{occurred:<20} {event_type:<TYPE_COLUMNS$} {bar} {lag:>5} {origin:<6} {seq:>7}")
+/// A bar from when an event happened over when it was recorded to when it arrived. There is at
+/// least one column.
+fn bar(row: &Row, span: Span, columns: usize) -> String {
+    let mut cells = vec![' '; columns];
+    let [occurred, recorded, arrived] =
+        [row.occurred, row.recorded_nanos(), row.arrived].map(|time| span.column(time, columns));
+    fill(&mut cells, recorded, arrived, '-');
+    fill(&mut cells, occurred, recorded, '=');
+    // Where marks fall together, the one that came first stays.
+    for (column, mark) in [(arrived, 'a'), (recorded, 'r'), (occurred, 'o')] {
+        cells[column] = mark;
+    }
+    cells.into_iter().collect()
 }
 
 fn fill(cells: &mut [char], from: usize, to: usize, with: char) {
     cells[from.min(to)..=from.max(to)].fill(with);
-}
-
-/// The date of a printed time.
-fn day(time: &str) -> String {
-    time.get(..10).unwrap_or(time).to_owned()
-}
-
-/// A time without the fraction of its second.
-fn seconds(nanos: i64) -> String {
-    format_time(nanos.saturating_sub(nanos.rem_euclid(NANOS_PER_SECOND)))
-}
-
-/// A name in its columns. Names come from anywhere, so what would steer the terminal is replaced.
-fn fit(name: &str) -> String {
-    let shown = |c: char| if is_control(c) { char::REPLACEMENT_CHARACTER } else { c };
-    if name.chars().nth(TYPE_COLUMNS).is_none() {
-        return name.chars().map(shown).collect();
-    }
-    name.chars().map(shown).take(TYPE_COLUMNS - 1).chain(iter::once('…')).collect()
 }
 
 /// A length of time in its greatest unit, in at most five characters: `+45s`, `+3h`, `-12m`.

@@ -7,12 +7,17 @@ use laterbase_core::time::format_time;
 use serde::Serialize;
 
 use super::drawing::Span;
+use crate::cli::brief::brief;
 
-/// One event, without its data. Times are nanoseconds since 1970 UTC.
+/// One event, with the beginning of what it says. Times are nanoseconds since 1970 UTC.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) dot: Dot,
+    /// The same as text that names the root.
+    pub(super) id: String,
     pub(super) event_type: String,
+    /// A short form of its data.
+    pub(super) says: String,
     pub(super) occurred: i64,
     pub(super) recorded: Hlc,
     pub(super) arrived: i64,
@@ -25,7 +30,7 @@ pub(super) struct Row {
 /// A row as scripts read it.
 #[derive(Serialize)]
 struct JsonRow<'r> {
-    id: String,
+    id: &'r str,
     #[serde(rename = "type")]
     event_type: &'r str,
     occurred_at: String,
@@ -40,9 +45,11 @@ struct JsonRow<'r> {
 }
 
 impl Row {
-    pub(super) fn of(event: &Event<'_>) -> Self {
+    pub(super) fn of(root: &RootName, event: &Event<'_>) -> Self {
         Self {
             dot: event.dot,
+            id: EventId { root: root.clone(), dot: event.dot }.to_string(),
+            says: brief(event),
             event_type: event.record.event_type.to_owned(),
             occurred: event.occurred(),
             recorded: event.recorded,
@@ -69,9 +76,9 @@ impl Row {
     }
 
     /// The row as one JSON object on a line.
-    pub(super) fn json_line(&self, root: &RootName) -> anyhow::Result<Vec<u8>> {
+    pub(super) fn json_line(&self) -> anyhow::Result<Vec<u8>> {
         let row = JsonRow {
-            id: EventId { root: root.clone(), dot: self.dot }.to_string(),
+            id: &self.id,
             event_type: &self.event_type,
             occurred_at: format_time(self.occurred),
             recorded_at: format_time(self.recorded_nanos()),

@@ -6,12 +6,16 @@ use laterbase_core::time::parse_time;
 
 use super::super::row::mark_late;
 use super::*;
+use crate::cli::table::width;
 
 const HOUR: i64 = 3_600 * NANOS_PER_SECOND;
 
 fn row(event_type: &str, occurred: i64, recorded: i64, arrived: i64) -> Row {
+    let dot = Dot { origin: ReplicaId::from_bytes([0xab; 16]), seq: 7 };
     Row {
-        dot: Dot { origin: ReplicaId::from_bytes([0xab; 16]), seq: 7 },
+        dot,
+        id: format!("shipment:{dot}"),
+        says: "at: Tema".to_owned(),
         event_type: event_type.to_owned(),
         occurred,
         recorded: Hlc::from_unix_nanos(recorded),
@@ -23,12 +27,14 @@ fn row(event_type: &str, occurred: i64, recorded: i64, arrived: i64) -> Row {
 
 fn drawing(rows: &[Row]) -> Drawing {
     let span = rows.iter().map(Row::span).reduce(Span::join).unwrap();
-    Drawing { width: WIDTH_DEFAULT, span, is_coloured: false }
+    let type_columns = rows.iter().map(|row| width(&row.event_type)).max().unwrap();
+    let (id_columns, zone) = (rows[0].id.len(), Zone::new(true));
+    Drawing { width: WIDTH_DEFAULT, span, id_columns, type_columns, zone, is_coloured: false }
 }
 
 #[track_caller]
-fn check_bar(row: &Row, drawing: Drawing, expected: &str) {
-    assert_eq!(drawing.bar(row), format!("{expected:<22}"));
+fn check_bar(row: &Row, rows: &[Row], expected: &str) {
+    assert_eq!(bar(row, drawing(rows).span, 22), format!("{expected:<22}"));
 }
 
 #[test]
@@ -39,37 +45,45 @@ fn a_bar_leads_from_occurred_over_recorded_to_arrived() {
         row("B", start + 3 * HOUR, start + 9 * HOUR, start + 21 * HOUR),
         row("C", start + 21 * HOUR, start + 20 * HOUR, start + 21 * HOUR),
     ];
-    let drawing = drawing(&rows);
-    check_bar(&rows[0], drawing, "oa");
-    check_bar(&rows[1], drawing, "   o=====r-----------a");
-    check_bar(&rows[2], drawing, "                    ro");
+    check_bar(&rows[0], &rows, "oa");
+    check_bar(&rows[1], &rows, "   o=====r-----------a");
+    check_bar(&rows[2], &rows, "                    ro");
 }
 
 #[test]
 fn every_line_fits_the_columns() {
     let (early, late) = (i64::MIN, i64::MAX);
     let mut rows = [row("Customs cleared at last", early, 0, late), row("Übergabe", 0, HOUR, HOUR)];
-    rows[0].dot.seq = 9_999_999;
-    for width in [WIDTH_DEFAULT, 120, WIDTH_MAX] {
-        let drawing = Drawing { width, ..drawing(&rows) };
-        let width = usize::from(width);
-        assert_eq!(drawing.head().chars().count(), width);
-        assert_eq!(drawing.row(&rows[1]).chars().count(), width);
-        assert!(drawing.foot(1_000_000, 999_999).chars().count() <= 80);
+    rows[0].says = "note: 港口 ".repeat(100);
+    rows[1].says = String::new();
+    for columns in [WIDTH_MIN, 63, 64, WIDTH_DEFAULT, 120, WIDTH_MAX] {
+        let drawing = Drawing { width: columns, ..drawing(&rows) };
+        let text = [drawing.head(), drawing.row(&rows[0]), drawing.row(&rows[1])].join("\n");
+        let is_id = |line: &&str| line.trim().ends_with("-7");
+        for line in text.lines().filter(|line| !is_id(line)) {
+            assert!(width(line) <= usize::from(columns), "{columns}: {line}");
+        }
+        // An id is whole, even if it is wider.
+        assert!(text.contains(&rows[0].id));
+        assert!(width(&drawing.foot(1_000_000, 999_999)) <= 80);
     }
     let text = drawing(&rows).row(&rows[0]);
-    assert!(text.contains("Customs clear… o") && text.contains("+292y"), "{text}");
+    assert!(text.contains("  Customs cleared at …  +292y  note: 港口 "), "{text}");
 }
 
 #[test]
 fn one_moment_is_drawn_all_the_same() {
     let rows = [row("A", 5, 5, 5)];
-    check_bar(&rows[0], drawing(&rows), "o");
+    check_bar(&rows[0], &rows, "o");
 }
 
 #[test]
 fn a_name_cannot_steer_the_terminal() {
-    assert_eq!(fit("\x1b[2J\nB"), "\u{fffd}[2J\u{fffd}B");
+    let mut row = row("\x1b[2J", 0, HOUR, HOUR);
+    row.says = "at: \x1b[2J\nB".to_owned();
+    let text = drawing(&[row.clone()]).row(&row);
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert!(!text.contains('\x1b') && text.contains(r"at: \u{1b}[2J\nB"), "{text}");
 }
 
 #[test]
@@ -100,13 +114,13 @@ fn late_is_what_was_recorded_after_something_that_happened_later() {
 }
 
 #[test]
-fn only_late_rows_are_coloured_and_only_where_colour_is_wanted() {
+fn late_rows_are_coloured_where_colour_is_wanted() {
     let mut late = row("A", 0, HOUR, HOUR);
     late.is_late = true;
     let plain = drawing(&[late.clone()]);
-    let coloured = Drawing { is_coloured: true, ..plain };
+    let coloured = Drawing { is_coloured: true, ..plain.clone() };
     assert!(!plain.row(&late).contains('\x1b'));
     assert!(coloured.row(&late).starts_with("\x1b[33m!"));
     late.is_late = false;
-    assert!(!coloured.row(&late).contains('\x1b'));
+    assert!(coloured.row(&late).starts_with(" 1970"));
 }
