@@ -5,6 +5,7 @@ mod footprint;
 mod forks;
 mod held;
 mod held_back;
+mod init;
 mod lines;
 mod list;
 mod log;
@@ -16,9 +17,11 @@ mod recorder;
 mod resolve;
 mod room;
 mod salvage;
+mod settings;
 mod show;
 mod status;
 mod sync;
+mod synced;
 mod table;
 mod time_flags;
 mod timeline;
@@ -31,7 +34,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
-use clap::{Args, Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use laterbase_core::id::RootName;
 use laterbase_core::reader::Reader;
 use laterbase_core::time::parse_bound_ahead;
@@ -59,7 +63,13 @@ pub(crate) struct Cli {
 #[derive(Clone, Debug, Args)]
 struct Common {
     /// The directory of the embedded store.
-    #[arg(long, global = true, value_name = "DIR", default_value = "./laterbase-data")]
+    #[arg(
+        long,
+        global = true,
+        env = "LATERBASE_STORE",
+        value_name = "DIR",
+        default_value = "./laterbase-data"
+    )]
     store: PathBuf,
     /// Print the summary as one JSON object.
     #[arg(long, global = true)]
@@ -84,15 +94,29 @@ struct Common {
     /// Most bytes that the store may take, such as 500M or 20G.
     ///
     /// Beyond them nothing is recorded or taken in; what is there can be read and sent.
-    #[arg(long, global = true, value_name = "SIZE", value_parser = parse_size)]
+    #[arg(
+        long,
+        global = true,
+        env = "LATERBASE_MAX_STORE_SIZE",
+        value_name = "SIZE",
+        value_parser = parse_size
+    )]
     max_store_size: Option<u64>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Set a store up: the server that it syncs with, the roots that it takes, its name.
+    ///
+    /// Makes the store if there is none. What is not named stays as it is; without anything, says
+    /// what is set. It is kept in the store's folder, in laterbase.toml.
+    Init(init::InitArgs),
     /// Append events, one JSON object a line.
     Record(record::RecordArgs),
     /// Push to a server what it lacks, then pull what this store lacks.
+    ///
+    /// The first server that is named is remembered, with the roots that are: then `laterbase sync`
+    /// is enough. `laterbase init` changes what is remembered.
     Sync(sync::SyncArgs),
     /// What the store holds, and what no peer has acknowledged yet.
     Status,
@@ -133,11 +157,31 @@ enum Command {
     Resolve(resolve::ResolveArgs),
 }
 
+impl Cli {
+    /// Reads the command line, or ends the process with a word on what is wrong with it.
+    pub(crate) fn read() -> Self {
+        let matches = without_empty_variables(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// The command line, for which an environment variable that is empty is not set. That is how the
+/// programs that start others say that they do not set it.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|argument| {
+        let value = argument.get_env().and_then(std::env::var_os);
+        let is_empty = value.is_some_and(|it| it.to_str().is_some_and(|it| it.trim().is_empty()));
+        if is_empty { argument.env(Resettable::Reset) } else { argument }
+    });
+    command.mut_subcommands(without_empty_variables)
+}
+
 /// Runs a command and says how it ended.
 pub(crate) fn run(cli: Cli) -> ExitCode {
     let Cli { common, command } = cli;
     let mut output = Output::new(common.json);
     let done = match command {
+        Command::Init(args) => init::run(&common, args, &mut output),
         Command::Record(args) => record::run(&common, &args, &mut output),
         Command::Sync(args) => sync::run(&common, args, &mut output),
         Command::Status => status::run(&common, &mut output),

@@ -5,9 +5,10 @@
 //! stores the page, or takes in the answer, that it came from. A value of 0 is as good as none.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
 use laterbase_core::id::{ReplicaId, RootName};
-use laterbase_core::reader::{Reader, Remembered};
+use laterbase_core::reader::{ReadError, Reader, Remembered};
 use laterbase_core::store::StoreError;
 use laterbase_core::version_vector::VersionVector;
 
@@ -55,13 +56,7 @@ impl Device {
 /// [`StoreError`] if the store fails, or what it remembers makes no sense.
 pub fn pending(reader: &Reader) -> Result<BTreeMap<RootName, u64>, StoreError> {
     let own_ids: BTreeSet<ReplicaId> = reader.own_ids().into_iter().collect();
-    let mut safe: BTreeMap<Place, u64> = BTreeMap::new();
-    for Acknowledged { place, seq } in recall(reader, HELD)? {
-        if own_ids.contains(&place.1) {
-            let safe = safe.entry(place).or_default();
-            *safe = seq.max(*safe);
-        }
-    }
+    let safe = safe(reader, &own_ids)?;
     let count = |root: RootName| {
         let held = reader.version_vector(&root);
         let lacking = own_ids.iter().map(|&id| {
@@ -72,6 +67,46 @@ pub fn pending(reader: &Reader) -> Result<BTreeMap<RootName, u64>, StoreError> {
         (root, lacking)
     };
     Ok(reader.roots().into_iter().map(count).collect())
+}
+
+/// Per root, when the first of the events was recorded that [`pending`] counts, in nanoseconds
+/// since 1970 UTC. Roots with none are not listed.
+///
+/// # Errors
+/// [`ReadError`] if the store fails, or what it remembers makes no sense.
+pub fn pending_since(reader: &Reader) -> Result<BTreeMap<RootName, i64>, ReadError> {
+    let own_ids: BTreeSet<ReplicaId> = reader.own_ids().into_iter().collect();
+    let safe = safe(reader, &own_ids)?;
+    let mut since = BTreeMap::new();
+    for root in reader.roots() {
+        // What a peer would hold that had everything else.
+        let vv = reader.version_vector(&root);
+        let held = vv.iter().map(|(id, seq)| {
+            let safe = safe.get(&(root.clone(), id)).copied().unwrap_or(0);
+            (id, if own_ids.contains(&id) { safe.min(seq) } else { seq })
+        });
+        let held = held.filter(|(_, seq)| *seq > 0).collect();
+        reader.feed(&root, &held, 1, &mut |event| {
+            since.insert(root.clone(), event.recorded.to_unix_nanos());
+            ControlFlow::Break(())
+        })?;
+    }
+    Ok(since)
+}
+
+/// Up to where somebody has acknowledged a store's own events.
+fn safe(
+    reader: &Reader,
+    own_ids: &BTreeSet<ReplicaId>,
+) -> Result<BTreeMap<Place, u64>, StoreError> {
+    let mut safe: BTreeMap<Place, u64> = BTreeMap::new();
+    for Acknowledged { place, seq } in recall(reader, HELD)? {
+        if own_ids.contains(&place.1) {
+            let safe = safe.entry(place).or_default();
+            *safe = seq.max(*safe);
+        }
+    }
+    Ok(safe)
 }
 
 /// The last of an origin's events that somebody else may have: a peer has acknowledged it, or it

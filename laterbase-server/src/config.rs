@@ -59,7 +59,7 @@ struct Settings {
     root: Vec<String>,
 
     /// The storage engine: lmdb (the default), rocks or memory
-    #[arg(long, env = "LATERBASE_STORE", value_name = "ENGINE")]
+    #[arg(long, env = "LATERBASE_ENGINE", value_name = "ENGINE")]
     store: Option<String>,
 
     /// When a write is acknowledged: durable (on disk, the default) or relaxed

@@ -16,6 +16,9 @@ const HELD_BACK: u8 = 3;
 const BOLD: &str = "\x1b[1m";
 const PLAIN: &str = "\x1b[0m";
 
+/// The exit status of a command that was used wrongly, as for what clap finds.
+const USED_WRONGLY: u8 = 2;
+
 /// The command's stdout.
 pub(crate) struct Output {
     json: bool,
@@ -33,6 +36,11 @@ struct OutputClosed;
 #[derive(Debug, thiserror::Error)]
 #[error("the command found faults")]
 pub(crate) struct FaultsFound;
+
+/// The command line makes no sense, in a way that only the command can tell.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsedWrongly(pub(crate) &'static str);
 
 impl Output {
     pub(crate) fn new(json: bool) -> Self {
@@ -153,7 +161,10 @@ impl Output {
                 if !error.is::<FaultsFound>() {
                     complain(format_args!("{error:#}"));
                 }
-                ExitCode::FAILURE
+                match error.is::<UsedWrongly>() {
+                    true => ExitCode::from(USED_WRONGLY),
+                    false => ExitCode::FAILURE,
+                }
             }
         }
     }

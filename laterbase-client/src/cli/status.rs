@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use laterbase_client::peers::pending;
+use laterbase_client::peers::{pending, pending_since};
 use laterbase_client::sync::{Standing, standings};
 use laterbase_core::reader::{Reader, Status};
+use laterbase_core::time::format_time;
 use laterbase_directory::environment::wall_clock_nanos;
 use serde::Serialize;
 
@@ -13,12 +14,21 @@ use super::Common;
 use super::held_back::{ForkSummary, HeldBackSummary, RenewalSummary, standing_summaries};
 use super::output::Output;
 use super::room::StorageSummary;
+use super::settings::Settings;
+use super::synced::{SyncedSummary, last_syncs};
+use super::zone::Zone;
 
 /// As a server says it at `GET /`, and what is pending.
 #[derive(Serialize)]
 struct StatusSummary {
     replica: String,
     engine: &'static str,
+    /// What the store is set up for.
+    settings: Settings,
+    /// The last syncs, by server.
+    syncs: Vec<SyncedSummary>,
+    #[serde(skip)]
+    sync_lines: Vec<String>,
     roots: BTreeMap<String, RootSummary>,
     clock_suspect: u64,
     future: u64,
@@ -49,20 +59,27 @@ struct RootSummary {
     digest: String,
     vv: String,
     pending: u64,
+    /// When the first of those was recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_since: Option<String>,
+    #[serde(skip)]
+    pending_since_text: Option<String>,
     /// Events that no fold can read.
     unreadable: u64,
 }
 
 pub(crate) fn run(common: &Common, output: &mut Output) -> anyhow::Result<()> {
-    let summary = common.with_reader(summarize)?;
+    let settings = Settings::read(&common.store)?;
+    let zone = Zone::new(common.utc);
+    let summary = common.with_reader(|reader| summarize(reader, settings, &zone))?;
     output.summary(&summary, &summary)
 }
 
-fn summarize(reader: &Reader) -> anyhow::Result<StatusSummary> {
+fn summarize(reader: &Reader, settings: Settings, zone: &Zone) -> anyhow::Result<StatusSummary> {
     let status = reader.status()?;
     let clock_ahead = status.clock_ahead_seconds(wall_clock_nanos());
     let Status { replica, engine, roots, counters, .. } = status;
-    let pending = pending(reader)?;
+    let (pending, since) = (pending(reader)?, pending_since(reader)?);
     let roots = roots.into_iter().map(|root| {
         let summary = RootSummary {
             events: root.events,
@@ -70,6 +87,8 @@ fn summarize(reader: &Reader) -> anyhow::Result<StatusSummary> {
             digest: root.digest,
             vv: root.vv.to_string(),
             pending: pending.get(&root.name).copied().unwrap_or(0),
+            pending_since: since.get(&root.name).map(|time| format_time(*time)),
+            pending_since_text: since.get(&root.name).map(|time| zone.minute(*time)),
             unreadable: root.unreadable,
         };
         (root.name.to_string(), summary)
@@ -82,9 +101,13 @@ fn summarize(reader: &Reader) -> anyhow::Result<StatusSummary> {
     let standing = standings.iter().flat_map(standing_summaries);
     let held_back = forked.chain(damaged).chain(standing).collect();
     let renewals = reader.renewals();
+    let syncs = last_syncs(reader)?;
     Ok(StatusSummary {
         replica: replica.to_string(),
         engine,
+        settings,
+        sync_lines: syncs.iter().map(|sync| sync.text(zone)).collect(),
+        syncs,
         roots: roots.collect(),
         clock_suspect: counters.clock_suspect,
         future: counters.future,
@@ -106,6 +129,9 @@ fn skipped(standing: &Standing) -> impl Iterator<Item = SkippedSummary> {
 impl fmt::Display for StatusSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "replica {} on {}", self.replica, self.engine)?;
+        if let Some(name) = &self.settings.name {
+            write!(f, ", called {name}")?;
+        }
         self.storage.fmt(f)?;
         if self.clock_suspect + self.future > 0 {
             write!(f, "\n{} events with a suspect clock", self.clock_suspect)?;
@@ -114,6 +140,9 @@ impl fmt::Display for StatusSummary {
         if self.clock_ahead > 0 {
             write!(f, "\nthe clock was once {} s ahead of what it says now; ", self.clock_ahead)?;
             write!(f, "new events are stamped from there on")?;
+        }
+        for line in &self.sync_lines {
+            write!(f, "\n{line}")?;
         }
         if self.roots.is_empty() {
             return write!(f, "\nno events");
@@ -128,6 +157,9 @@ impl fmt::Display for StatusSummary {
             let RootSummary { events, aggregates, pending, digest, .. } = root;
             let short = digest.get(..16).unwrap_or(digest);
             write!(f, "\n{name:width$}  {events:>10}  {aggregates:>10}  {pending:>10}  {short}…")?;
+            if let Some(since) = &root.pending_since_text {
+                write!(f, "  pending since {since}")?;
+            }
         }
         for (name, root) in self.roots.iter().filter(|(_, root)| root.unreadable > 0) {
             write!(f, "\n{name} has {} events whose data cannot be read: ", root.unreadable)?;

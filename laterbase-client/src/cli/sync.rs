@@ -1,5 +1,6 @@
 //! `laterbase sync`: pushes, then pulls, until caught up.
 
+mod destination;
 mod watching;
 
 use std::fmt;
@@ -17,18 +18,19 @@ use laterbase_core::selection::{RootSelection, SelectionError};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
-use super::Common;
 use super::held_back::{self, ForkSummary, HeldBackSummary, RenewalSummary};
 use super::output::{Output, complain};
 use super::progress::{Unit, bar};
+use super::{Common, synced};
+use destination::Destination;
 
 #[derive(Debug, Args)]
 pub(crate) struct SyncArgs {
-    /// The server's URL, such as http://127.0.0.1:4920.
-    #[arg(long, value_name = "URL")]
-    server: ServerUrl,
+    /// The server's URL, such as http://127.0.0.1:4920 [default: the one that is remembered].
+    #[arg(long, env = "LATERBASE_SERVER", value_name = "URL")]
+    server: Option<ServerUrl>,
     /// A root to sync: shipment, shipment@depot-7, or shipment@* for every partition of shipment.
-    /// All that either side has if none is named.
+    /// Without it those that are remembered, or all that either side has.
     #[arg(long = "root", value_name = "R")]
     roots: Vec<RootEntry>,
     /// Whether what goes over the link is compressed: auto does until the link has shown that it
@@ -97,6 +99,9 @@ struct Summary {
     forks: Vec<ForkSummary>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     skipped: Vec<String>,
+    /// Roots that the server has and this store does not take.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_taken: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     renewals: Vec<RenewalSummary>,
 }
@@ -121,20 +126,22 @@ pub(crate) fn run(common: &Common, args: SyncArgs, output: &mut Output) -> anyho
         .enable_all()
         .build()
         .context("cannot start the network")?;
-    let client = Client::new(args.server, HttpTransport::new()?);
+    let destination = Destination::choose(common, &args)?;
+    let client = Client::new(destination.server.clone(), HttpTransport::new()?);
     let client = client.with_compression(args.compression.into());
-    let roots = RootSelection::from_entries(args.roots.iter().map(|entry| entry.0.as_str()))?;
-    let options = SyncOptions { roots, ..SyncOptions::default() };
     if args.watch {
-        return watching::run(common, &runtime, &client, options, args.interval, output);
+        return watching::run(common, &runtime, &client, &destination, args.interval, output);
     }
+    let options = destination.options();
     let synced = common.with_device(|device| {
-        let report = once(&runtime, device, &client, &options);
-        let report = report.with_context(|| failed(&client))?;
-        Ok(Synced::new(device, report))
+        let outcome = once(&runtime, device, &client, &options);
+        synced::note(device, client.server(), &outcome);
+        Ok(Synced::new(device, outcome.with_context(|| failed(&client))?))
     })?;
+    destination.remember(common);
+    let others = destination.others(&runtime, &client);
     warn(&synced.report, output);
-    summarize(synced, output)
+    summarize(synced, others, output)
 }
 
 /// What a sync's error is about.
@@ -184,7 +191,7 @@ impl fmt::Display for Sentence<'_> {
     }
 }
 
-fn summarize(synced: Synced, output: &mut Output) -> anyhow::Result<()> {
+fn summarize(synced: Synced, not_taken: Vec<String>, output: &mut Output) -> anyhow::Result<()> {
     let Synced { report, forks, renewals } = synced;
     let SyncReport { pushed, pulled, requests, bytes_sent, bytes_received, .. } = report;
     let held_back = held_back::summaries(&report.held_back);
@@ -198,7 +205,14 @@ fn summarize(synced: Synced, output: &mut Output) -> anyhow::Result<()> {
         held_back,
         forks,
         skipped,
+        not_taken,
         renewals,
     };
-    output.summary(&summary, Sentence(&report))
+    let others = match &summary.not_taken[..] {
+        [] => String::new(),
+        others => {
+            format!("\nthe server also has {}, which this store does not take", others.join(", "))
+        }
+    };
+    output.summary(&summary, format_args!("{}{others}", Sentence(&report)))
 }

@@ -45,6 +45,7 @@ mod record_command;
 mod sample;
 mod scale;
 mod set_back;
+mod setup_commands;
 mod simulated_network;
 mod steady_replica;
 mod stream_samples;

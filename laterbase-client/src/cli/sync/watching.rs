@@ -19,6 +19,8 @@ use super::super::footprint::{Footprint, footprint};
 use super::super::held::{Held, is_locked};
 use super::super::held_back::{ForkSummary, RenewalSummary, tell_renewals};
 use super::super::output::{Output, complain};
+use super::super::synced;
+use super::destination::Destination;
 use super::{Common, Sentence, Synced, failed, summarize};
 
 /// How long a sync holds the store before it lets others have it.
@@ -38,10 +40,11 @@ pub(super) fn run(
     common: &Common,
     runtime: &Runtime,
     client: &Client<HttpTransport>,
-    options: SyncOptions,
+    destination: &Destination,
     interval_seconds: u64,
     output: &mut Output,
 ) -> anyhow::Result<()> {
+    let options = destination.options();
     let backoff = BackoffOptions { failures_max: FAILURES_MAX, ..options.backoff };
     let options = SyncOptions { pause: Some(HOLD), backoff, ..options };
     let mut watch = Watch::new(client, options.roots.clone(), WatchOptions::default());
@@ -51,7 +54,7 @@ pub(super) fn run(
     runtime.block_on(async {
         let mut stop = pin!(stopped()?);
         loop {
-            let syncing = Syncing { common: &common, client, options: &options };
+            let syncing = Syncing { common: &common, client, destination, options: &options };
             let next = syncing.step(&mut stop, &mut seen, output).await?;
             // A new identity is taken once.
             common.new_identity = false;
@@ -69,7 +72,11 @@ pub(super) fn run(
         output.hold_back();
     }
     let Seen { total: report, forks, renewals, .. } = seen;
-    if output.is_json() { summarize(Synced { report, forks, renewals }, output) } else { Ok(()) }
+    if output.is_json() {
+        summarize(Synced { report, forks, renewals }, Vec::new(), output)
+    } else {
+        Ok(())
+    }
 }
 
 /// What has been seen of the store, and done so far.
@@ -118,6 +125,7 @@ enum Next {
 struct Syncing<'s> {
     common: &'s Common,
     client: &'s Client<HttpTransport>,
+    destination: &'s Destination,
     options: &'s SyncOptions,
 }
 
@@ -139,7 +147,9 @@ impl Syncing<'_> {
                 return Ok(Next::End);
             }
         };
+        synced::note(&device, self.client.server(), &outcome);
         if let Ok(report) = &outcome {
+            self.destination.remember(self.common);
             seen.take_in(&device, report);
         }
         tell_renewals(&device);

@@ -1,0 +1,66 @@
+//! What a sync is with: what its flags name, or what the store is set up for.
+
+use std::cell::Cell;
+
+use laterbase_client::client::{Client, ServerUrl};
+use laterbase_client::sync::SyncOptions;
+use laterbase_client::transport::HttpTransport;
+use laterbase_core::printable::Printable;
+use laterbase_core::selection::RootSelection;
+use tokio::runtime::Runtime;
+
+use super::{Common, RootEntry, SyncArgs};
+use crate::cli::output::{UsedWrongly, complain};
+use crate::cli::settings::Settings;
+
+/// A server, and the roots that are synced with it.
+pub(super) struct Destination {
+    pub(super) server: ServerUrl,
+    pub(super) roots: RootSelection,
+    /// What is to be remembered, if nothing is yet.
+    news: Cell<Option<Settings>>,
+}
+
+impl Destination {
+    pub(super) fn choose(common: &Common, args: &SyncArgs) -> anyhow::Result<Self> {
+        let settings = Settings::read(&common.store)?;
+        let set = settings.server()?;
+        let is_new = set.is_none();
+        let server = args.server.clone().or(set);
+        let server = server.ok_or(UsedWrongly("no server is known; name one with --server URL"))?;
+        let roots = match &args.roots[..] {
+            [] => settings.selection()?,
+            named => RootSelection::from_entries(named.iter().map(RootEntry::as_str))?,
+        };
+        let news = is_new.then(|| Settings {
+            server: Some(server.to_string()),
+            roots: roots.entries(),
+            ..settings
+        });
+        Ok(Self { server, roots, news: Cell::new(news) })
+    }
+
+    /// How it is synced with.
+    pub(super) fn options(&self) -> SyncOptions {
+        SyncOptions { roots: self.roots.clone(), ..SyncOptions::default() }
+    }
+
+    /// Remembers the server and the roots, once, if it is the first one.
+    pub(super) fn remember(&self, common: &Common) {
+        let Some(news) = self.news.take() else { return };
+        if let Err(error) = news.write(&common.store) {
+            complain(format_args!("warning: the server is not remembered: {error:#}"));
+        }
+    }
+
+    /// Roots that the server has and that are not taken, where roots were named. A server that
+    /// does not say is not asked again.
+    pub(super) fn others(&self, runtime: &Runtime, client: &Client<HttpTransport>) -> Vec<String> {
+        if self.roots.is_all() {
+            return Vec::new();
+        }
+        let Ok(status) = runtime.block_on(client.status()) else { return Vec::new() };
+        let others = status.roots.into_keys().filter(|root| !self.roots.takes(root));
+        others.map(|root| Printable(root).to_string()).collect()
+    }
+}

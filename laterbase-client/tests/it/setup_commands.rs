@@ -1,0 +1,174 @@
+//! `laterbase init`, what `sync` remembers, and what `status` says of it.
+
+use laterbase_core::time::parse_time;
+use serde_json::{Value, json};
+
+use crate::command::Workplace;
+use crate::depot::{Listening, server};
+
+fn line(root: &str, id: &str) -> String {
+    format!(r#"{{"root":"{root}","aggregate_id":"{id}","type":"Packed","data":{{}}}}"#)
+}
+
+fn record(place: &Workplace, roots: &[&str]) {
+    let lines: Vec<String> = roots.iter().map(|root| line(root, "A-1")).collect();
+    place.succeed(&["record", &place.write("day.ndjson", &lines)]);
+}
+
+fn roots(place: &Workplace) -> Vec<String> {
+    let status = place.summary(&["status"]);
+    status["roots"].as_object().unwrap().keys().cloned().collect()
+}
+
+#[test]
+fn a_store_is_set_up_a_piece_at_a_time() {
+    let place = Workplace::new();
+    let first = place.summary(&["init", "--name", "truck-7", "--root", "shipment"]);
+    assert_eq!((&first["name"], &first["roots"]), (&json!("truck-7"), &json!(["shipment"])));
+    assert_eq!(first["replica"], place.summary(&["status"])["replica"]);
+    let url = "http://127.0.0.1:1";
+    let second = place.summary(&["init", "--server", url, "--actor", "Ama \"A\" Ünlü"]);
+    let expected = json!({
+        "replica": first["replica"],
+        "server": "http://127.0.0.1:1",
+        "roots": ["shipment"],
+        "name": "truck-7",
+        "actor": "Ama \"A\" Ünlü",
+    });
+    assert_eq!(second, expected);
+    assert_eq!(place.summary(&["init"]), expected);
+    assert_eq!(place.summary(&["status"])["settings"]["name"], "truck-7");
+    let all = place.summary(&["init", "--all-roots"]);
+    assert_eq!((&all["roots"], &all["name"]), (&Value::Null, &json!("truck-7")));
+    for odd in [&["--root", "a b"][..], &["--name", " "], &["--name", "a\nb"], &["--server", "x"]] {
+        assert_eq!(place.run(&[&["init"], odd].concat()).code, 2, "{odd:?}");
+    }
+    place.succeed(&["verify"]);
+}
+
+#[test]
+fn settings_that_make_no_sense_are_named_and_not_overwritten() {
+    let place = Workplace::new();
+    place.succeed(&["init", "--name", "truck-7"]);
+    let file = place.path("laterbase-data/laterbase.toml");
+    for text in ["server = ", "roots = [\"a b\"]", "sever = \"http://h:1\"", "name = \"\""] {
+        std::fs::write(&file, text).unwrap();
+        for command in [&["status"][..], &["init", "--name", "b"], &["sync"]] {
+            let complaint = place.fail(command);
+            assert!(complaint.contains("laterbase.toml is not as it should be"), "{complaint}");
+        }
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    }
+}
+
+#[test]
+fn the_first_server_is_remembered_so_that_sync_alone_is_enough() {
+    let listening = Listening::start(server());
+    let url = listening.url();
+    let place = Workplace::new();
+    let ended = place.run(&["sync"]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.stderr.contains("no server is known"), "{}", ended.stderr);
+    record(&place, &["shipment"]);
+    assert_eq!(place.summary(&["sync", "--server", &url])["pushed"], 1);
+    record(&place, &["shipment"]);
+    assert_eq!(place.summary(&["sync"])["pushed"], 1);
+    assert_eq!(place.summary(&["init"])["server"], json!(url));
+    // Another one is for this time only; so is what could not be reached.
+    let other = Listening::start(server());
+    assert_eq!(place.summary(&["sync", "--server", &other.url()])["pushed"], 2);
+    assert_eq!(place.summary(&["init"])["server"], json!(url));
+    place.fail(&["--store", "gone", "sync", "--server", "http://127.0.0.1:1"]);
+    assert_eq!(place.run(&["--store", "gone", "sync"]).code, 2);
+}
+
+#[test]
+fn a_store_that_has_named_roots_takes_those_and_says_which_others_there_are() {
+    let listening = Listening::start(server());
+    let url = listening.url();
+    let (depot, truck, office) = (Workplace::new(), Workplace::new(), Workplace::new());
+    record(&depot, &["shipment", "pallet", "order"]);
+    depot.succeed(&["sync", "--server", &url]);
+    truck.succeed(&["init", "--server", &url, "--root", "shipment"]);
+    let synced = truck.summary(&["sync"]);
+    assert_eq!((&synced["pulled"], &synced["not_taken"]), (&json!(1), &json!(["order", "pallet"])));
+    assert_eq!(roots(&truck), ["shipment"]);
+    let said = truck.succeed(&["sync"]);
+    assert!(
+        said.ends_with("\nthe server also has order, pallet, which this store does not take\n")
+    );
+    // What is named with the first server is remembered with it.
+    office.succeed(&["sync", "--server", &url, "--root", "pallet"]);
+    office.succeed(&["sync"]);
+    assert_eq!(roots(&office), ["pallet"]);
+    office.succeed(&["init", "--all-roots"]);
+    let synced = office.summary(&["sync"]);
+    assert_eq!((&synced["pulled"], synced.get("not_taken")), (&json!(2), None));
+}
+
+#[test]
+fn status_says_when_and_with_whom_it_was_synced_and_what_came_of_it() {
+    let place = Workplace::new();
+    record(&place, &["shipment", "shipment"]);
+    assert_eq!(place.summary(&["status"])["syncs"], json!([]));
+    let listening = Listening::start(server());
+    let url = listening.url();
+    place.succeed(&["sync", "--server", &url]);
+    let syncs = place.summary(&["status"])["syncs"].clone();
+    let last = &syncs[0]["last"];
+    assert_eq!((&syncs[0]["server"], &last["pushed"]), (&json!(url), &json!(2)));
+    let text = place.succeed(&["status"]);
+    let minute = last["at"].as_str().unwrap()[..16].replace('T', " ");
+    let expected = format!("last synced {minute} with {url}: pushed 2, pulled 0");
+    assert!(text.contains(&expected), "{text}");
+    drop(listening);
+    place.fail(&["sync"]);
+    let failed = place.summary(&["status"])["syncs"][0].clone();
+    assert_eq!(failed["last"], *last);
+    assert!(failed["failed"]["error"].as_str().unwrap().contains("could not connect"), "{failed}");
+    place.fail(&["sync"]);
+    // Since when is what counts, however often it was tried.
+    assert_eq!(place.summary(&["status"])["syncs"][0], failed);
+    assert!(place.succeed(&["status"]).contains(&format!("no sync with {url} since ")));
+}
+
+#[test]
+fn status_says_since_when_events_are_pending() {
+    let listening = Listening::start(server());
+    let place = Workplace::new();
+    record(&place, &["shipment", "pallet"]);
+    place.succeed(&["sync", "--server", &listening.url()]);
+    let status = place.summary(&["status"]);
+    assert_eq!(status["roots"]["shipment"].get("pending_since"), None);
+    record(&place, &["shipment"]);
+    record(&place, &["shipment"]);
+    let log = place.succeed(&["log", "--root", "shipment"]);
+    let second: Value = serde_json::from_str(log.lines().nth(1).unwrap()).unwrap();
+    let status = place.summary(&["status"]);
+    let shipment = &status["roots"]["shipment"];
+    assert_eq!(shipment["pending"], 2);
+    let time = |value: &Value| parse_time(value.as_str().unwrap()).unwrap();
+    assert_eq!(time(&shipment["pending_since"]), time(&second["recorded_at"]));
+    assert_eq!(status["roots"]["pallet"].get("pending_since"), None);
+    let minute = second["recorded_at"].as_str().unwrap()[..16].replace('T', " ");
+    assert!(place.succeed(&["status"]).contains(&format!("pending since {minute}")));
+}
+
+#[test]
+fn the_store_and_the_server_can_be_said_by_the_environment() {
+    let listening = Listening::start(server());
+    let place = Workplace::new();
+    record(&place, &["shipment"]);
+    std::fs::rename(place.path("laterbase-data"), place.path("yard")).unwrap();
+    let mut command = place.command(&["sync", "--json"]);
+    command.env("LATERBASE_STORE", "yard").env("LATERBASE_SERVER", listening.url());
+    // What is empty is not set.
+    command.env("LATERBASE_MAX_FUTURE", "").env("LATERBASE_MAX_STORE_SIZE", " ");
+    let output = command.output().unwrap();
+    let synced: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(synced["pushed"], 1);
+    assert_eq!(place.summary(&["--store", "yard", "status"])["roots"]["shipment"]["pending"], 0);
+    let mut command = place.command(&["record"]);
+    let output = command.env("LATERBASE_STORE", "").env("LATERBASE_SERVER", "").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
