@@ -9,6 +9,8 @@ mod init;
 mod lines;
 mod list;
 mod log;
+mod manual;
+mod nearest;
 mod output;
 mod progress;
 mod reading;
@@ -155,6 +157,12 @@ enum Command {
     /// No event is lost: those of the other history get new ids, which are the same wherever and
     /// by whomever it is decided. A sync tells the peers.
     Resolve(resolve::ResolveArgs),
+    /// Print a script that completes this command in a shell.
+    ///
+    /// For bash: laterbase completions bash > ~/.local/share/bash-completion/completions/laterbase
+    Completions(manual::CompletionsArgs),
+    /// Write the manual's pages, one for each command, into a folder.
+    Man(manual::ManArgs),
 }
 
 impl Cli {
@@ -194,6 +202,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Verify(args) => verify::run(&common, &args, &mut output),
         Command::Forks(args) => forks::run(&common, &args, &mut output),
         Command::Resolve(args) => resolve::run(&common, &args, &mut output),
+        Command::Completions(args) => manual::complete(&args, &mut output),
+        Command::Man(args) => manual::write_pages(&args, &mut output),
     };
     output.conclude(done)
 }
@@ -210,7 +220,7 @@ impl Common {
 /// Fails unless the store holds events of a root.
 fn check_root(reader: &Reader, root: &RootName) -> anyhow::Result<()> {
     if reader.version_vector(root).is_empty() {
-        bail!("the store holds no events of {root}");
+        return Err(nearest::no_such_root(reader, root.as_str()));
     }
     Ok(())
 }

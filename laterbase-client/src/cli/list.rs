@@ -15,7 +15,7 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::str::FromStr;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Args;
 use laterbase_client::device::DeviceOptions;
 use laterbase_core::fold::Folds;
@@ -27,7 +27,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Common;
-use super::output::{FaultsFound, Output, complain};
+use super::nearest::no_such_root;
+use super::output::{FaultsFound, Output, UsedWrongly, complain};
 use super::show::{FOLD_NAMES, fold_named};
 use super::sync::RootEntry;
 use super::time_flags::TimeFlags;
@@ -132,7 +133,7 @@ struct JsonRow<'r> {
 
 pub(crate) fn run(common: &Common, args: &ListArgs, output: &mut Output) -> anyhow::Result<()> {
     if args.csv && output.is_json() {
-        bail!("--csv and --json are two forms of the same: choose one");
+        return Err(UsedWrongly("--csv and --json are two forms of the same: choose one").into());
     }
     let folds = Folds::new().fallback(fold_named(&args.fold));
     let options = || DeviceOptions { folds: folds.clone(), ..DeviceOptions::default() };
@@ -162,7 +163,7 @@ fn chosen_roots(reader: &Reader, entries: &[RootEntry]) -> anyhow::Result<Vec<Ro
     for entry in entries {
         let one = RootSelection::from_entries([entry.as_str()])?;
         if !roots.iter().any(|root| one.takes(root)) {
-            bail!("the store holds no events of {}", entry.as_str());
+            return Err(no_such_root(reader, entry.as_str()));
         }
     }
     let selection = RootSelection::from_entries(entries.iter().map(RootEntry::as_str))?;

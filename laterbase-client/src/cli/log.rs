@@ -6,15 +6,14 @@ mod selection;
 
 use std::ops::ControlFlow;
 
-use anyhow::bail;
 use clap::Args;
 use laterbase_core::event::Event;
 use laterbase_core::id::RootName;
 use laterbase_core::json::write_event;
-use laterbase_core::printable::Printable;
 use laterbase_core::reader::Reader;
 use laterbase_core::time::parse_time_bound;
 
+use super::nearest::no_such_aggregate;
 use super::output::Output;
 use super::time_flags::TimeFlags;
 use super::{Common, check_root};
@@ -95,7 +94,7 @@ fn print(
     };
     let visited = if args.reverse { pages.backward(&mut visit) } else { pages.forward(&mut visit) };
     if let (0, Some(id)) = (visited?, &args.aggregate) {
-        bail!("{} holds no events of {}{}", args.root, Printable(id), args.times.remark());
+        return Err(no_such_aggregate(reader, &args.root, id, &args.times));
     }
     Ok(())
 }

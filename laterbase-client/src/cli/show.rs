@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Args;
 use laterbase_client::device::DeviceOptions;
 use laterbase_core::fold::{BUILT_IN_NAMES, Fold, Folds, built_in};
 use laterbase_core::id::RootName;
-use laterbase_core::printable::Printable;
 use laterbase_core::reader::AggregateState;
 use laterbase_core::time::format_time;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::nearest::no_such_aggregate;
 use super::output::{Output, complain};
 use super::time_flags::TimeFlags;
 use super::{Common, check_root};
@@ -65,7 +65,7 @@ pub(crate) fn run(common: &Common, args: &ShowArgs, output: &mut Output) -> anyh
         check_root(reading.reader(), root)?;
         match reading.reader().aggregate(root, id, &times.query(Some(fold.clone())))? {
             Some(read) => Ok(read),
-            None => bail!("{root} holds no events of {}{}", Printable(id), times.remark()),
+            None => Err(no_such_aggregate(reading.reader(), root, id, times)),
         }
     })?;
     if let Some((event, reason)) = read.refused.first() {

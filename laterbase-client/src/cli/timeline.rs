@@ -5,15 +5,14 @@ mod row;
 
 use std::ops::ControlFlow;
 
-use anyhow::bail;
 use clap::Args;
 use laterbase_core::Place;
 use laterbase_core::event::Event;
 use laterbase_core::hlc::Hlc;
 use laterbase_core::id::RootName;
-use laterbase_core::printable::Printable;
 use laterbase_core::reader::{Query, Reader};
 
+use super::nearest::no_such_aggregate;
 use super::output::Output;
 use super::table::width;
 use super::time_flags::TimeFlags;
@@ -44,8 +43,7 @@ pub(crate) fn run(common: &Common, args: &TimelineArgs, output: &mut Output) -> 
         let source = Source { reader, args, query: args.times.query(None) };
         let survey = source.survey()?;
         let Some(span) = survey.span else {
-            let id = Printable(&args.id);
-            bail!("{} holds no events of {id}{}", args.root, args.times.remark());
+            return Err(no_such_aggregate(reader, &args.root, &args.id, &args.times));
         };
         if output.is_json() {
             return source.rows(&survey, &mut |row| output.json(&row.json_line()?));

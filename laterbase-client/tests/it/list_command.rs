@@ -98,6 +98,7 @@ fn a_selection_is_of_roots_values_and_times() {
     assert!(place.fail(&["list", "--root", "crate"]).contains("no events of crate"));
     assert!(place.fail(&["list", "--root", "pallet@*"]).contains("no events of pallet@*"));
     assert_eq!(place.run(&["list", "--where", "at"]).code, 2);
+    assert_eq!(place.run(&["--json", "list", "--csv"]).code, 2);
 }
 
 #[test]

@@ -29,8 +29,10 @@ mod list_command;
 mod log_command;
 mod lying_bodies;
 mod lying_peer;
+mod manual_commands;
 mod many_origins;
 mod narrow_ways;
+mod nearest_names;
 mod node;
 #[cfg(unix)]
 mod odd_files;
