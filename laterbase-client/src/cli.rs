@@ -142,6 +142,7 @@ enum Command {
     /// Rows are in the order in which the events happened. A bar leads from when an event happened
     /// (o) over when it was recorded (r) to when it arrived in this store (a); the lag is from o
     /// to r. A row marked ! is late: something that happened after it had been recorded before it.
+    /// One marked x has been taken back.
     /// With --json, one JSON object a row.
     Timeline(timeline::TimelineArgs),
     /// Write events to a delta file: a backup, or a sync by hand.

@@ -79,10 +79,11 @@ pub(crate) struct ListArgs {
 }
 
 impl ListArgs {
-    /// Whether a column is looked at.
-    fn shows(&self, column: &ListColumn) -> bool {
-        let is_sorted_by = self.sort.as_ref().is_some_and(|sorting| sorting.by == *column);
-        is_sorted_by || self.columns.is_empty() || self.columns.contains(column)
+    /// Whether a column of last events is looked at.
+    fn shows_last_events(&self) -> bool {
+        let columns = self.columns.iter().chain(self.sort.as_ref().map(|sorting| &sorting.by));
+        let is_of_last = |column| matches!(column, &ListColumn::LastType | &ListColumn::LastAt);
+        self.columns.is_empty() || columns.into_iter().any(is_of_last)
     }
 }
 
@@ -145,7 +146,7 @@ pub(crate) fn run(common: &Common, args: &ListArgs, output: &mut Output) -> anyh
             conditions: &args.conditions,
             since: args.since,
             query: args.times.query(None),
-            has_last_types: output.is_json() || args.shows(&ListColumn::LastType),
+            has_last_events: output.is_json() || args.shows_last_events(),
         };
         let rows = Rows::new(&source, args)?;
         let tally = match () {

@@ -57,12 +57,13 @@ pub(crate) fn run(common: &Common, args: &TimelineArgs, output: &mut Output) -> 
             is_coloured: output.takes_colour(),
         };
         output.heading(drawing.head())?;
-        let mut late_count = 0;
+        let (mut late_count, mut voided_count) = (0, 0);
         source.rows(&survey, &mut |row| {
             late_count += u64::from(row.is_late);
+            voided_count += u64::from(!row.voided_by.is_empty());
             output.styled_line(drawing.row(row))
         })?;
-        output.line(drawing.foot(survey.event_count, late_count))
+        output.line(drawing.foot(survey.event_count, late_count, voided_count))
     })
 }
 

@@ -110,6 +110,31 @@ fn rows_are_sorted_by_what_numbers_are_worth_and_what_lacks_it_comes_last() {
     check_ids(&place, &["--sort=at"], &["ASN-8", "ASN-7", "ASN-9", "P-1"]);
 }
 
+/// What was taken back is neither in the state nor the last thing that happened.
+#[test]
+fn an_event_that_was_taken_back_is_not_the_last_one() {
+    let place = yard();
+    let log = place.succeed(&["log", "--root", "shipment", "--aggregate", "ASN-7", "--reverse"]);
+    let arrived: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    let void = json!({
+        "root": "shipment",
+        "aggregate_id": "ASN-7",
+        "type": "Voided",
+        "occurred_at": "2024-05-01T10:00:00Z",
+        "data": {},
+        "voids": [arrived["id"]],
+    });
+    place.succeed(&["record", &place.write("void.ndjson", &[void.to_string()])]);
+    let list = place.succeed(&["list", "--root", "shipment", "--columns", "at,last_type,last_at"]);
+    assert!(list.contains("ASN-7  Accra   Departed   2024-05-02 10:00\n"), "{list}");
+    let drawn = place.succeed(&["timeline", "--root", "shipment", "ASN-7"]);
+    assert!(drawn.contains("\nx2024-05-04 10:00  Arrived "), "{drawn}");
+    assert!(drawn.contains("3 events, 2 late (!), 1 taken back (x)"), "{drawn}");
+    let rows = place.succeed(&["timeline", "--root", "shipment", "ASN-7", "--json"]);
+    let last: Value = serde_json::from_str(rows.lines().last().unwrap()).unwrap();
+    assert_eq!(last["voided_by"].as_array().unwrap().len(), 1, "{last}");
+}
+
 #[test]
 fn a_program_reads_whole_states_one_a_line() {
     let place = yard();

@@ -24,7 +24,8 @@ pub(super) struct Row {
     /// The state as JSON text.
     pub(super) state: String,
     pub(super) event_count: u64,
-    /// The type of the last event, in the order of events; empty if nobody asks.
+    /// The type of the last event that nothing takes back, in the order of events; empty if there
+    /// is none, or nobody asks.
     pub(super) last_type: String,
     /// When that happened, in nanoseconds since 1970 UTC.
     pub(super) last_at: i64,
@@ -42,8 +43,8 @@ pub(super) struct Source<'s> {
     pub(super) conditions: &'s [Condition],
     pub(super) since: Option<i64>,
     pub(super) query: Query,
-    /// Whether anybody asks for the types of last events, each of which takes a look at the log.
-    pub(super) has_last_types: bool,
+    /// Whether anybody asks for the last events, each of which takes a look at the log.
+    pub(super) has_last_events: bool,
 }
 
 /// What a walk over the aggregates met beside rows.
@@ -126,29 +127,45 @@ impl Source<'_> {
 
     fn row(&self, root: &RootName, folded: Folded) -> anyhow::Result<Row> {
         let Folded { id, state, event_count, last_at } = folded;
-        let last_type = match self.has_last_types {
-            true => self.last_type(root, &id, last_at)?,
-            false => String::new(),
+        let last = match self.has_last_events {
+            true => self.last_event(root, &id, last_at)?,
+            false => Last { event_type: String::new(), at: last_at },
         };
+        let Last { event_type: last_type, at: last_at } = last;
         Ok(Row { root: root.clone(), id, state, event_count, last_type, last_at })
     }
 
-    /// The type of the last event, which happened at a known time: so only those of that time are
-    /// looked at.
-    fn last_type(&self, root: &RootName, id: &str, last_at: i64) -> anyhow::Result<String> {
-        let mut last_type = String::new();
-        let mut after = Some(Place::before(last_at));
-        while let Some(place) = after {
+    /// The last event that nothing takes back. It is among those of a known time, but where all of
+    /// these were taken back: then all are looked at. Without one, the type is empty.
+    fn last_event(&self, root: &RootName, id: &str, last_at: i64) -> anyhow::Result<Last> {
+        for start in [Place::before(last_at), Place::START] {
+            if let Some(last) = self.last_behind(root, id, start)? {
+                return Ok(last);
+            }
+        }
+        Ok(Last { event_type: String::new(), at: last_at })
+    }
+
+    fn last_behind(&self, root: &RootName, id: &str, start: Place) -> anyhow::Result<Option<Last>> {
+        let (mut last, mut after) = (None, Some(start));
+        while after.is_some() {
             let mut visit = |event: &Event<'_>| {
-                last_type.clear();
-                last_type.push_str(event.record.event_type);
+                if event.voided_by.is_empty() {
+                    let event_type = event.record.event_type.to_owned();
+                    last = Some(Last { event_type, at: event.occurred() });
+                }
                 ControlFlow::Continue(())
             };
             let (reader, query) = (self.reader, &self.query);
-            let page =
-                reader.aggregate_events(root, id, Some(place), PAGE_EVENTS, query, &mut visit)?;
+            let page = reader.aggregate_events(root, id, after, PAGE_EVENTS, query, &mut visit)?;
             after = page.next;
         }
-        Ok(last_type)
+        Ok(last)
     }
+}
+
+/// The last event of an aggregate, in the order of events.
+struct Last {
+    event_type: String,
+    at: i64,
 }

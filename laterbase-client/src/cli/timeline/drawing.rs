@@ -95,23 +95,37 @@ impl Drawing {
 
     /// The lines of a row.
     pub(super) fn row(&self, row: &Row) -> String {
-        let mark = if row.is_late { "!" } else { " " };
+        let is_voided = !row.voided_by.is_empty();
+        let mark = match (is_voided, row.is_late) {
+            (true, _) => "x",
+            (false, true) => "!",
+            (false, false) => " ",
+        };
         let (occurred, lag) = (self.zone.minute(row.occurred), lag(row.lag_nanos()));
         let first = self.first_line(mark, &occurred, &row.event_type, &lag, &row.says);
         let bar = self.bar_columns().map(|columns| bar(row, self.span, columns));
         let last = self.last_line(&row.id, bar);
-        match (self.is_coloured, row.is_late) {
-            (true, true) => format!("{LATE}{first}{PLAIN}\n{FAINT}{last}{PLAIN}"),
-            (true, false) => format!("{first}\n{FAINT}{last}{PLAIN}"),
-            (false, _) => format!("{first}\n{last}"),
+        if !self.is_coloured {
+            return format!("{first}\n{last}");
         }
+        let style = match mark {
+            "x" => FAINT,
+            "!" => LATE,
+            _ => "",
+        };
+        let end = if style.is_empty() { "" } else { PLAIN };
+        format!("{style}{first}{end}\n{FAINT}{last}{PLAIN}")
     }
 
     /// The line below the rows.
-    pub(super) fn foot(&self, event_count: u64, late_count: u64) -> String {
+    pub(super) fn foot(&self, event_count: u64, late_count: u64, voided_count: u64) -> String {
         let noun = if event_count == 1 { "event" } else { "events" };
         let marks = self.bar_columns().map_or("", |_| "; o occurred, r recorded, a arrived here");
-        format!("{event_count} {noun}, {late_count} late (!){marks}")
+        let voided = match voided_count {
+            0 => String::new(),
+            count => format!(", {count} taken back (x)"),
+        };
+        format!("{event_count} {noun}, {late_count} late (!){voided}{marks}")
     }
 
     /// What an event says, and when: one line, or two on a narrow terminal.

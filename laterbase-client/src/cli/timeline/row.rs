@@ -22,6 +22,8 @@ pub(super) struct Row {
     pub(super) recorded: Hlc,
     pub(super) arrived: i64,
     pub(super) position: u64,
+    /// The ids of the events that take it back.
+    pub(super) voided_by: Vec<String>,
     /// Whether something that happened later had been recorded before. It is the same on every
     /// replica, as it does not ask when events arrived.
     pub(super) is_late: bool,
@@ -42,13 +44,17 @@ struct JsonRow<'r> {
     origin: String,
     seq: u64,
     position: u64,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    voided_by: &'r [String],
 }
 
 impl Row {
     pub(super) fn of(root: &RootName, event: &Event<'_>) -> Self {
+        let id = |dot| EventId { root: root.clone(), dot }.to_string();
         Self {
             dot: event.dot,
-            id: EventId { root: root.clone(), dot: event.dot }.to_string(),
+            id: id(event.dot),
+            voided_by: event.voided_by.iter().copied().map(id).collect(),
             says: brief(event),
             event_type: event.record.event_type.to_owned(),
             occurred: event.occurred(),
@@ -89,6 +95,7 @@ impl Row {
             origin: self.dot.origin.to_string(),
             seq: self.dot.seq,
             position: self.position,
+            voided_by: &self.voided_by,
         };
         let mut line = serde_json::to_vec(&row)?;
         line.push(b'\n');

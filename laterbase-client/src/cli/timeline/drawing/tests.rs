@@ -21,6 +21,7 @@ fn row(event_type: &str, occurred: i64, recorded: i64, arrived: i64) -> Row {
         recorded: Hlc::from_unix_nanos(recorded),
         arrived,
         position: 1,
+        voided_by: Vec::new(),
         is_late: false,
     }
 }
@@ -65,7 +66,7 @@ fn every_line_fits_the_columns() {
         }
         // An id is whole, even if it is wider.
         assert!(text.contains(&rows[0].id));
-        assert!(width(&drawing.foot(1_000_000, 999_999)) <= 80);
+        assert!(width(&drawing.foot(1_000_000, 999_999, 0)) <= 80);
     }
     let text = drawing(&rows).row(&rows[0]);
     assert!(text.contains("  Customs cleared at …  +292y  note: 港口 "), "{text}");
