@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use laterbase_core::id::{EventId, ReplicaId, RootName};
 use laterbase_core::version_vector::VersionVector;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::error::ClientError;
@@ -80,6 +80,12 @@ pub struct NewEvent {
     /// Makes a replay of the same write recognisable, 1 to 255 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// Who and why, beside the data: at most 32 short texts.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+    /// Events of the same aggregate that were wrong, 256 at most.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "to_texts")]
+    pub voids: Vec<EventId>,
 }
 
 /// An event as a server gives it out.
@@ -110,6 +116,18 @@ pub struct ReceivedEvent {
     /// The key under which it was written.
     #[serde(default)]
     pub idempotency_key: Option<String>,
+    /// How far from UTC the writer's clock stood, as `+02:00`.
+    #[serde(default)]
+    pub occurred_offset: Option<String>,
+    /// Who and why, beside the data.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    /// Events of the same aggregate that it takes back.
+    #[serde(default, deserialize_with = "from_texts")]
+    pub voids: Vec<EventId>,
+    /// Events that take it back, as far as the server knew.
+    #[serde(default, deserialize_with = "from_texts")]
+    pub voided_by: Vec<EventId>,
 }
 
 /// What a server says to a write.
@@ -183,6 +201,10 @@ pub struct Aggregate {
 pub(super) struct HeldDocument {
     #[serde(deserialize_with = "from_text")]
     pub(super) vv: VersionVector,
+}
+
+fn to_texts<S: Serializer>(ids: &[EventId], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(ids.iter().map(ToString::to_string))
 }
 
 fn from_text<'de, D, T>(deserializer: D) -> Result<T, D::Error>

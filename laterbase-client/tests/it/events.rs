@@ -271,6 +271,17 @@ async fn events_and_the_cursors_behind_them_come_as_a_stream() {
     let (last, _) = stream.next().await.unwrap().unwrap();
     assert_eq!((&last.id, last.data.unwrap().get()), (&written.ids[3], "3"));
 
+    let correction = NewEvent {
+        metadata: [("actor".to_owned(), "A. Okoro".to_owned())].into(),
+        voids: vec![written.ids[1].clone()],
+        ..event(1)
+    };
+    let correction = client.write(&root("order"), &[correction]).await.unwrap().ids;
+    let told = client.event(&correction[0]).await.unwrap().unwrap();
+    assert_eq!((&told.voids[0], &told.metadata["actor"][..]), (&written.ids[1], "A. Okoro"));
+    let wrong = client.event(&written.ids[1]).await.unwrap().unwrap();
+    assert_eq!((wrong.voided_by, wrong.voids), (correction, vec![]));
+
     let found = client.event(&written.ids[2]).await.unwrap().unwrap();
     assert_eq!(found.data.unwrap().get(), "2");
     let mut absent = written.ids[2].clone();

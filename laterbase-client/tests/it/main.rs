@@ -4,6 +4,7 @@
 #![allow(missing_docs, reason = "tests")]
 
 mod archive;
+mod board;
 mod command;
 mod convergence;
 mod cuts;

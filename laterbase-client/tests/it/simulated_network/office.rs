@@ -73,5 +73,6 @@ fn event(number: usize) -> NewEvent {
         data: Some(RawValue::from_string(format!(r#"{{"n":{number}}}"#)).unwrap()),
         data_base64: None,
         idempotency_key: Some(format!("office-{number}")),
+        ..NewEvent::default()
     }
 }
