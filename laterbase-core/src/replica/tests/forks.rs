@@ -11,6 +11,8 @@ use crate::fork::{Doubt, Fork};
 use crate::store::Area;
 use crate::verify::verify;
 
+mod voids;
+
 const OTHER: &str = "order";
 
 /// A store, a copy of it that writes under the same id, and a peer. Before the copy was made,
