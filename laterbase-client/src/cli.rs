@@ -18,6 +18,7 @@ mod record;
 mod recorder;
 mod resolve;
 mod room;
+mod rows;
 mod salvage;
 mod settings;
 mod show;
@@ -30,6 +31,7 @@ mod timeline;
 mod transfer;
 mod verify;
 mod whole_file;
+mod written_time;
 mod zone;
 
 use std::path::PathBuf;
@@ -113,7 +115,7 @@ enum Command {
     /// Makes the store if there is none. What is not named stays as it is; without anything, says
     /// what is set. It is kept in the store's folder, in laterbase.toml.
     Init(init::InitArgs),
-    /// Append events, one JSON object a line.
+    /// Append events from a file: JSON, CSV, a spreadsheet.
     Record(record::RecordArgs),
     /// Push to a server what it lacks, then pull what this store lacks.
     ///

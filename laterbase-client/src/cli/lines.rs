@@ -42,6 +42,9 @@ pub(crate) enum LineError {
     Paused,
     #[error("cannot be read: {0}")]
     Input(io::Error),
+    /// The text between the lines is not what it should be.
+    #[error("{0}")]
+    Malformed(&'static str),
 }
 
 impl<R: BufRead> Lines<R> {

@@ -1,16 +1,18 @@
-//! `laterbase record`: appends events from newline-delimited JSON.
+//! `laterbase record`: appends events from what people have: JSON, tables, spreadsheets.
 
+mod decoded;
+mod elements;
+mod format;
 mod gather;
 mod pausing_input;
+mod source;
+mod table;
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use clap::Args;
-use indicatif::ProgressBar;
 use laterbase_client::device::{Device, DeviceOptions, UpkeepMode};
 use laterbase_core::id::RootName;
 use laterbase_core::memory_store::MemoryStore;
@@ -18,49 +20,73 @@ use laterbase_core::printable::Printable;
 use serde::Serialize;
 
 use super::Common;
-use super::lines::{LineError, Lines};
 use super::output::Output;
-use super::progress::{Unit, bar};
 use super::recorder::Recorder;
-use super::whole_file::is_standard;
-use gather::{BadLine, Gathering};
-use pausing_input::PausingInput;
+use super::rows::columns::ColumnFlags;
+use super::written_time::WrittenTimeFlags;
+use format::Format;
+use gather::{BadEvent, Gathering, Stored};
+use source::{Source, SourceError};
 
 #[derive(Debug, Args)]
 pub(crate) struct RecordArgs {
-    /// The root of all events. Without it, every line names its own.
-    #[arg(long, value_name = "R")]
-    root: Option<RootName>,
-    /// One JSON object a line; `-` is standard input. Whenever a pipe pauses, what came is stored.
+    /// What holds the events: NDJSON (one JSON object a line), JSON (an array), CSV, TSV, .xlsx or
+    /// .ods; `-` is standard input. Whenever a pipe pauses, what came is stored.
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
+    /// The root of all events. Without it, every one names its own, which rows of tables do not.
+    #[arg(long, value_name = "R")]
+    root: Option<RootName>,
+    /// What the file is [default: by its ending, else NDJSON].
+    #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
+    format: Option<Format>,
+    #[command(flatten)]
+    columns: ColumnFlags,
+    #[command(flatten)]
+    times: WrittenTimeFlags,
 }
 
 #[derive(Serialize)]
 struct Summary {
     recorded: u64,
+    /// Those that were there already, by their idempotency keys.
+    replayed: u64,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "recorded {} events", self.recorded)?;
+        match self.replayed {
+            0 => Ok(()),
+            replayed => write!(f, "; {replayed} were there already"),
+        }
+    }
 }
 
 pub(crate) fn run(common: &Common, args: &RecordArgs, output: &mut Output) -> anyhow::Result<()> {
-    let (input, name, bar) = open(&args.file)?;
+    let mut source = Source::open(args)?;
     let folds = Arc::new(DeviceOptions::default().folds);
     let gathering = Gathering::new(folds, args.root.as_ref());
     let common = common.clone();
-    let mut recording = Recording { common, gathering, recorder: None, recorded: 0 };
-    let done = recording.take_all(input, &bar);
-    bar.finish_and_clear();
-    let recorded = recording.recorded;
+    let mut recording = Recording { common, gathering, recorder: None, stored: Stored::default() };
+    let done = recording.take_all(&mut source);
+    source.bar.finish_and_clear();
+    let stored = recording.stored;
     recording.let_go();
     done.map_err(|failure| match failure {
-        Failure::Line(bad) => complaint(&name, &bad, recorded),
+        Failure::Event(bad) => complaint(&source, &bad, stored.new),
+        Failure::Input(error) => error.context(source.name),
         Failure::Store(error) => error,
     })?;
-    output.summary(&Summary { recorded }, format_args!("recorded {recorded} events"))
+    let summary = Summary { recorded: stored.new, replayed: stored.replayed };
+    output.summary(&summary, &summary)
 }
 
 /// Why not all of the input was recorded.
 enum Failure {
-    Line(BadLine),
+    Event(BadEvent),
+    /// All of it is of no use, whatever stands where.
+    Input(anyhow::Error),
     Store(anyhow::Error),
 }
 
@@ -71,34 +97,36 @@ struct Recording<'r> {
     /// Opened for a batch, so that input that is refused leaves no empty store behind, and other
     /// processes have the store while the input pauses.
     recorder: Option<Recorder>,
-    /// Counts what is stored, also if a later line is bad.
-    recorded: u64,
+    /// Counts what is stored, also if a later event is bad.
+    stored: Stored,
 }
 
 impl Recording<'_> {
     /// Records batch by batch, and what is there when the input pauses.
-    fn take_all(&mut self, input: Box<dyn BufRead>, bar: &ProgressBar) -> Result<(), Failure> {
-        let mut lines = Lines::new(input);
+    fn take_all(&mut self, source: &mut Source) -> Result<(), Failure> {
+        let bar = source.bar.clone();
         loop {
-            let line = match lines.next() {
-                Ok(Some(line)) => line,
+            let entry = match source.next() {
+                Ok(Some(entry)) => entry,
                 Ok(None) => break,
-                Err(LineError::Paused) => {
+                Err(SourceError::Paused) => {
                     self.store()?;
                     self.let_go();
                     continue;
                 }
-                Err(error) => {
-                    let number = lines.number();
-                    let bad = self.gathering.blame(number, None, error.to_string());
-                    return Err(Failure::Line(bad));
+                Err(SourceError::Bad { number, field, detail }) => {
+                    return Err(Failure::Event(self.gathering.blame(number, field, detail)));
                 }
+                Err(SourceError::Broken { number, detail }) => {
+                    return Err(Failure::Event(self.gathering.blame(number, None, detail)));
+                }
+                Err(SourceError::Unusable(error)) => return Err(Failure::Input(error)),
             };
-            if !self.gathering.has_room(line.text.len()) {
+            if !self.gathering.has_room(entry.text_bytes) {
                 self.store()?;
             }
-            self.gathering.push(line).map_err(Failure::Line)?;
-            bar.inc(line.input_bytes);
+            self.gathering.push(&entry).map_err(Failure::Event)?;
+            bar.inc(entry.input_bytes);
         }
         self.store()?;
         if self.common.new_identity {
@@ -120,7 +148,7 @@ impl Recording<'_> {
             Some(recorder) => recorder,
             none => none.insert(open_recorder(&mut self.common)?),
         };
-        self.recorded += self.gathering.store(recorder)?;
+        self.stored += self.gathering.store(recorder)?;
         Ok(())
     }
 
@@ -129,7 +157,7 @@ impl Recording<'_> {
         let options = DeviceOptions { upkeep: UpkeepMode::Writer, ..DeviceOptions::default() };
         let device = Device::over(Arc::new(MemoryStore::new()), options);
         let device = device.map_err(|error| Failure::Store(error.into()))?;
-        self.gathering.try_on(&device).map_err(Failure::Line)
+        self.gathering.try_on(&device).map_err(Failure::Event)
     }
 
     fn let_go(&mut self) {
@@ -146,33 +174,21 @@ fn open_recorder(common: &mut Common) -> Result<Recorder, Failure> {
     Ok(recorder)
 }
 
-fn open(file: &Path) -> anyhow::Result<(Box<dyn BufRead>, String, ProgressBar)> {
-    if is_standard(file) {
-        let stdin = PausingInput::over(io::stdin()).context("cannot read standard input")?;
-        return Ok((Box::new(stdin), "standard input".to_owned(), bar(None, Unit::Bytes)));
-    }
-    let name = Printable(file.display()).to_string();
-    let input = File::open(file).with_context(|| format!("cannot open {name}"))?;
-    let metadata = input.metadata().with_context(|| format!("cannot open {name}"))?;
-    if metadata.is_file() {
-        let bar = bar(Some(metadata.len()), Unit::Bytes);
-        return Ok((Box::new(BufReader::new(input)), name, bar));
-    }
-    // A named pipe pauses like standard input.
-    let input = PausingInput::over(input).with_context(|| format!("cannot read {name}"))?;
-    Ok((Box::new(input), name, bar(None, Unit::Bytes)))
-}
-
-fn complaint(file: &str, bad: &BadLine, recorded: u64) -> anyhow::Error {
-    let field = bad.field.as_ref().map(|field| format!(", field {}", Printable(field)));
+fn complaint(source: &Source, bad: &BadEvent, recorded: u64) -> anyhow::Error {
+    let (file, unit) = (&source.name, source.unit());
+    let field = bad.field.as_ref().and_then(|field| match bad.is_core_field {
+        true => source.part_of(field),
+        false => Some(field.clone()),
+    });
+    let field = field.map(|field| format!(", {} {}", source.part(), Printable(field)));
     let field = field.unwrap_or_default();
-    let place = match bad.line {
-        Some(line) => format!("{file}, line {line}{field}"),
-        None => file.to_owned(),
+    let place = match bad.number {
+        Some(number) => format!("{file}, {unit} {number}{field}"),
+        None => file.clone(),
     };
     anyhow::anyhow!(
-        "{place}: {}\nNothing from line {} on is stored. Batches before it stored {recorded} events.",
+        "{place}: {}\nNothing from {unit} {} on is stored. Batches before it stored {recorded} events.",
         Printable(&bad.detail),
-        bad.batch_line,
+        bad.batch_number,
     )
 }

@@ -54,7 +54,7 @@ fn check(name: &str, when: &str) {
     let record = || {
         let ended = place.feed(&["record", "--root", "r", "--json"], line);
         assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
-        assert_eq!(ended.stdout, "{\"recorded\":1}\n");
+        assert_eq!(ended.stdout, "{\"recorded\":1,\"replayed\":0}\n");
     };
     record();
     let mut recorded = 1;

@@ -45,11 +45,14 @@ mod proxy;
 mod read_in_use;
 mod reading_commands;
 mod record_command;
+#[cfg(unix)]
+mod record_tables;
 mod sample;
 mod scale;
 mod set_back;
 mod setup_commands;
 mod simulated_network;
+mod spreadsheet;
 mod steady_replica;
 mod stream_samples;
 mod sync_command;

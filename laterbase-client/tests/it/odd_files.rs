@@ -215,7 +215,7 @@ fn colours_are_for_terminals_whose_reader_wants_them() {
 
 /// Waits for something that another process is about to do, for ten seconds at most.
 #[track_caller]
-fn wait_until(is_so: impl Fn() -> bool) {
+pub(crate) fn wait_until(is_so: impl Fn() -> bool) {
     let started = std::time::Instant::now();
     while !is_so() {
         assert!(started.elapsed().as_secs() < 10, "it did not happen");

@@ -1,11 +1,13 @@
-//! Consecutive lines on their way into one commit.
+//! Consecutive events on their way into one commit.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 use laterbase_client::device::{Device, TogetherError};
 use laterbase_client::handover::Refused;
 use laterbase_core::PreparedBatch;
+use laterbase_core::event::Record;
 use laterbase_core::fold::Folds;
 use laterbase_core::id::RootName;
 use laterbase_core::json::JsonEvent;
@@ -13,132 +15,173 @@ use laterbase_core::replica::WriteError;
 use laterbase_directory::environment::wall_clock_nanos;
 
 use super::Failure;
-use crate::cli::lines::{LINE_BYTES_MAX, Line};
+use super::source::{Entry, Said};
+use crate::cli::lines::LINE_BYTES_MAX;
 use crate::cli::recorder::{RecordError, Recorder};
 
-/// Most lines in a batch.
-const LINES_MAX: usize = 1_000;
+/// Most events in a batch.
+const EVENTS_MAX: usize = 1_000;
 
-/// Most bytes of lines in a batch, unless a single line is longer.
+/// Most bytes of text in a batch, unless a single event is longer.
 const BYTES_MAX: usize = LINE_BYTES_MAX;
 
-/// A line that cannot be recorded, and with it its batch.
+/// An event that cannot be recorded, and with it its batch.
 #[derive(Debug)]
-pub(crate) struct BadLine {
-    /// Which line; `None` if it is no single one's fault.
-    pub(crate) line: Option<u64>,
+pub(crate) struct BadEvent {
+    /// Which one; `None` if it is no single one's fault.
+    pub(crate) number: Option<u64>,
     pub(crate) field: Option<String>,
+    /// Whether the field is named as events have it, and not as the input does.
+    pub(crate) is_core_field: bool,
     pub(crate) detail: String,
-    /// The first line of the batch.
-    pub(crate) batch_line: u64,
+    /// The first one of the batch.
+    pub(crate) batch_number: u64,
 }
 
-/// The batch that is being gathered: its lines' events, by root.
+/// How many events were stored.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Stored {
+    pub(super) new: u64,
+    /// Those that were there already, by their idempotency keys.
+    pub(super) replayed: u64,
+}
+
+impl AddAssign for Stored {
+    fn add_assign(&mut self, more: Self) {
+        self.new += more.new;
+        self.replayed += more.replayed;
+    }
+}
+
+/// The batch that is being gathered: its events, by root.
 pub(crate) struct Gathering<'r> {
     folds: Arc<Folds>,
     root: Option<&'r RootName>,
-    roots: BTreeMap<RootName, RootLines>,
-    line_count: usize,
-    line_bytes: usize,
-    first_line: Option<u64>,
+    roots: BTreeMap<RootName, RootEvents>,
+    event_count: usize,
+    text_bytes: usize,
+    first_number: Option<u64>,
 }
 
-/// The events of one root, and the line that each came from.
-struct RootLines {
+/// The events of one root, and where in the input each came from.
+struct RootEvents {
     batch: PreparedBatch,
-    lines: Vec<u64>,
+    numbers: Vec<u64>,
 }
 
 impl<'r> Gathering<'r> {
     /// `folds` check the events. `root` is that of all events, if the user named one.
     pub(crate) const fn new(folds: Arc<Folds>, root: Option<&'r RootName>) -> Self {
         let roots = BTreeMap::new();
-        Self { folds, root, roots, line_count: 0, line_bytes: 0, first_line: None }
+        Self { folds, root, roots, event_count: 0, text_bytes: 0, first_number: None }
     }
 
     /// Whether nothing has been taken.
     pub(crate) const fn is_empty(&self) -> bool {
-        self.line_count == 0
+        self.event_count == 0
     }
 
-    /// Whether a line of this length still belongs to this batch.
-    pub(crate) const fn has_room(&self, line_bytes: usize) -> bool {
-        self.line_count == 0
-            || (self.line_count < LINES_MAX && self.line_bytes + line_bytes <= BYTES_MAX)
+    /// Whether an event of this length still belongs to this batch.
+    pub(crate) const fn has_room(&self, text_bytes: usize) -> bool {
+        self.event_count == 0
+            || (self.event_count < EVENTS_MAX && self.text_bytes + text_bytes <= BYTES_MAX)
     }
 
-    /// Takes a line's event.
-    pub(crate) fn push(&mut self, line: Line<'_>) -> Result<(), BadLine> {
-        self.first_line.get_or_insert(line.number);
-        let event = JsonEvent::parse(line.text)
-            .map_err(|error| self.blame(line.number, error.field, error.detail))?;
-        let root = self
-            .root_of(event.root())
-            .map_err(|detail| self.blame(line.number, Some("root".to_owned()), detail))?;
-        event
-            .check_root(&root)
-            .map_err(|error| self.blame(line.number, error.field, error.detail))?;
-        let folds = &self.folds;
-        let lines = self.roots.entry(root).or_insert_with_key(|root| {
-            // The first line of the batch has just come, and the batch is stored once they pause.
-            let now = wall_clock_nanos();
-            let batch = PreparedBatch::new(root.clone(), Arc::clone(folds), now);
-            RootLines { batch, lines: Vec::new() }
-        });
-        if let Err(error) = lines.batch.push(&event.record()) {
-            let field = error.field().map(str::to_owned);
-            return Err(self.blame(line.number, field, error.to_string()));
+    /// Takes an event.
+    pub(super) fn push(&mut self, entry: &Entry<'_>) -> Result<(), BadEvent> {
+        let number = entry.number;
+        self.first_number.get_or_insert(number);
+        match entry.said {
+            Said::Json(text) => {
+                let event = JsonEvent::parse(text)
+                    .map_err(|error| self.blame(number, error.field, error.detail))?;
+                let root = self.root_for(number, event.root())?;
+                event
+                    .check_root(&root)
+                    .map_err(|error| self.blame(number, error.field, error.detail))?;
+                self.push_record(number, root, &event.record())?;
+            }
+            Said::Event(event) => {
+                let root = self.root_for(number, None)?;
+                self.push_record(number, root, &event.record())?;
+            }
         }
-        lines.lines.push(line.number);
-        self.line_count += 1;
-        self.line_bytes += line.text.len();
+        self.event_count += 1;
+        self.text_bytes += entry.text_bytes;
         Ok(())
     }
 
-    /// Stores the batch and begins the next. Gives the number of events that were new.
-    pub(super) fn store(&mut self, recorder: &mut Recorder) -> Result<u64, Failure> {
+    fn push_record(
+        &mut self,
+        number: u64,
+        root: RootName,
+        record: &Record<'_>,
+    ) -> Result<(), BadEvent> {
+        let folds = &self.folds;
+        let events = self.roots.entry(root).or_insert_with_key(|root| {
+            // The batch's first event has just come, and the batch is stored once they pause.
+            let now = wall_clock_nanos();
+            let batch = PreparedBatch::new(root.clone(), Arc::clone(folds), now);
+            RootEvents { batch, numbers: Vec::new() }
+        });
+        if let Err(error) = events.batch.push(record) {
+            let field = error.field().map(str::to_owned);
+            return Err(self.blame_event(number, field, error.to_string()));
+        }
+        events.numbers.push(number);
+        Ok(())
+    }
+
+    /// Stores the batch and begins the next.
+    pub(super) fn store(&mut self, recorder: &mut Recorder) -> Result<Stored, Failure> {
         let roots = std::mem::take(&mut self.roots);
-        let (batches, lines) = split(roots.values());
+        let (batches, numbers) = split(roots.values());
         let recorded = recorder.record(&batches);
-        let stored = recorded.map_err(|error| self.blame_record(error, &lines))?;
-        (self.line_count, self.line_bytes, self.first_line) = (0, 0, None);
-        Ok(stored)
+        let new = recorded.map_err(|error| self.blame_record(error, &numbers))?;
+        let replayed = (self.event_count as u64).saturating_sub(new);
+        (self.event_count, self.text_bytes, self.first_number) = (0, 0, None);
+        Ok(Stored { new, replayed })
     }
 
     /// Stores the batch in a device that stands in for the real one.
-    pub(crate) fn try_on(&self, device: &Device) -> Result<(), BadLine> {
-        let (batches, lines) = split(self.roots.values());
+    pub(crate) fn try_on(&self, device: &Device) -> Result<(), BadEvent> {
+        let (batches, numbers) = split(self.roots.values());
         let recorded = device.record_together(&batches);
-        recorded.map(drop).map_err(|error| self.blame_write(&error, &lines))
+        recorded.map(drop).map_err(|error| self.blame_write(&error, &numbers))
     }
 
-    /// Says that a line is at fault.
-    pub(crate) fn blame(&self, line: u64, field: Option<String>, detail: String) -> BadLine {
-        let batch_line = self.first_line.unwrap_or(line);
-        BadLine { line: Some(line), field, detail, batch_line }
+    /// Says that an event is at fault.
+    pub(crate) fn blame(&self, number: u64, field: Option<String>, detail: String) -> BadEvent {
+        let batch_number = self.first_number.unwrap_or(number);
+        BadEvent { number: Some(number), field, is_core_field: false, detail, batch_number }
     }
 
-    fn blame_record(&self, error: RecordError, lines: &[&[u64]]) -> Failure {
+    /// The same, by a field that is named as events have it.
+    fn blame_event(&self, number: u64, field: Option<String>, detail: String) -> BadEvent {
+        BadEvent { is_core_field: true, ..self.blame(number, field, detail) }
+    }
+
+    fn blame_record(&self, error: RecordError, numbers: &[&[u64]]) -> Failure {
         let refused = match error {
-            RecordError::Own(error) => return Failure::Line(self.blame_write(&error, lines)),
+            RecordError::Own(error) => return Failure::Event(self.blame_write(&error, numbers)),
             RecordError::NoWay(error) => return Failure::Store(error),
             RecordError::Refused(refused) => refused,
         };
         let Refused { batch, index, field, detail } = refused;
-        let line = batch.zip(index).and_then(|(batch, index)| lines.get(batch)?.get(index));
-        Failure::Line(match line {
-            Some(line) => self.blame(*line, field, detail),
+        let number = batch.zip(index).and_then(|(batch, index)| numbers.get(batch)?.get(index));
+        Failure::Event(match number {
+            Some(number) => self.blame_event(*number, field, detail),
             None => self.blame_none(detail),
         })
     }
 
-    /// Says that no single line is at fault.
-    fn blame_none(&self, detail: String) -> BadLine {
-        let batch_line = self.first_line.unwrap_or(1);
-        BadLine { line: None, field: None, detail, batch_line }
+    /// Says that no single event is at fault.
+    fn blame_none(&self, detail: String) -> BadEvent {
+        let batch_number = self.first_number.unwrap_or(1);
+        BadEvent { number: None, field: None, is_core_field: false, detail, batch_number }
     }
 
-    fn blame_write(&self, error: &TogetherError, lines: &[&[u64]]) -> BadLine {
+    fn blame_write(&self, error: &TogetherError, numbers: &[&[u64]]) -> BadEvent {
         let detail = error.to_string();
         let (index, field) = match error.source {
             WriteError::Future { index } => (index, "occurred_at"),
@@ -146,13 +189,17 @@ impl<'r> Gathering<'r> {
             WriteError::Void { index, .. } => (index, "voids"),
             _ => return self.blame_none(detail),
         };
-        let line = error.batch.and_then(|batch| lines.get(batch)?.get(index)).copied();
+        let number = error.batch.and_then(|batch| numbers.get(batch)?.get(index)).copied();
         let detail = match error.source {
             WriteError::Future { .. } => "lies in the future".to_owned(),
             WriteError::Void { .. } => error.source.to_string(),
             _ => "this key was used before, for another event".to_owned(),
         };
-        self.blame(line.unwrap_or(0), Some(field.to_owned()), detail)
+        self.blame_event(number.unwrap_or(0), Some(field.to_owned()), detail)
+    }
+
+    fn root_for(&self, number: u64, named: Option<&str>) -> Result<RootName, BadEvent> {
+        self.root_of(named).map_err(|detail| self.blame(number, Some("root".to_owned()), detail))
     }
 
     fn root_of(&self, named: Option<&str>) -> Result<RootName, String> {
@@ -167,9 +214,9 @@ impl<'r> Gathering<'r> {
     }
 }
 
-/// The batches of some roots, and the lines that each came from.
+/// The batches of some roots, and where in the input their events came from.
 fn split<'l>(
-    roots: impl Iterator<Item = &'l RootLines>,
+    roots: impl Iterator<Item = &'l RootEvents>,
 ) -> (Vec<&'l PreparedBatch>, Vec<&'l [u64]>) {
-    roots.map(|root| (&root.batch, &root.lines[..])).unzip()
+    roots.map(|root| (&root.batch, &root.numbers[..])).unzip()
 }

@@ -1,0 +1,70 @@
+//! The events of a table's rows.
+
+use crate::cli::rows::columns::ColumnFlags;
+use crate::cli::rows::mapping::{Mapping, RowEvent};
+use crate::cli::rows::row::Row;
+use crate::cli::rows::{RowError, Rows};
+use crate::cli::written_time::WrittenTimes;
+
+use super::source::{Entry, Said, SourceError};
+
+/// Reads rows and makes events of them. The first row that is not blank names the columns.
+pub(super) struct Table {
+    rows: Box<dyn Rows>,
+    columns: ColumnFlags,
+    /// Until the mapping has them.
+    times: Option<WrittenTimes>,
+    mapping: Option<Mapping>,
+    row: Row,
+    event: RowEvent,
+}
+
+impl Table {
+    pub(super) fn new(rows: Box<dyn Rows>, columns: ColumnFlags, times: WrittenTimes) -> Self {
+        let (row, event) = (Row::default(), RowEvent::default());
+        Self { rows, columns, times: Some(times), mapping: None, row, event }
+    }
+
+    /// The next row's event; `None` behind the last one.
+    pub(super) fn next(&mut self) -> Result<Option<Entry<'_>>, SourceError> {
+        if !self.next_row()? {
+            return Ok(None);
+        }
+        if let Some(times) = self.times.take() {
+            let mapping = Mapping::new(&self.row, &self.columns, times);
+            self.mapping = Some(mapping.map_err(SourceError::Unusable)?);
+            if !self.next_row()? {
+                return Ok(None);
+            }
+        }
+        let Self { row, event, mapping, .. } = self;
+        if let Some(mapping) = mapping {
+            mapping.fill(row, event).map_err(|fault| SourceError::of_fault(row.number, fault))?;
+        }
+        let said = Said::Event(event);
+        let Row { number, input_bytes, .. } = *row;
+        Ok(Some(Entry { number, said, text_bytes: row.text_bytes(), input_bytes }))
+    }
+
+    /// The column that a field of an event comes from.
+    pub(super) fn column_of(&self, field: &str) -> Option<&str> {
+        self.mapping.as_ref()?.column_of(field)
+    }
+
+    /// Reads the next row that is not blank; false behind the last one.
+    fn next_row(&mut self) -> Result<bool, SourceError> {
+        loop {
+            match self.rows.next(&mut self.row) {
+                Ok(true) if self.row.is_blank() => {}
+                Ok(is_more) => return Ok(is_more),
+                Err(RowError::Paused) => return Err(SourceError::Paused),
+                Err(RowError::Bad(fault)) => {
+                    return Err(SourceError::of_fault(self.row.number, fault));
+                }
+                Err(RowError::Broken { number, detail }) => {
+                    return Err(SourceError::Broken { number, detail });
+                }
+            }
+        }
+    }
+}

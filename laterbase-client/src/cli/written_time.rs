@@ -1,0 +1,171 @@
+//! Times as people write them: without an offset from UTC, as a clock on the wall shows them.
+
+use clap::Args;
+use jiff::civil::{Date, DateTime};
+use jiff::fmt::strtime;
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+use jiff::{Timestamp, Zoned};
+use laterbase_core::time::{TimeError, parse_time};
+
+/// How the times of a file are written.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Times in tables")]
+pub(crate) struct WrittenTimeFlags {
+    /// The form of the times, such as "%d.%m.%Y %H:%M" [default: 2024-03-01 08:00 and the like, and
+    /// RFC 3339].
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) time_format: Option<String>,
+    /// Where the clocks are that the times were read from, such as Europe/Berlin [default: here].
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) timezone: Option<String>,
+}
+
+/// Reads times.
+pub(crate) struct WrittenTimes {
+    zone: TimeZone,
+    format: Option<String>,
+}
+
+/// Why a text is no time, or not a single one.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WrittenTimeError {
+    #[error("{0:?} is no time such as 2024-03-01 08:00; another form is said by --time-format")]
+    Form(String),
+    #[error("{text:?} is no time of the form {format:?}: {reason}")]
+    Format { text: String, format: String, reason: String },
+    #[error("{text:?}: {reason}")]
+    NoTime { text: String, reason: String },
+    #[error(
+        "{text:?} was twice in {zone}, as clocks were set back: {earlier} and {later}; write the one that is meant"
+    )]
+    Twice { text: String, zone: String, earlier: String, later: String },
+    #[error(
+        "{text:?} never was in {zone}, as clocks were set forward: by the old offset from UTC it is {by_old}, by the new one {by_new}; write the one that is meant"
+    )]
+    Never { text: String, zone: String, by_old: String, by_new: String },
+}
+
+impl WrittenTimes {
+    pub(crate) fn new(flags: &WrittenTimeFlags) -> anyhow::Result<Self> {
+        let zone = zone_of(flags.timezone.as_deref())?;
+        Ok(Self { zone, format: flags.time_format.clone() })
+    }
+
+    /// Reads a time of the form that was said, or of the usual one, as nanoseconds since 1970 UTC.
+    pub(crate) fn read(&self, text: &str) -> Result<i64, WrittenTimeError> {
+        match &self.format {
+            Some(format) => self.read_format(text, format),
+            None => read_usual(text, &self.zone),
+        }
+    }
+
+    /// Reads a time of the usual form, whatever form was said.
+    pub(crate) fn read_usual(&self, text: &str) -> Result<i64, WrittenTimeError> {
+        read_usual(text, &self.zone)
+    }
+
+    fn read_format(&self, text: &str, format: &str) -> Result<i64, WrittenTimeError> {
+        let refuse = |error: jiff::Error| WrittenTimeError::Format {
+            text: text.to_owned(),
+            format: format.to_owned(),
+            reason: error.to_string(),
+        };
+        let parts = strtime::parse(format, text).map_err(refuse)?;
+        match parts.to_timestamp() {
+            // It says how far it is from UTC.
+            Ok(time) => nanos_of(time, text),
+            Err(_) => at_place(parts.to_datetime().map_err(refuse)?, &self.zone, text),
+        }
+    }
+}
+
+/// The zone of a name, or the system's.
+pub(crate) fn zone_of(name: Option<&str>) -> anyhow::Result<TimeZone> {
+    match name {
+        Some(name) => TimeZone::get(name).map_err(|_unknown| {
+            anyhow::anyhow!(
+                "there is no time zone {name:?}; one is named like Europe/Berlin or UTC"
+            )
+        }),
+        None => Ok(TimeZone::system()),
+    }
+}
+
+/// Reads RFC 3339, or the same without an offset, seconds, or a time of day.
+fn read_usual(text: &str, zone: &TimeZone) -> Result<i64, WrittenTimeError> {
+    match parse_time(text) {
+        Ok(nanos) => return Ok(nanos),
+        Err(TimeError::Form) => {}
+        Err(error) => return Err(no_time(text, &error.to_string())),
+    }
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return nanos_of(time, text);
+    }
+    at_place(read_local(text)?, zone, text)
+}
+
+/// Reads a time on the wall: `2024-03-01 08:00`, with seconds and their fraction or without, or
+/// `2024-03-01`.
+fn read_local(text: &str) -> Result<DateTime, WrittenTimeError> {
+    let refuse = || WrittenTimeError::Form(text.to_owned());
+    let (date, time) = match text.split_at_checked(10) {
+        Some((date, "")) => (date, None),
+        Some((date, rest)) => (date, Some(rest.strip_prefix([' ', 'T', 't']).ok_or_else(refuse)?)),
+        None => return Err(refuse()),
+    };
+    let is_digit_or = |text: &str, others: &[char]| {
+        text.chars().all(|c| c.is_ascii_digit() || others.contains(&c))
+    };
+    let is_formed = date.as_bytes()[4] == b'-'
+        && date.as_bytes()[7] == b'-'
+        && is_digit_or(date, &['-'])
+        && time.is_none_or(|time| time.contains(':') && is_digit_or(time, &[':', '.', ',']));
+    if !is_formed {
+        return Err(refuse());
+    }
+    let refuse = |error: jiff::Error| no_time(text, &error.to_string());
+    let date: Date = date.parse().map_err(refuse)?;
+    match time {
+        Some(time) => Ok(date.to_datetime(time.parse().map_err(refuse)?)),
+        None => Ok(date.into()),
+    }
+}
+
+/// The one moment at which clocks of a zone showed a time.
+fn at_place(local: DateTime, zone: &TimeZone, text: &str) -> Result<i64, WrittenTimeError> {
+    let said = |offset: Offset| match offset.to_timestamp(local) {
+        Ok(time) => Zoned::new(time, zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%.f%:z").to_string(),
+        Err(error) => error.to_string(),
+    };
+    let zone_name = || zone.iana_name().unwrap_or("this time zone").to_owned();
+    match zone.to_ambiguous_timestamp(local).offset() {
+        AmbiguousOffset::Unambiguous { offset } => {
+            let time = offset.to_timestamp(local);
+            nanos_of(time.map_err(|error| no_time(text, &error.to_string()))?, text)
+        }
+        AmbiguousOffset::Fold { before, after } => Err(WrittenTimeError::Twice {
+            text: text.to_owned(),
+            zone: zone_name(),
+            earlier: said(before),
+            later: said(after),
+        }),
+        AmbiguousOffset::Gap { before, after } => Err(WrittenTimeError::Never {
+            text: text.to_owned(),
+            zone: zone_name(),
+            by_old: said(before),
+            by_new: said(after),
+        }),
+    }
+}
+
+fn nanos_of(time: Timestamp, text: &str) -> Result<i64, WrittenTimeError> {
+    i64::try_from(time.as_nanosecond())
+        .map_err(|_too_far| no_time(text, &TimeError::Range.to_string()))
+}
+
+fn no_time(text: &str, reason: &str) -> WrittenTimeError {
+    WrittenTimeError::NoTime { text: text.to_owned(), reason: reason.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;
