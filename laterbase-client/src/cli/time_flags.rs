@@ -3,20 +3,23 @@
 use clap::Args;
 use laterbase_core::event::Event;
 use laterbase_core::reader::{Query, Reader};
-use laterbase_core::time::parse_time_bound;
+
+use super::written_time::spoken::parse_until;
 
 /// The three time axes. Bounds are inclusive; given together, all of them hold.
 #[derive(Clone, Copy, Debug, Args)]
-#[command(next_help_heading = "Times, RFC 3339 such as 2024-03-04T18:00:00Z, inclusive")]
+#[command(
+    next_help_heading = "Times, inclusive: 2024-03-04 18:00, monday (to its end), 2h ago, or RFC 3339"
+)]
 pub(crate) struct TimeFlags {
     /// Only what had happened by then.
-    #[arg(long, value_name = "TIME", value_parser = parse_time_bound)]
+    #[arg(long, value_name = "TIME", value_parser = parse_until)]
     occurred_until: Option<i64>,
     /// Only what had been recorded by then, wherever that was.
-    #[arg(long, value_name = "TIME", value_parser = parse_time_bound)]
+    #[arg(long, value_name = "TIME", value_parser = parse_until)]
     recorded_until: Option<i64>,
     /// Only what this store knew by then.
-    #[arg(long, value_name = "TIME", value_parser = parse_time_bound)]
+    #[arg(long, value_name = "TIME", value_parser = parse_until)]
     known_at: Option<i64>,
 }
 

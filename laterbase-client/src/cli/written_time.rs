@@ -7,6 +7,8 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{Timestamp, Zoned};
 use laterbase_core::time::{TimeError, parse_time};
 
+pub(crate) mod spoken;
+
 /// How the times of a file are written.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Times in tables")]
@@ -31,6 +33,10 @@ pub(crate) struct WrittenTimes {
 pub(crate) enum WrittenTimeError {
     #[error("{0:?} is no time such as 2024-03-01 08:00; another form is said by --time-format")]
     Form(String),
+    #[error(
+        "{0:?} is no time; say 2024-03-01 08:00, 2024-03-01T08:00:00Z, monday, yesterday 18:00 or 2h ago"
+    )]
+    Spoken(String),
     #[error("{text:?} is no time of the form {format:?}: {reason}")]
     Format { text: String, format: String, reason: String },
     #[error("{text:?}: {reason}")]

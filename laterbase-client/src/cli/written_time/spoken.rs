@@ -1,0 +1,121 @@
+//! Times as people say them on a command line: `monday`, `yesterday 18:00`, `2h ago`.
+
+use jiff::civil::{Time, Weekday};
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp, ToSpan as _, Zoned};
+use laterbase_core::time::parse_time_bound;
+
+use super::{WrittenTimeError, nanos_of, read_usual};
+
+/// What a text stands for: a moment, or a whole day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spoken {
+    /// In nanoseconds since 1970 UTC, as is the last one.
+    pub(crate) first: i64,
+    /// The last nanosecond of a day; of a moment, the moment.
+    pub(crate) last: i64,
+}
+
+/// Reads when something happened, by the clocks of this machine. A day stands for its beginning.
+pub(crate) fn parse_moment(text: &str) -> Result<i64, String> {
+    let now = Timestamp::now().to_zoned(TimeZone::system());
+    read(text, &now).map(|spoken| spoken.first).map_err(|error| error.to_string())
+}
+
+/// Reads until when something is asked for, by the clocks of this machine. A day stands for its
+/// end; what lies beyond all times stands for the last one.
+pub(crate) fn parse_until(text: &str) -> Result<i64, String> {
+    if let Ok(nanos) = parse_time_bound(text) {
+        return Ok(nanos);
+    }
+    let now = Timestamp::now().to_zoned(TimeZone::system());
+    read(text, &now).map(|spoken| spoken.last).map_err(|error| error.to_string())
+}
+
+/// Reads a time as it is said at a moment.
+pub(crate) fn read(text: &str, now: &Zoned) -> Result<Spoken, WrittenTimeError> {
+    let text = text.trim();
+    let lower = text.to_lowercase();
+    if lower == "now" {
+        return moment(now.timestamp(), text);
+    }
+    if lower.ends_with("ago") {
+        let span: Span = lower.parse().map_err(|_no_span| spoken_form(text))?;
+        let then = now.checked_add(span).map_err(|_too_far| spoken_form(text))?;
+        return moment(then.timestamp(), text);
+    }
+    let (word, time) = match lower.split_once(' ') {
+        Some((word, time)) => (word, Some(time.trim())),
+        None => (lower.as_str(), None),
+    };
+    let Some(date) = day_of(word, now) else { return read_written(text, now) };
+    match time {
+        Some(time) => {
+            let is_time = time.contains(':');
+            let time: Option<Time> = time.parse().ok().filter(|_| is_time);
+            let time = time.ok_or_else(|| spoken_form(text))?;
+            let nanos = super::at_place(date.to_datetime(time), now.time_zone(), text)?;
+            Ok(Spoken { first: nanos, last: nanos })
+        }
+        None => whole_day(date, now.time_zone(), text),
+    }
+}
+
+/// What is written and not said: `2024-03-01 08:00`, RFC 3339, or a day.
+fn read_written(text: &str, now: &Zoned) -> Result<Spoken, WrittenTimeError> {
+    if let (10, Ok(date)) = (text.len(), text.parse()) {
+        return whole_day(date, now.time_zone(), text);
+    }
+    match read_usual(text, now.time_zone()) {
+        Ok(nanos) => Ok(Spoken { first: nanos, last: nanos }),
+        Err(WrittenTimeError::Form(_)) => Err(spoken_form(text)),
+        Err(error) => Err(error),
+    }
+}
+
+/// The day that a word means: the last one of its name, today included.
+fn day_of(word: &str, now: &Zoned) -> Option<jiff::civil::Date> {
+    let today = now.date();
+    let weekday = match word {
+        "today" => return Some(today),
+        "yesterday" => return today.yesterday().ok(),
+        "tomorrow" => return today.tomorrow().ok(),
+        "mon" | "monday" => Weekday::Monday,
+        "tue" | "tuesday" => Weekday::Tuesday,
+        "wed" | "wednesday" => Weekday::Wednesday,
+        "thu" | "thursday" => Weekday::Thursday,
+        "fri" | "friday" => Weekday::Friday,
+        "sat" | "saturday" => Weekday::Saturday,
+        "sun" | "sunday" => Weekday::Sunday,
+        _ => return None,
+    };
+    let days = i64::from(weekday.until(today.weekday()));
+    today.checked_sub(days.days()).ok()
+}
+
+/// From a day's first moment, which is not midnight where clocks are set forward then, to its last.
+fn whole_day(
+    date: jiff::civil::Date,
+    zone: &TimeZone,
+    text: &str,
+) -> Result<Spoken, WrittenTimeError> {
+    let start_of = |date: jiff::civil::Date| {
+        let start = zone.to_zoned(date.into()).and_then(|midnight| midnight.start_of_day());
+        let start = start.map_err(|error| super::no_time(text, &error.to_string()))?;
+        nanos_of(start.timestamp(), text)
+    };
+    let tomorrow = date.tomorrow().map_err(|error| super::no_time(text, &error.to_string()))?;
+    Ok(Spoken { first: start_of(date)?, last: start_of(tomorrow)? - 1 })
+}
+
+fn moment(time: Timestamp, text: &str) -> Result<Spoken, WrittenTimeError> {
+    let nanos = nanos_of(time, text)?;
+    Ok(Spoken { first: nanos, last: nanos })
+}
+
+fn spoken_form(text: &str) -> WrittenTimeError {
+    WrittenTimeError::Spoken(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests;
