@@ -1,5 +1,6 @@
 //! The command line: what it takes, and what each command does.
 
+mod add;
 mod brief;
 mod footprint;
 mod forks;
@@ -115,6 +116,10 @@ enum Command {
     /// Makes the store if there is none. What is not named stays as it is; without anything, says
     /// what is set. It is kept in the store's folder, in laterbase.toml.
     Init(init::InitArgs),
+    /// Append one event, and print its id.
+    ///
+    /// The data is what the arguments say, such as qty=12 place=Accra.
+    Add(add::AddArgs),
     /// Append events from a file: JSON, CSV, a spreadsheet.
     Record(record::RecordArgs),
     /// Push to a server what it lacks, then pull what this store lacks.
@@ -193,6 +198,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     let mut output = Output::new(common.json);
     let done = match command {
         Command::Init(args) => init::run(&common, args, &mut output),
+        Command::Add(args) => add::run(&common, &args, &mut output),
         Command::Record(args) => record::run(&common, &args, &mut output),
         Command::Sync(args) => sync::run(&common, args, &mut output),
         Command::Status => status::run(&common, &mut output),

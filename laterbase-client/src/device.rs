@@ -2,6 +2,7 @@
 
 mod holder;
 mod local;
+mod rehearsal;
 mod upkeep;
 
 use std::borrow::Borrow;

@@ -57,6 +57,11 @@ impl<R: BufRead> Lines<R> {
         self.number
     }
 
+    /// What was read last.
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
     /// The next line that is not blank; `None` behind the last one.
     pub(crate) fn next(&mut self) -> Result<Option<Line<'_>>, LineError> {
         loop {

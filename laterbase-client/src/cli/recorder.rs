@@ -1,12 +1,14 @@
 //! Recording in a store, whoever has it open: into the store itself, or by way of the process that
 //! has it.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use laterbase_client::device::{DeviceError, DeviceOptions, TogetherError};
 use laterbase_client::handover::{self, HandoverError, Neighbour, Receipts, Refused, Token};
 use laterbase_client::local::Local as _;
 use laterbase_core::PreparedBatch;
-use laterbase_core::reader::Remembered;
+use laterbase_core::reader::{Reader, Remembered};
 
 use super::Common;
 use super::held::{Held, Patience, is_locked};
@@ -91,6 +93,20 @@ impl Recorder {
                 },
             }
             self.way = find_way(&self.common)?;
+        }
+    }
+
+    /// Lets something read the store, as it is after what was recorded.
+    pub(super) fn read<R>(
+        &self,
+        work: impl FnOnce(&Reader) -> anyhow::Result<R>,
+    ) -> anyhow::Result<R> {
+        match &self.way {
+            Way::Own(held) => work(held.reader()),
+            Way::Neighbour(_) => {
+                let folds = Arc::new(DeviceOptions::default().folds);
+                work(&Reader::of_frozen(self.common.freeze()?, folds)?)
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, reason = "tests say what they left out, and their seeds")]
 #![allow(missing_docs, reason = "tests")]
 
+mod add_command;
 mod archive;
 mod board;
 mod command;
@@ -45,6 +46,7 @@ mod proxy;
 mod read_in_use;
 mod reading_commands;
 mod record_command;
+mod record_rejects;
 #[cfg(unix)]
 mod record_tables;
 mod sample;
@@ -62,3 +64,4 @@ mod typed_client;
 mod wandering;
 mod wire_samples;
 mod wire_table;
+mod written_times;

@@ -169,10 +169,10 @@ fn show_takes_another_fold() {
 fn bad_flags_are_named() {
     let place = office();
     for (command, flag, value) in [
-        (&["show", "--root", "shipment", "S-1"][..], "--known-at", "monday"),
+        (&["show", "--root", "shipment", "S-1"][..], "--known-at", "noonday"),
         (&["show", "--root", "shipment", "S-1"], "--fold", "median"),
-        (&["show", "--root", "shipment", "S-1"], "--occurred-until", "2024-03-02"),
-        (&["log", "--root", "shipment"], "--recorded-until", "2024-03-02T10:00:00"),
+        (&["show", "--root", "shipment", "S-1"], "--occurred-until", "2024-02-30"),
+        (&["log", "--root", "shipment"], "--recorded-until", "2024-03-02T10"),
         (&["timeline", "--root", "shipment", "S-1"], "--occurred-until", "10000-01-01T00:00:00Z"),
         (&["timeline", "--root", "shipment", "S-1"], "--width", "20"),
     ] {

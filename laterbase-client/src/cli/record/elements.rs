@@ -65,6 +65,11 @@ impl<R: BufRead> Elements<R> {
         self.number
     }
 
+    /// What was read last.
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
     /// The next element; `None` behind the last one.
     pub(crate) fn next(&mut self) -> Result<Option<Line<'_>>, LineError> {
         if !matches!(self.place, Place::Inside { .. }) {

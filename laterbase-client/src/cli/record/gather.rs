@@ -14,7 +14,7 @@ use laterbase_core::json::JsonEvent;
 use laterbase_core::replica::WriteError;
 use laterbase_directory::environment::wall_clock_nanos;
 
-use super::Failure;
+use super::recording::Failure;
 use super::source::{Entry, Said};
 use crate::cli::lines::LINE_BYTES_MAX;
 use crate::cli::recorder::{RecordError, Recorder};
@@ -27,7 +27,7 @@ const BYTES_MAX: usize = LINE_BYTES_MAX;
 
 /// An event that cannot be recorded, and with it its batch.
 #[derive(Debug)]
-pub(crate) struct BadEvent {
+pub(in crate::cli) struct BadEvent {
     /// Which one; `None` if it is no single one's fault.
     pub(crate) number: Option<u64>,
     pub(crate) field: Option<String>,
@@ -40,10 +40,10 @@ pub(crate) struct BadEvent {
 
 /// How many events were stored.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Stored {
-    pub(super) new: u64,
+pub(in crate::cli) struct Stored {
+    pub(in crate::cli) new: u64,
     /// Those that were there already, by their idempotency keys.
-    pub(super) replayed: u64,
+    pub(in crate::cli) replayed: u64,
 }
 
 impl AddAssign for Stored {
@@ -101,9 +101,9 @@ impl<'r> Gathering<'r> {
                     .map_err(|error| self.blame(number, error.field, error.detail))?;
                 self.push_record(number, root, &event.record())?;
             }
-            Said::Event(event) => {
+            Said::Record(record) => {
                 let root = self.root_for(number, None)?;
-                self.push_record(number, root, &event.record())?;
+                self.push_record(number, root, &record)?;
             }
         }
         self.event_count += 1;
@@ -132,22 +132,66 @@ impl<'r> Gathering<'r> {
         Ok(())
     }
 
-    /// Stores the batch and begins the next.
+    /// Stores the batch and begins the next. After an error, the batch is as it was.
     pub(super) fn store(&mut self, recorder: &mut Recorder) -> Result<Stored, Failure> {
-        let roots = std::mem::take(&mut self.roots);
-        let (batches, numbers) = split(roots.values());
+        let (batches, numbers) = split(self.roots.values());
         let recorded = recorder.record(&batches);
         let new = recorded.map_err(|error| self.blame_record(error, &numbers))?;
-        let replayed = (self.event_count as u64).saturating_sub(new);
-        (self.event_count, self.text_bytes, self.first_number) = (0, 0, None);
-        Ok(Stored { new, replayed })
+        Ok(self.begin(new))
     }
 
-    /// Stores the batch in a device that stands in for the real one.
-    pub(crate) fn try_on(&self, device: &Device) -> Result<(), BadEvent> {
+    /// The same by something that stands in for the store.
+    pub(super) fn try_on(
+        &mut self,
+        record: impl FnOnce(&[&PreparedBatch]) -> Result<u64, TogetherError>,
+    ) -> Result<Stored, Failure> {
         let (batches, numbers) = split(self.roots.values());
-        let recorded = device.record_together(&batches);
-        recorded.map(drop).map_err(|error| self.blame_write(&error, &numbers))
+        let recorded = record(&batches);
+        let new = recorded.map_err(|error| Failure::Event(self.blame_write(&error, &numbers)))?;
+        Ok(self.begin(new))
+    }
+
+    /// Finds out whether a device would take the batch.
+    pub(super) fn rehearse(&self, device: &Device) -> Result<(), BadEvent> {
+        let (batches, numbers) = split(self.roots.values());
+        let rehearsed = device.rehearse(&batches);
+        rehearsed.map(drop).map_err(|error| self.blame_write(&error, &numbers))
+    }
+
+    /// Begins the next batch, of this one's events so many were new.
+    fn begin(&mut self, new: u64) -> Stored {
+        let replayed = (self.event_count as u64).saturating_sub(new);
+        self.roots.clear();
+        (self.event_count, self.text_bytes, self.first_number) = (0, 0, None);
+        Stored { new, replayed }
+    }
+
+    /// Takes an event out of the batch again; false if it is not there.
+    pub(super) fn take_out(&mut self, number: u64) -> bool {
+        let holds = |events: &&mut RootEvents| events.numbers.contains(&number);
+        let Some(events) = self.roots.values_mut().find(holds) else { return false };
+        let (root, now) = (events.batch.root().clone(), wall_clock_nanos());
+        let mut batch = PreparedBatch::new(root, Arc::clone(&self.folds), now);
+        let mut numbers = Vec::new();
+        for (record, &other) in events.batch.encoded().zip(&events.numbers) {
+            // They were taken before, so they are again.
+            let is_kept = other != number
+                && Record::decode(record).is_ok_and(|record| batch.push(&record).is_ok());
+            if is_kept {
+                numbers.push(other);
+            }
+        }
+        *events = RootEvents { batch, numbers };
+        self.event_count -= 1;
+        if self.event_count == 0 {
+            self.begin(0);
+        }
+        true
+    }
+
+    /// The events, as they will be kept.
+    pub(super) fn encoded(&self) -> impl Iterator<Item = &[u8]> {
+        self.roots.values().flat_map(|events| events.batch.encoded())
     }
 
     /// Says that an event is at fault.

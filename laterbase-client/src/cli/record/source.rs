@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
+use laterbase_core::event::Record;
 use laterbase_core::printable::Printable;
 
 use super::RecordArgs;
@@ -13,12 +14,13 @@ use super::decoded::Decoded;
 use super::elements::Elements;
 use super::format::Format;
 use super::pausing_input::PausingInput;
+use super::rejects::Raw;
 use super::table::Table;
+use super::wording::Wording;
 use crate::cli::lines::{Line, LineError, Lines};
 use crate::cli::progress::{Unit, bar};
 use crate::cli::rows::Fault;
 use crate::cli::rows::delimited::Delimited;
-use crate::cli::rows::mapping::RowEvent;
 use crate::cli::rows::workbook::{Sheet, WorkbookKind};
 use crate::cli::whole_file::is_standard;
 use crate::cli::written_time::WrittenTimes;
@@ -46,20 +48,20 @@ enum Form {
 }
 
 /// One event of the input.
-pub(super) struct Entry<'s> {
+pub(in crate::cli) struct Entry<'s> {
     /// Where it is, in the unit of its source.
-    pub(super) number: u64,
-    pub(super) said: Said<'s>,
+    pub(in crate::cli) number: u64,
+    pub(in crate::cli) said: Said<'s>,
     /// About how large it is.
-    pub(super) text_bytes: usize,
+    pub(in crate::cli) text_bytes: usize,
     /// What it took of the input.
-    pub(super) input_bytes: u64,
+    pub(in crate::cli) input_bytes: u64,
 }
 
 /// An event as its source says it.
-pub(super) enum Said<'s> {
+pub(in crate::cli) enum Said<'s> {
     Json(&'s [u8]),
-    Event(&'s RowEvent),
+    Record(Record<'s>),
 }
 
 /// Why there is no event.
@@ -122,28 +124,28 @@ impl Source {
         }
     }
 
-    /// What the numbers of events count.
-    pub(super) const fn unit(&self) -> &'static str {
-        match &self.form {
-            Form::Lines(_) => "line",
-            Form::Elements(_) => "event",
-            Form::Table { unit, .. } => unit,
-        }
+    /// How its events are called.
+    pub(super) fn wording(&self) -> Wording {
+        let (unit, part) = match &self.form {
+            Form::Lines(_) => ("line", "field"),
+            Form::Elements(_) => ("event", "field"),
+            Form::Table { unit, .. } => (*unit, "column"),
+        };
+        let (columns, header) = match &self.form {
+            Form::Table { table, .. } => (table.columns_of_fields(), Some(table.header())),
+            _ => (Vec::new(), None),
+        };
+        Wording { name: self.name.clone(), unit, part, columns, header }
     }
 
-    /// What a part of an event is called.
-    pub(super) const fn part(&self) -> &'static str {
+    /// The event that was read last, as it stands in the input.
+    pub(super) fn raw(&self) -> Raw {
         match &self.form {
-            Form::Table { .. } => "column",
-            _ => "field",
-        }
-    }
-
-    /// What a field of an event is called in the input.
-    pub(super) fn part_of(&self, field: &str) -> Option<String> {
-        match &self.form {
-            Form::Table { table, .. } => table.column_of(field).map(str::to_owned),
-            _ => Some(field.to_owned()),
+            Form::Lines(lines) => Raw::Text(String::from_utf8_lossy(lines.text()).into_owned()),
+            Form::Elements(elements) => {
+                Raw::Text(String::from_utf8_lossy(elements.text()).into_owned())
+            }
+            Form::Table { table, .. } => Raw::Cells(table.cells()),
         }
     }
 }

@@ -41,14 +41,24 @@ impl Table {
         if let Some(mapping) = mapping {
             mapping.fill(row, event).map_err(|fault| SourceError::of_fault(row.number, fault))?;
         }
-        let said = Said::Event(event);
+        let said = Said::Record(event.record());
         let Row { number, input_bytes, .. } = *row;
         Ok(Some(Entry { number, said, text_bytes: row.text_bytes(), input_bytes }))
     }
 
-    /// The column that a field of an event comes from.
-    pub(super) fn column_of(&self, field: &str) -> Option<&str> {
-        self.mapping.as_ref()?.column_of(field)
+    /// The fields of an event that come from columns.
+    pub(super) fn columns_of_fields(&self) -> Vec<(&'static str, String)> {
+        self.mapping.as_ref().map(Mapping::columns_of_fields).unwrap_or_default()
+    }
+
+    /// The names of all columns.
+    pub(super) fn header(&self) -> Vec<String> {
+        self.mapping.as_ref().map(|mapping| mapping.header().names().to_vec()).unwrap_or_default()
+    }
+
+    /// The cells of the row that was read last.
+    pub(super) fn cells(&self) -> Vec<String> {
+        self.row.cells().map(|cell| cell.text.to_owned()).collect()
     }
 
     /// Reads the next row that is not blank; false behind the last one.

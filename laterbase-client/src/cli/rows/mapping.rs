@@ -16,6 +16,10 @@ const ID_COLUMN: &str = "aggregate_id";
 const TYPE_COLUMN: &str = "type";
 const TIME_COLUMN: &str = "occurred_at";
 
+/// What a file of rejected rows adds to them: so, once they are right, it is recorded as it is.
+pub(crate) const ROW_COLUMN: &str = "rejected_row";
+pub(crate) const REASON_COLUMN: &str = "rejected_because";
+
 /// Which cells of a row are what.
 pub(crate) struct Mapping {
     header: Header,
@@ -84,7 +88,10 @@ impl Mapping {
             EventType::Column(column) => Some(*column),
             EventType::Fixed(_) => None,
         };
-        let is_taken = |column| column == id || Some(column) == type_column || Some(column) == time;
+        let is_taken = |column| {
+            let is_added = matches!(header.name(column), ROW_COLUMN | REASON_COLUMN);
+            is_added || column == id || Some(column) == type_column || Some(column) == time
+        };
         let data = match &flags.columns {
             Some(names) => header.find_all(names)?,
             None => header.named().filter(|column| !is_taken(*column)).collect(),
@@ -114,15 +121,20 @@ impl Mapping {
         self.write_data(row, &mut event.data)
     }
 
-    /// The column that a field of an event comes from.
-    pub(crate) fn column_of(&self, field: &str) -> Option<&str> {
-        let column = match (field, &self.event_type) {
-            ("aggregate_id", _) => self.id,
-            ("type", EventType::Column(column)) => *column,
-            ("occurred_at", _) => self.time?,
-            _ => return None,
+    /// The fields of an event that come from columns, and these.
+    pub(crate) fn columns_of_fields(&self) -> Vec<(&'static str, String)> {
+        let event_type = match self.event_type {
+            EventType::Column(column) => Some(column),
+            EventType::Fixed(_) => None,
         };
-        Some(self.header.name(column))
+        let fields =
+            [("aggregate_id", Some(self.id)), ("type", event_type), ("occurred_at", self.time)];
+        let named = fields.into_iter().filter_map(|(field, column)| Some((field, column?)));
+        named.map(|(field, column)| (field, self.header.name(column).to_owned())).collect()
+    }
+
+    pub(crate) const fn header(&self) -> &Header {
+        &self.header
     }
 
     /// Cells beyond the columns that have names belong nowhere.
