@@ -4,6 +4,8 @@ mod decoded;
 mod elements;
 mod format;
 mod gather;
+mod guessing;
+mod map_file;
 mod pausing_input;
 pub(super) mod recording;
 mod rejects;
@@ -34,7 +36,7 @@ use source::Source;
 use trial::Trial;
 use wording::Wording;
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct RecordArgs {
     /// What holds the events: NDJSON (one JSON object a line), JSON (an array), CSV, TSV, .xlsx or
     /// .ods; `-` is standard input. Whenever a pipe pauses, what came is stored.
@@ -46,6 +48,14 @@ pub(crate) struct RecordArgs {
     /// What the file is [default: by its ending, else NDJSON].
     #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
     format: Option<Format>,
+    /// Which column is what, from a TOML file that has these flags under their names. Flags that
+    /// are given win over it.
+    #[arg(long, value_name = "FILE")]
+    map: Option<PathBuf>,
+    /// Write a first file for --map, to standard output or to the one that --map names, and show
+    /// three rows as they would be recorded. Nothing is recorded.
+    #[arg(long, conflicts_with_all = ["check", "rejects"])]
+    guess: bool,
     /// Say what would happen, and store nothing.
     #[arg(long, conflicts_with = "rejects")]
     check: bool,
@@ -88,6 +98,14 @@ impl fmt::Display for Summary {
 }
 
 pub(crate) fn run(common: &Common, args: &RecordArgs, output: &mut Output) -> anyhow::Result<()> {
+    match &args.map {
+        _ if args.guess => guessing::run(args, output),
+        Some(map) => record(common, &map_file::complete(args, map)?, output),
+        None => record(common, args, output),
+    }
+}
+
+fn record(common: &Common, args: &RecordArgs, output: &mut Output) -> anyhow::Result<()> {
     let mut source = Source::open(args)?;
     let mut recording = Recording::new(common, args.root.as_ref());
     if args.check {

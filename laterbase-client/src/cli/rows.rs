@@ -3,6 +3,7 @@
 
 pub(crate) mod columns;
 pub(crate) mod delimited;
+pub(crate) mod guess;
 pub(crate) mod header;
 pub(crate) mod key;
 pub(crate) mod mapping;

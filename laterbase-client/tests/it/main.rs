@@ -18,6 +18,7 @@ mod dice;
 mod endless_answers;
 mod events;
 mod file_commands;
+mod first_hour;
 mod flaky_links;
 mod forged;
 mod fork_commands;
@@ -46,6 +47,7 @@ mod proxy;
 mod read_in_use;
 mod reading_commands;
 mod record_command;
+mod record_maps;
 mod record_rejects;
 #[cfg(unix)]
 mod record_tables;

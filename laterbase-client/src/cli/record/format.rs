@@ -35,6 +35,18 @@ impl Format {
         }
     }
 
+    /// As it is said.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Ndjson => "ndjson",
+            Self::Json => "json",
+            Self::Csv => "csv",
+            Self::Tsv => "tsv",
+            Self::Xlsx => "xlsx",
+            Self::Ods => "ods",
+        }
+    }
+
     /// Whether there are rows and columns in it.
     pub(crate) const fn is_table(self) -> bool {
         matches!(self, Self::Csv | Self::Tsv | Self::Xlsx | Self::Ods)

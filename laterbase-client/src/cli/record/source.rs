@@ -21,6 +21,7 @@ use crate::cli::lines::{Line, LineError, Lines};
 use crate::cli::progress::{Unit, bar};
 use crate::cli::rows::Fault;
 use crate::cli::rows::delimited::Delimited;
+use crate::cli::rows::row::Row;
 use crate::cli::rows::workbook::{Sheet, WorkbookKind};
 use crate::cli::whole_file::is_standard;
 use crate::cli::written_time::WrittenTimes;
@@ -124,6 +125,27 @@ impl Source {
         }
     }
 
+    /// The first rows of a table, its names among them.
+    pub(super) fn first_rows(&mut self, count: usize) -> anyhow::Result<Vec<Row>> {
+        let Form::Table { table, .. } = &mut self.form else { return Ok(Vec::new()) };
+        let mut rows = Vec::new();
+        while rows.len() < count {
+            match table.next_row() {
+                Ok(true) => rows.push(table.row().clone()),
+                Ok(false) => break,
+                Err(SourceError::Paused) => {}
+                Err(
+                    SourceError::Bad { number, detail, .. }
+                    | SourceError::Broken { number, detail },
+                ) => {
+                    bail!("row {number}: {detail}")
+                }
+                Err(SourceError::Unusable(error)) => return Err(error),
+            }
+        }
+        Ok(rows)
+    }
+
     /// How its events are called.
     pub(super) fn wording(&self) -> Wording {
         let (unit, part) = match &self.form {
@@ -165,9 +187,10 @@ fn of_error(number: u64, error: &LineError) -> SourceError {
 fn check_flags(args: &RecordArgs, format: Format) -> anyhow::Result<()> {
     match args.columns.given() {
         Some(flag) if !format.is_table() => bail!(
-            "{flag} is for tables, and this is read as {format:?}; say --format csv, or another one"
+            "{flag} is for tables, and this is read as {}; say --format csv, or another one",
+            format.name()
         ),
-        _ if format.is_table() && args.root.is_none() => {
+        _ if format.is_table() && args.root.is_none() && !args.guess => {
             bail!("--root is missing: the rows of a table do not say of which root they are")
         }
         _ => Ok(()),
@@ -232,7 +255,7 @@ fn check_kind(mut file: File, format: Format) -> anyhow::Result<File> {
         bail!("is of an old Excel, or has a password; save it as .xlsx without one");
     }
     if head == ZIP && !is_spreadsheet {
-        bail!("is a spreadsheet or an archive, not {format:?}; say --format xlsx, or ods");
+        bail!("is a spreadsheet or an archive, not {}; say --format xlsx, or ods", format.name());
     }
     if head != ZIP && is_spreadsheet {
         bail!("is no spreadsheet; say --format csv, or what else it is");

@@ -61,8 +61,13 @@ impl Table {
         self.row.cells().map(|cell| cell.text.to_owned()).collect()
     }
 
+    /// The row that was read last.
+    pub(super) const fn row(&self) -> &Row {
+        &self.row
+    }
+
     /// Reads the next row that is not blank; false behind the last one.
-    fn next_row(&mut self) -> Result<bool, SourceError> {
+    pub(super) fn next_row(&mut self) -> Result<bool, SourceError> {
         loop {
             match self.rows.next(&mut self.row) {
                 Ok(true) if self.row.is_blank() => {}
