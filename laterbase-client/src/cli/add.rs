@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use laterbase_core::Place;
-use laterbase_core::event::{Event, Record};
+use laterbase_core::event::{Event, MetadataBuf, Record};
 use laterbase_core::id::{EventId, RootName};
 use laterbase_core::limits::DATA_BYTES_MAX;
 use laterbase_core::printable::Printable;
@@ -21,6 +21,7 @@ use super::output::{Output, complain};
 use super::record::recording::{Failure, Recording};
 use super::record::source::{Entry, Said};
 use super::whole_file::is_standard;
+use super::written_time::WrittenTime;
 use super::written_time::spoken::parse_moment;
 use super::{Common, PAGE_EVENTS};
 use field::{Field, object_of};
@@ -48,10 +49,13 @@ pub(crate) struct AddArgs {
     file: Option<PathBuf>,
     /// When it happened: 2024-03-01 08:00, yesterday 18:00, 2h ago, or RFC 3339 [default: now].
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
-    at: Option<i64>,
+    at: Option<WrittenTime>,
     /// Tells the event from all others: added again with the same key, it is stored once.
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
+    /// Who recorded it: kept as `actor` in the event's metadata.
+    #[arg(long, value_name = "WHO")]
+    actor: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -63,8 +67,14 @@ struct Summary {
 
 pub(crate) fn run(common: &Common, args: &AddArgs, output: &mut Output) -> anyhow::Result<()> {
     let (is_json, data) = args.data()?;
+    let mut metadata = MetadataBuf::default();
+    if let Some(actor) = &args.actor {
+        metadata.set("actor", actor).context("--actor")?;
+    }
     let record = Record {
-        occurred: args.at,
+        occurred: args.at.map(|time| time.nanos),
+        occurred_offset: args.at.and_then(|time| time.offset),
+        metadata: metadata.as_metadata(),
         idempotency_key: args.key.as_deref(),
         is_json,
         data: &data,

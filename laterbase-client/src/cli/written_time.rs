@@ -5,7 +5,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::fmt::strtime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{Timestamp, Zoned};
-use laterbase_core::time::{TimeError, parse_time};
+use laterbase_core::time::{TimeError, parse_time_with_offset};
 
 pub(crate) mod spoken;
 
@@ -20,6 +20,15 @@ pub(crate) struct WrittenTimeFlags {
     /// Where the clocks are that the times were read from, such as Europe/Berlin [default: here].
     #[arg(long, value_name = "ZONE")]
     pub(crate) timezone: Option<String>,
+}
+
+/// A moment, and what the clock said that it was read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WrittenTime {
+    /// Nanoseconds since 1970 UTC.
+    pub(crate) nanos: i64,
+    /// Minutes east of UTC, where that says something of the place: UTC itself does not.
+    pub(crate) offset: Option<i16>,
 }
 
 /// Reads times.
@@ -57,8 +66,8 @@ impl WrittenTimes {
         Ok(Self { zone, format: flags.time_format.clone() })
     }
 
-    /// Reads a time of the form that was said, or of the usual one, as nanoseconds since 1970 UTC.
-    pub(crate) fn read(&self, text: &str) -> Result<i64, WrittenTimeError> {
+    /// Reads a time of the form that was said, or of the usual one.
+    pub(crate) fn read(&self, text: &str) -> Result<WrittenTime, WrittenTimeError> {
         match &self.format {
             Some(format) => self.read_format(text, format),
             None => read_usual(text, &self.zone),
@@ -66,11 +75,11 @@ impl WrittenTimes {
     }
 
     /// Reads a time of the usual form, whatever form was said.
-    pub(crate) fn read_usual(&self, text: &str) -> Result<i64, WrittenTimeError> {
+    pub(crate) fn read_usual(&self, text: &str) -> Result<WrittenTime, WrittenTimeError> {
         read_usual(text, &self.zone)
     }
 
-    fn read_format(&self, text: &str, format: &str) -> Result<i64, WrittenTimeError> {
+    fn read_format(&self, text: &str, format: &str) -> Result<WrittenTime, WrittenTimeError> {
         let refuse = |error: jiff::Error| WrittenTimeError::Format {
             text: text.to_owned(),
             format: format.to_owned(),
@@ -79,7 +88,7 @@ impl WrittenTimes {
         let parts = strtime::parse(format, text).map_err(refuse)?;
         match parts.to_timestamp() {
             // It says how far it is from UTC.
-            Ok(time) => nanos_of(time, text),
+            Ok(time) => written(time, parts.offset().and_then(minutes_of), text),
             Err(_) => at_place(parts.to_datetime().map_err(refuse)?, &self.zone, text),
         }
     }
@@ -98,16 +107,19 @@ pub(crate) fn zone_of(name: Option<&str>) -> anyhow::Result<TimeZone> {
 }
 
 /// Reads RFC 3339, or the same without an offset, seconds, or a time of day.
-fn read_usual(text: &str, zone: &TimeZone) -> Result<i64, WrittenTimeError> {
-    match parse_time(text) {
-        Ok(nanos) => return Ok(nanos),
-        Err(TimeError::Form) => {}
-        Err(error) => return Err(no_time(text, &error.to_string())),
+fn read_usual(text: &str, zone: &TimeZone) -> Result<WrittenTime, WrittenTimeError> {
+    match parse_time_with_offset(text).or_else(|error| with_seconds(text).ok_or(error)?) {
+        Ok((nanos, offset)) => Ok(WrittenTime { nanos, offset }),
+        Err(TimeError::Form) => at_place(read_local(text)?, zone, text),
+        Err(error) => Err(no_time(text, &error.to_string())),
     }
-    if let Ok(time) = text.parse::<Timestamp>() {
-        return nanos_of(time, text);
-    }
-    at_place(read_local(text)?, zone, text)
+}
+
+/// Reads RFC 3339 without seconds, such as `2024-03-01T08:00+01:00`. `None` if it is not that.
+fn with_seconds(text: &str) -> Option<Result<(i64, Option<i16>), TimeError>> {
+    let (minutes, offset) = text.split_at_checked(16)?;
+    let has_offset = offset.starts_with(['+', '-', 'Z', 'z']);
+    has_offset.then(|| parse_time_with_offset(&format!("{minutes}:00{offset}")))
 }
 
 /// Reads a time on the wall: `2024-03-01 08:00`, with seconds and their fraction or without, or
@@ -138,7 +150,7 @@ fn read_local(text: &str) -> Result<DateTime, WrittenTimeError> {
 }
 
 /// The one moment at which clocks of a zone showed a time.
-fn at_place(local: DateTime, zone: &TimeZone, text: &str) -> Result<i64, WrittenTimeError> {
+fn at_place(local: DateTime, zone: &TimeZone, text: &str) -> Result<WrittenTime, WrittenTimeError> {
     let said = |offset: Offset| match offset.to_timestamp(local) {
         Ok(time) => Zoned::new(time, zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%.f%:z").to_string(),
         Err(error) => error.to_string(),
@@ -147,7 +159,8 @@ fn at_place(local: DateTime, zone: &TimeZone, text: &str) -> Result<i64, Written
     match zone.to_ambiguous_timestamp(local).offset() {
         AmbiguousOffset::Unambiguous { offset } => {
             let time = offset.to_timestamp(local);
-            nanos_of(time.map_err(|error| no_time(text, &error.to_string()))?, text)
+            let time = time.map_err(|error| no_time(text, &error.to_string()))?;
+            written(time, offset_in(zone, offset), text)
         }
         AmbiguousOffset::Fold { before, after } => Err(WrittenTimeError::Twice {
             text: text.to_owned(),
@@ -162,6 +175,29 @@ fn at_place(local: DateTime, zone: &TimeZone, text: &str) -> Result<i64, Written
             by_new: said(after),
         }),
     }
+}
+
+/// What an offset says of the place. That of UTC says nothing, nor does that of a machine which does
+/// not know where it is.
+fn offset_in(zone: &TimeZone, offset: Offset) -> Option<i16> {
+    match zone.iana_name() {
+        None | Some("UTC" | "Etc/UTC" | "Etc/Unknown") if offset == Offset::UTC => None,
+        _ => minutes_of(offset),
+    }
+}
+
+/// An offset in whole minutes, as all are since clocks go by zones.
+fn minutes_of(offset: Offset) -> Option<i16> {
+    let seconds = offset.seconds();
+    (seconds % 60 == 0).then(|| i16::try_from(seconds / 60).ok())?
+}
+
+fn written(
+    time: Timestamp,
+    offset: Option<i16>,
+    text: &str,
+) -> Result<WrittenTime, WrittenTimeError> {
+    Ok(WrittenTime { nanos: nanos_of(time, text)?, offset })
 }
 
 fn nanos_of(time: Timestamp, text: &str) -> Result<i64, WrittenTimeError> {

@@ -82,6 +82,16 @@ fn data_comes_from_json_or_a_file_as_well() {
 }
 
 #[test]
+fn who_recorded_it_is_said_in_the_metadata() {
+    let place = Workplace::new();
+    place.succeed(&add(&["--actor", "ama", "n=1"]));
+    assert_eq!(last(&place)["metadata"], json!({"actor": "ama"}));
+    let long = "x".repeat(1025);
+    let complaint = place.fail(&[&add(&["n=1", "--actor"])[..], &[&long]].concat());
+    assert!(complaint.contains("--actor: a value has at most"), "{complaint}");
+}
+
+#[test]
 fn it_happened_when_it_is_said_to() {
     let place = Workplace::new();
     let at = |at: &str| {
@@ -92,6 +102,7 @@ fn it_happened_when_it_is_said_to() {
     };
     assert_eq!(at("2024-03-01 08:00"), (0, String::new()));
     assert_eq!(last(&place)["occurred_at"], "2024-03-01T07:00:00Z");
+    assert_eq!(last(&place)["occurred_offset"], "+01:00");
     assert_eq!(at("2024-07-01"), (0, String::new()));
     assert_eq!(last(&place)["occurred_at"], "2024-06-30T22:00:00Z");
     for said in ["now", "yesterday 18:00", "monday", "2h ago"] {

@@ -76,6 +76,8 @@ fn a_csv_is_recorded_by_its_columns() {
     let said = place.succeed(&[&YARD_FLAGS[..], &["yard.csv"]].concat());
     assert_eq!(said, "recorded 3 events\n");
     assert_eq!(events(&place), yard_events());
+    let log = place.succeed(&["log", "--root", "asn"]);
+    assert!(log.lines().all(|line| line.contains("\"occurred_offset\":\"+01:00\"")), "{log}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::header::Header;
 use super::key::key_of;
 use super::number::is_number;
 use super::row::{Cell, Kind, Row};
-use crate::cli::written_time::WrittenTimes;
+use crate::cli::written_time::{WrittenTime, WrittenTimes};
 
 /// Names of columns that mean something without a flag: those that an event's JSON has.
 const ID_COLUMN: &str = "aggregate_id";
@@ -44,7 +44,7 @@ enum EventType {
 pub(crate) struct RowEvent {
     aggregate_id: String,
     event_type: String,
-    occurred: Option<i64>,
+    occurred: Option<WrittenTime>,
     key: Option<String>,
     data: Vec<u8>,
 }
@@ -52,7 +52,8 @@ pub(crate) struct RowEvent {
 impl RowEvent {
     pub(crate) fn record(&self) -> Record<'_> {
         Record {
-            occurred: self.occurred,
+            occurred: self.occurred.map(|time| time.nanos),
+            occurred_offset: self.occurred.and_then(|time| time.offset),
             idempotency_key: self.key.as_deref(),
             data: &self.data,
             ..Record::json(&self.aggregate_id, &self.event_type, "")
@@ -167,7 +168,7 @@ impl Mapping {
         Ok(())
     }
 
-    fn time_of(&self, row: &Row, column: usize) -> Result<i64, Fault> {
+    fn time_of(&self, row: &Row, column: usize) -> Result<WrittenTime, Fault> {
         let cell = row.cell(column);
         self.check_value(&cell, column)?;
         if cell.is_empty() {

@@ -5,19 +5,18 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ToSpan as _, Zoned};
 use laterbase_core::time::parse_time_bound;
 
-use super::{WrittenTimeError, nanos_of, read_usual};
+use super::{WrittenTime, WrittenTimeError, nanos_of, offset_in, read_usual, written};
 
 /// What a text stands for: a moment, or a whole day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Spoken {
-    /// In nanoseconds since 1970 UTC, as is the last one.
-    pub(crate) first: i64,
-    /// The last nanosecond of a day; of a moment, the moment.
+    pub(crate) first: WrittenTime,
+    /// The last nanosecond of a day, in nanoseconds since 1970 UTC; of a moment, the moment.
     pub(crate) last: i64,
 }
 
 /// Reads when something happened, by the clocks of this machine. A day stands for its beginning.
-pub(crate) fn parse_moment(text: &str) -> Result<i64, String> {
+pub(crate) fn parse_moment(text: &str) -> Result<WrittenTime, String> {
     let now = Timestamp::now().to_zoned(TimeZone::system());
     read(text, &now).map(|spoken| spoken.first).map_err(|error| error.to_string())
 }
@@ -37,12 +36,12 @@ pub(crate) fn read(text: &str, now: &Zoned) -> Result<Spoken, WrittenTimeError> 
     let text = text.trim();
     let lower = text.to_lowercase();
     if lower == "now" {
-        return moment(now.timestamp(), text);
+        return moment(now, text);
     }
     if lower.ends_with("ago") {
         let span: Span = lower.parse().map_err(|_no_span| spoken_form(text))?;
         let then = now.checked_add(span).map_err(|_too_far| spoken_form(text))?;
-        return moment(then.timestamp(), text);
+        return moment(&then, text);
     }
     let (word, time) = match lower.split_once(' ') {
         Some((word, time)) => (word, Some(time.trim())),
@@ -54,8 +53,8 @@ pub(crate) fn read(text: &str, now: &Zoned) -> Result<Spoken, WrittenTimeError> 
             let is_time = time.contains(':');
             let time: Option<Time> = time.parse().ok().filter(|_| is_time);
             let time = time.ok_or_else(|| spoken_form(text))?;
-            let nanos = super::at_place(date.to_datetime(time), now.time_zone(), text)?;
-            Ok(Spoken { first: nanos, last: nanos })
+            let time = super::at_place(date.to_datetime(time), now.time_zone(), text)?;
+            Ok(Spoken { first: time, last: time.nanos })
         }
         None => whole_day(date, now.time_zone(), text),
     }
@@ -67,7 +66,7 @@ fn read_written(text: &str, now: &Zoned) -> Result<Spoken, WrittenTimeError> {
         return whole_day(date, now.time_zone(), text);
     }
     match read_usual(text, now.time_zone()) {
-        Ok(nanos) => Ok(Spoken { first: nanos, last: nanos }),
+        Ok(time) => Ok(Spoken { first: time, last: time.nanos }),
         Err(WrittenTimeError::Form(_)) => Err(spoken_form(text)),
         Err(error) => Err(error),
     }
@@ -101,16 +100,20 @@ fn whole_day(
 ) -> Result<Spoken, WrittenTimeError> {
     let start_of = |date: jiff::civil::Date| {
         let start = zone.to_zoned(date.into()).and_then(|midnight| midnight.start_of_day());
-        let start = start.map_err(|error| super::no_time(text, &error.to_string()))?;
-        nanos_of(start.timestamp(), text)
+        start.map_err(|error| super::no_time(text, &error.to_string()))
     };
     let tomorrow = date.tomorrow().map_err(|error| super::no_time(text, &error.to_string()))?;
-    Ok(Spoken { first: start_of(date)?, last: start_of(tomorrow)? - 1 })
+    let last = nanos_of(start_of(tomorrow)?.timestamp(), text)? - 1;
+    Ok(Spoken { first: of_zoned(&start_of(date)?, text)?, last })
 }
 
-fn moment(time: Timestamp, text: &str) -> Result<Spoken, WrittenTimeError> {
-    let nanos = nanos_of(time, text)?;
-    Ok(Spoken { first: nanos, last: nanos })
+fn moment(time: &Zoned, text: &str) -> Result<Spoken, WrittenTimeError> {
+    let first = of_zoned(time, text)?;
+    Ok(Spoken { first, last: first.nanos })
+}
+
+fn of_zoned(time: &Zoned, text: &str) -> Result<WrittenTime, WrittenTimeError> {
+    written(time.timestamp(), offset_in(time.time_zone(), time.offset()), text)
 }
 
 fn spoken_form(text: &str) -> WrittenTimeError {

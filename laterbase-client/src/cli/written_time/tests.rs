@@ -14,7 +14,8 @@ fn times(zone: &str, format: Option<&str>) -> WrittenTimes {
 
 #[track_caller]
 fn check(text: &str, expected: &str) {
-    assert_eq!(format_time(times("Europe/Berlin", None).read(text).unwrap()), expected, "{text}");
+    let read = times("Europe/Berlin", None).read(text).unwrap();
+    assert_eq!(format_time(read.nanos), expected, "{text}");
 }
 
 #[track_caller]
@@ -40,6 +41,24 @@ fn a_time_with_an_offset_is_the_same_everywhere() {
     check("2024-03-01 08:00:00+05:30", "2024-03-01T02:30:00Z");
     check("2024-03-01T08:00+01:00", "2024-03-01T07:00:00Z");
     check("2016-12-31T23:59:60Z", "2016-12-31T23:59:59.999999999Z");
+}
+
+#[test]
+fn how_far_the_clock_was_from_utc_is_kept() {
+    let offset = |zone: &str, format, text: &str| times(zone, format).read(text).unwrap().offset;
+    assert_eq!(offset("Europe/Berlin", None, "2024-03-01 08:00"), Some(60));
+    assert_eq!(offset("Europe/Berlin", None, "2024-07-01"), Some(120));
+    assert_eq!(offset("Asia/Kolkata", None, "2024-07-01"), Some(330));
+    assert_eq!(offset("Europe/London", None, "2024-03-01"), Some(0));
+    assert_eq!(offset("UTC", None, "2024-03-01"), None);
+    assert_eq!(offset("Europe/Berlin", None, "2024-03-01T08:00-03:00"), Some(-180));
+    assert_eq!(offset("Europe/Berlin", None, "2024-03-01T08:00Z"), None);
+    assert_eq!(
+        offset("Europe/Berlin", Some("%Y-%m-%d %H:%M %z"), "2024-03-01 08:00 -0300"),
+        Some(-180)
+    );
+    assert_eq!(offset("Europe/Berlin", Some("%d.%m.%Y"), "01.03.2024"), Some(60));
+    assert_eq!(offset("Europe/Berlin", Some("%s"), "1709276400"), None);
 }
 
 #[test]
@@ -72,8 +91,9 @@ fn what_is_no_time_is_refused() {
 
 #[test]
 fn another_form_can_be_said() {
-    let read =
-        |format: &str, text: &str| times("Europe/Berlin", Some(format)).read(text).map(format_time);
+    let read = |format: &str, text: &str| {
+        times("Europe/Berlin", Some(format)).read(text).map(|read| format_time(read.nanos))
+    };
     assert_eq!(read("%d.%m.%Y %H:%M", "01.03.2024 08:00").unwrap(), "2024-03-01T07:00:00Z");
     assert_eq!(read("%d.%m.%Y", "01.03.2024").unwrap(), "2024-02-29T23:00:00Z");
     assert_eq!(read("%s", "1709276400").unwrap(), "2024-03-01T07:00:00Z");

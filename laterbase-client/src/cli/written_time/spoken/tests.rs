@@ -13,13 +13,13 @@ fn spoken(text: &str) -> Result<Spoken, WrittenTimeError> {
 #[track_caller]
 fn check(text: &str, expected: &str) {
     let Spoken { first, last } = spoken(text).unwrap();
-    assert_eq!((format_time(first).as_str(), first), (expected, last), "{text}");
+    assert_eq!((format_time(first.nanos).as_str(), first.nanos), (expected, last), "{text}");
 }
 
 #[track_caller]
 fn check_day(text: &str, first: &str, last: &str) {
     let spoken = spoken(text).unwrap();
-    let found = (format_time(spoken.first), format_time(spoken.last));
+    let found = (format_time(spoken.first.nanos), format_time(spoken.last));
     assert_eq!(found, (first.to_owned(), last.to_owned()), "{text}");
 }
 
@@ -32,6 +32,16 @@ fn moments_are_said_from_now_on_back() {
     check("yesterday 18:00", "2024-03-05T17:00:00Z");
     check("Monday 8:05".replace("8:", "08:").as_str(), "2024-03-04T07:05:00Z");
     check("tomorrow 06:00:30", "2024-03-07T05:00:30Z");
+}
+
+#[test]
+fn moments_say_how_far_the_clocks_were_from_utc() {
+    for text in ["now", "2h ago", "monday", "monday 08:00", "2024-03-01 08:00"] {
+        assert_eq!(spoken(text).unwrap().first.offset, Some(60), "{text}");
+    }
+    assert_eq!(spoken("2024-07-01").unwrap().first.offset, Some(120));
+    assert_eq!(spoken("2024-07-01T08:00:00-05:00").unwrap().first.offset, Some(-300));
+    assert_eq!(spoken("2024-07-01T08:00:00Z").unwrap().first.offset, None);
 }
 
 #[test]
