@@ -31,6 +31,7 @@ mod time_flags;
 mod timeline;
 mod transfer;
 mod verify;
+mod void;
 mod whole_file;
 mod written_time;
 mod zone;
@@ -152,6 +153,11 @@ enum Command {
     /// One marked x has been taken back.
     /// With --json, one JSON object a row.
     Timeline(timeline::TimelineArgs),
+    /// Take events back that were wrong.
+    ///
+    /// Nothing is deleted: an event of the type Voided says so, and every state leaves them out from
+    /// then on. Reads of what was known before still show them.
+    Void(void::VoidArgs),
     /// Write events to a delta file: a backup, or a sync by hand.
     Export(transfer::ExportArgs),
     /// Take in the events of a delta file.
@@ -206,6 +212,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::List(args) => list::run(&common, &args, &mut output),
         Command::Show(args) => show::run(&common, &args, &mut output),
         Command::Timeline(args) => timeline::run(&common, &args, &mut output),
+        Command::Void(args) => void::run(&common, &args, &mut output),
         Command::Export(args) => transfer::export(&common, &args, &mut output),
         Command::Import(args) => transfer::import(&common, &args, &mut output),
         Command::Verify(args) => verify::run(&common, &args, &mut output),

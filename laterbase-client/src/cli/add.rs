@@ -20,6 +20,7 @@ use serde::Serialize;
 use super::output::{Output, complain};
 use super::record::recording::{Failure, Recording};
 use super::record::source::{Entry, Said};
+use super::settings::Settings;
 use super::whole_file::is_standard;
 use super::written_time::WrittenTime;
 use super::written_time::spoken::parse_moment;
@@ -53,7 +54,7 @@ pub(crate) struct AddArgs {
     /// Tells the event from all others: added again with the same key, it is stored once.
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
-    /// Who recorded it: kept as `actor` in the event's metadata.
+    /// Who recorded it: kept as `actor` in the event's metadata [default: what `laterbase init` set].
     #[arg(long, value_name = "WHO")]
     actor: Option<String>,
 }
@@ -68,8 +69,8 @@ struct Summary {
 pub(crate) fn run(common: &Common, args: &AddArgs, output: &mut Output) -> anyhow::Result<()> {
     let (is_json, data) = args.data()?;
     let mut metadata = MetadataBuf::default();
-    if let Some(actor) = &args.actor {
-        metadata.set("actor", actor).context("--actor")?;
+    if let Some(actor) = Settings::actor_of(&common.store, args.actor.as_deref())? {
+        metadata.set("actor", &actor).context("--actor")?;
     }
     let record = Record {
         occurred: args.at.map(|time| time.nanos),

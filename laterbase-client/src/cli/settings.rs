@@ -71,6 +71,14 @@ impl Settings {
         Ok(RootSelection::from_entries(self.roots.iter().map(String::as_str))?)
     }
 
+    /// Who records in a store: who is named, or else whom its settings name.
+    pub(crate) fn actor_of(store: &Path, named: Option<&str>) -> anyhow::Result<Option<String>> {
+        match named {
+            Some(actor) => Ok(Some(actor.to_owned())),
+            None => Ok(Self::read(store)?.actor),
+        }
+    }
+
     fn check(&self) -> anyhow::Result<()> {
         self.server().context("server")?;
         self.selection().context("roots")?;

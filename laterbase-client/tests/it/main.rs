@@ -63,6 +63,7 @@ mod sync_command;
 mod time_commands;
 mod topologies;
 mod typed_client;
+mod void_command;
 mod wandering;
 mod wire_samples;
 mod wire_table;
