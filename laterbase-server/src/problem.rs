@@ -154,6 +154,11 @@ impl Problem {
         )
     }
 
+    /// The name of its kind.
+    pub(crate) const fn kind_name(&self) -> &'static str {
+        self.kind.parts().1
+    }
+
     /// The document's bytes.
     pub(crate) fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(&self.document).expect("a problem document has a JSON form")

@@ -169,9 +169,12 @@ impl End {
         Self(json!({ "reason": "shutting-down" }))
     }
 
-    /// A read went wrong.
+    /// A read went wrong, or the reader's cursor is not of the log any more.
     fn failed(problem: &Problem) -> Self {
-        Self(json!({ "reason": "failed", "correlation_id": problem.correlation_id() }))
+        match problem.correlation_id() {
+            Some(id) => Self(json!({ "reason": "failed", "correlation_id": id })),
+            None => Self(json!({ "reason": problem.kind_name() })),
+        }
     }
 
     fn into_bytes(self) -> Bytes {

@@ -160,6 +160,30 @@ async fn events_are_found_by_their_ids() {
     server.stop().await;
 }
 
+/// The end of the stream said that something had failed, without a correlation id.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_reader_is_told_when_the_log_is_written_anew() {
+    let server = Running::start(in_memory()).await;
+    let mut connection = server.connect().await;
+    push(&mut connection, &[("order", origin(7), 1..=3)]).await.check(200);
+    let other = told_delta(&[("order", origin(7), 1..=5)], "other");
+    connection.send("POST", "/sync", &[DELTA], other).await.problem(409, "fork");
+    let mut stream = EventStream::open(&server, "/events", None).await;
+    let mut last = None;
+    for _ in 0..3 {
+        last = stream.next().await.unwrap().id;
+    }
+    let decision = json!({ "keep": "theirs" }).to_string();
+    connection.post(&format!("/forks/order/{}", origin(7)), decision).await.check(200);
+    let end = stream.next().await.unwrap();
+    assert_eq!(end.event.as_deref(), Some("end"));
+    assert_eq!(end.data.as_deref(), Some(r#"{"reason":"cursor-gone"}"#));
+    assert_eq!(stream.next().await, None);
+    let headers = [ACCEPT_LIVE, ("last-event-id", last.as_deref().unwrap())];
+    connection.send("GET", "/events", &headers, "").await.problem(410, "cursor-gone");
+    server.stop().await;
+}
+
 /// Who read it before learns of it from the event that takes it back.
 #[tokio::test]
 async fn what_was_taken_back_is_marked_in_every_root() {
