@@ -17,7 +17,7 @@ use laterbase_core::printable::Printable;
 use laterbase_core::reader::{Query, Reader};
 use serde::Serialize;
 
-use super::output::{Output, complain};
+use super::output::{Output, UsedWrongly, complain};
 use super::record::recording::{Failure, Recording};
 use super::record::source::{Entry, Said};
 use super::settings::Settings;
@@ -29,9 +29,9 @@ use field::{Field, object_of};
 
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
-    /// The root that the event is in.
+    /// The root that the event is in [default: the one that the store is set up for].
     #[arg(long, value_name = "R")]
-    root: RootName,
+    root: Option<RootName>,
     /// The aggregate's id.
     #[arg(value_name = "ID", allow_hyphen_values = true)]
     id: String,
@@ -67,10 +67,14 @@ struct Summary {
 }
 
 pub(crate) fn run(common: &Common, args: &AddArgs, output: &mut Output) -> anyhow::Result<()> {
+    let settings = Settings::read(&common.store)?;
+    let root = args.root.clone().or(settings.only_root());
+    let root =
+        root.ok_or(UsedWrongly("--root is missing, and the store is set up for no single one"))?;
     let (is_json, data) = args.data()?;
     let mut metadata = MetadataBuf::default();
-    if let Some(actor) = Settings::actor_of(&common.store, args.actor.as_deref())? {
-        metadata.set("actor", &actor).context("--actor")?;
+    if let Some(actor) = args.actor.as_ref().or(settings.actor.as_ref()) {
+        metadata.set("actor", actor).context("--actor")?;
     }
     let record = Record {
         occurred: args.at.map(|time| time.nanos),
@@ -81,8 +85,8 @@ pub(crate) fn run(common: &Common, args: &AddArgs, output: &mut Output) -> anyho
         data: &data,
         ..Record::json(&args.id, &args.event_type, "")
     };
-    let mut recording = Recording::new(common, Some(&args.root));
-    let added = add(&mut recording, args, &record);
+    let mut recording = Recording::new(common, Some(&root));
+    let added = add(&mut recording, &root, &record);
     let stored = recording.stored();
     recording.let_go();
     let replayed = stored.replayed > 0;
@@ -117,7 +121,7 @@ impl AddArgs {
 /// Stores the event, and finds out its id; `None` if nobody can tell now.
 fn add(
     recording: &mut Recording<'_>,
-    args: &AddArgs,
+    root: &RootName,
     record: &Record<'_>,
 ) -> anyhow::Result<Option<EventId>> {
     let text_bytes = record.data.len();
@@ -137,7 +141,7 @@ fn add(
     let Some(recorder) = recording.recorder() else { return Ok(None) };
     let kept = Record::decode(&kept)?;
     // What is stored is stored, whatever the look for its id comes to.
-    let found = recorder.read(|reader| find(reader, &args.root, &kept));
+    let found = recorder.read(|reader| find(reader, root, &kept));
     Ok(found.unwrap_or_default())
 }
 

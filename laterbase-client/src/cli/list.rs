@@ -22,7 +22,7 @@ use laterbase_core::fold::Folds;
 use laterbase_core::id::RootName;
 use laterbase_core::reader::Reader;
 use laterbase_core::selection::RootSelection;
-use laterbase_core::time::{format_time, parse_time_bound};
+use laterbase_core::time::format_time;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -32,6 +32,7 @@ use super::output::{FaultsFound, Output, UsedWrongly, complain};
 use super::show::{FOLD_NAMES, fold_named};
 use super::sync::RootEntry;
 use super::time_flags::TimeFlags;
+use super::written_time::spoken::parse_since;
 use super::zone::Zone;
 use column::ListColumn;
 use filter::Condition;
@@ -63,7 +64,7 @@ pub(crate) struct ListArgs {
     #[arg(long, value_name = "[-]NAME", allow_hyphen_values = true)]
     sort: Option<Sorting>,
     /// Only aggregates whose last event happened then or later.
-    #[arg(long, value_name = "TIME", value_parser = parse_time_bound)]
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
     since: Option<i64>,
     /// At most so many.
     #[arg(long, value_name = "COUNT")]

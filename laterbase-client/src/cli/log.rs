@@ -11,11 +11,11 @@ use laterbase_core::event::Event;
 use laterbase_core::id::RootName;
 use laterbase_core::json::write_event;
 use laterbase_core::reader::Reader;
-use laterbase_core::time::parse_time_bound;
 
 use super::nearest::no_such_aggregate;
 use super::output::Output;
 use super::time_flags::TimeFlags;
+use super::written_time::spoken::{parse_since, parse_until};
 use super::{Common, check_root};
 use pages::Pages;
 use selection::Selection;
@@ -42,20 +42,20 @@ pub(crate) struct LogArgs {
     #[arg(long, conflicts_with_all = ["reverse", "known_at"])]
     follow: bool,
     /// Only what happened then or later.
-    #[arg(long, value_name = "TIME", value_parser = parse_time_bound, help_heading = TIMES)]
+    #[arg(long, value_name = "TIME", value_parser = parse_since, help_heading = TIMES)]
     since: Option<i64>,
     /// Only what had happened by then, as --occurred-until.
-    #[arg(long, value_name = "TIME", value_parser = parse_time_bound, help_heading = TIMES)]
+    #[arg(long, value_name = "TIME", value_parser = parse_until, help_heading = TIMES)]
     until: Option<i64>,
     /// Only what was recorded then or later, wherever that was.
-    #[arg(long, value_name = "TIME", value_parser = parse_time_bound, help_heading = TIMES)]
+    #[arg(long, value_name = "TIME", value_parser = parse_since, help_heading = TIMES)]
     recorded_since: Option<i64>,
     #[command(flatten)]
     times: TimeFlags,
 }
 
 /// Where they stand in the help.
-const TIMES: &str = "Times, RFC 3339 such as 2024-03-04T18:00:00Z, inclusive";
+const TIMES: &str = "Times, inclusive: 2024-03-04 18:00, monday (to its end), 2h ago, or RFC 3339";
 
 pub(crate) fn run(common: &Common, args: &LogArgs, output: &mut Output) -> anyhow::Result<()> {
     if !args.follow {

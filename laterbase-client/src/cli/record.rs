@@ -26,6 +26,7 @@ use serde::Serialize;
 use super::Common;
 use super::output::{Output, complain};
 use super::rows::columns::ColumnFlags;
+use super::settings::Settings;
 use super::whole_file::is_standard;
 use super::written_time::WrittenTimeFlags;
 use format::Format;
@@ -42,7 +43,8 @@ pub(crate) struct RecordArgs {
     /// .ods; `-` is standard input. Whenever a pipe pauses, what came is stored.
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
-    /// The root of all events. Without it, every one names its own, which rows of tables do not.
+    /// The root of all events. Without it, every one names its own, which rows of tables do not; or
+    /// it is of the root that the store is set up for, if that is one.
     #[arg(long, value_name = "R")]
     root: Option<RootName>,
     /// What the file is [default: by its ending, else NDJSON].
@@ -106,8 +108,9 @@ pub(crate) fn run(common: &Common, args: &RecordArgs, output: &mut Output) -> an
 }
 
 fn record(common: &Common, args: &RecordArgs, output: &mut Output) -> anyhow::Result<()> {
-    let mut source = Source::open(args)?;
-    let mut recording = Recording::new(common, args.root.as_ref());
+    let fallback = Settings::read(&common.store)?.only_root();
+    let mut source = Source::open(args, fallback.is_some())?;
+    let mut recording = Recording::new(common, args.root.as_ref()).falling_back_on(fallback);
     if args.check {
         let trial = Trial::open(common)?;
         if trial.is_blind() {

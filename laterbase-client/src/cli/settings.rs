@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use laterbase_client::client::ServerUrl;
+use laterbase_core::id::RootName;
 use laterbase_core::selection::RootSelection;
 use laterbase_directory::close_to_others;
 use serde::{Deserialize, Serialize};
@@ -71,11 +72,11 @@ impl Settings {
         Ok(RootSelection::from_entries(self.roots.iter().map(String::as_str))?)
     }
 
-    /// Who records in a store: who is named, or else whom its settings name.
-    pub(crate) fn actor_of(store: &Path, named: Option<&str>) -> anyhow::Result<Option<String>> {
-        match named {
-            Some(actor) => Ok(Some(actor.to_owned())),
-            None => Ok(Self::read(store)?.actor),
+    /// The one root that is named, if it is one.
+    pub(crate) fn only_root(&self) -> Option<RootName> {
+        match &self.roots[..] {
+            [root] => root.parse().ok(),
+            _ => None,
         }
     }
 

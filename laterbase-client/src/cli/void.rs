@@ -64,8 +64,9 @@ pub(crate) fn run(common: &Common, args: &VoidArgs, output: &mut Output) -> anyh
 impl VoidArgs {
     fn metadata(&self, common: &Common) -> anyhow::Result<MetadataBuf> {
         let mut metadata = MetadataBuf::default();
-        let actor = Settings::actor_of(&common.store, self.actor.as_deref())?;
-        for (name, value) in [("actor", &actor), ("reason", &self.reason)] {
+        let settings = Settings::read(&common.store)?;
+        let actor = self.actor.as_ref().or(settings.actor.as_ref());
+        for (name, value) in [("actor", actor), ("reason", self.reason.as_ref())] {
             if let Some(value) = value {
                 metadata.set(name, value).with_context(|| format!("--{name}"))?;
             }

@@ -172,3 +172,24 @@ fn the_store_and_the_server_can_be_said_by_the_environment() {
     let output = command.env("LATERBASE_STORE", "").env("LATERBASE_SERVER", "").output().unwrap();
     assert!(output.status.success(), "{output:?}");
 }
+
+#[test]
+fn what_names_no_root_is_of_the_one_that_the_store_is_set_up_for() {
+    let place = Workplace::new();
+    let bare = r#"{"aggregate_id":"A-1","type":"Packed","data":{}}"#;
+    assert_eq!(place.run(&["add", "A-2", "Packed"]).code, 2);
+    place.succeed(&["init", "--root", "shipment", "--actor", "Ama"]);
+    let lines = [bare.to_owned(), line("pallet", "P-1")];
+    place.succeed(&["record", &place.write("day.ndjson", &lines)]);
+    place.succeed(&["add", "A-2", "Packed"]);
+    assert_eq!(roots(&place), ["pallet", "shipment"]);
+    let log = place.succeed(&["log", "--root", "shipment", "--since", "1h ago", "--until", "now"]);
+    let last: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["aggregate_id"], &last["metadata"]["actor"]), (&json!("A-2"), &json!("Ama")));
+    let list = place.succeed(&["list", "--root", "shipment", "--since", "yesterday"]);
+    assert!(list.ends_with("2 aggregates\n"), "{list}");
+    // Which of two is nobody's guess.
+    place.succeed(&["init", "--root", "shipment", "--root", "pallet"]);
+    let refused = place.feed(&["record"], bare.as_bytes());
+    assert!(refused.stderr.contains("there is no --root"), "{}", refused.stderr);
+}

@@ -57,6 +57,8 @@ impl AddAssign for Stored {
 pub(crate) struct Gathering<'r> {
     folds: Arc<Folds>,
     root: Option<&'r RootName>,
+    /// The root of events that name none.
+    fallback: Option<RootName>,
     roots: BTreeMap<RootName, RootEvents>,
     event_count: usize,
     text_bytes: usize,
@@ -73,7 +75,20 @@ impl<'r> Gathering<'r> {
     /// `folds` check the events. `root` is that of all events, if the user named one.
     pub(crate) const fn new(folds: Arc<Folds>, root: Option<&'r RootName>) -> Self {
         let roots = BTreeMap::new();
-        Self { folds, root, roots, event_count: 0, text_bytes: 0, first_number: None }
+        Self {
+            folds,
+            root,
+            fallback: None,
+            roots,
+            event_count: 0,
+            text_bytes: 0,
+            first_number: None,
+        }
+    }
+
+    /// The same, where events that name no root are of this one.
+    pub(super) fn falling_back_on(self, fallback: Option<RootName>) -> Self {
+        Self { fallback, ..self }
     }
 
     /// Whether nothing has been taken.
@@ -253,7 +268,9 @@ impl<'r> Gathering<'r> {
             }
             (Some(root), _) => Ok(root.clone()),
             (None, Some(named)) => RootName::new(named).map_err(|error| error.to_string()),
-            (None, None) => Err("is missing, and there is no --root".to_owned()),
+            (None, None) => {
+                self.fallback.clone().ok_or("is missing, and there is no --root".to_owned())
+            }
         }
     }
 }

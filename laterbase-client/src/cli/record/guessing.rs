@@ -47,7 +47,7 @@ pub(super) fn run(args: &RecordArgs, output: &mut Output) -> anyhow::Result<()> 
     if !format.is_table() {
         bail!("--guess is for tables: what JSON says needs no mapping");
     }
-    let mut source = Source::open(args)?;
+    let mut source = Source::open(args, false)?;
     let rows = source.first_rows(ROWS_MAX + 1).with_context(|| source.name.clone())?;
     source.bar.finish_and_clear();
     let Some((first, rows)) = rows.split_first() else {

@@ -57,6 +57,11 @@ impl<'r> Recording<'r> {
         }
     }
 
+    /// The same, where events that name no root are of this one.
+    pub(in crate::cli) fn falling_back_on(self, fallback: Option<RootName>) -> Self {
+        Self { gathering: self.gathering.falling_back_on(fallback), ..self }
+    }
+
     /// The same, of which nothing is stored.
     pub(super) fn on_trial(self, trial: Trial) -> Self {
         Self { trial: Some(trial), ..self }

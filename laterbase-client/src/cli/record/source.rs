@@ -86,10 +86,10 @@ impl SourceError {
 
 impl Source {
     /// Opens what the arguments name.
-    pub(super) fn open(args: &RecordArgs) -> anyhow::Result<Self> {
+    pub(super) fn open(args: &RecordArgs, has_fallback: bool) -> anyhow::Result<Self> {
         let file = &args.file;
         let format = args.format.unwrap_or_else(|| Format::of(file));
-        check_flags(args, format)?;
+        check_flags(args, format, has_fallback)?;
         let times = WrittenTimes::new(&args.times)?;
         let kind = match format {
             Format::Xlsx => WorkbookKind::Xlsx,
@@ -184,13 +184,13 @@ fn of_error(number: u64, error: &LineError) -> SourceError {
     }
 }
 
-fn check_flags(args: &RecordArgs, format: Format) -> anyhow::Result<()> {
+fn check_flags(args: &RecordArgs, format: Format, has_fallback: bool) -> anyhow::Result<()> {
     match args.columns.given() {
         Some(flag) if !format.is_table() => bail!(
             "{flag} is for tables, and this is read as {}; say --format csv, or another one",
             format.name()
         ),
-        _ if format.is_table() && args.root.is_none() && !args.guess => {
+        _ if format.is_table() && args.root.is_none() && !has_fallback && !args.guess => {
             bail!("--root is missing: the rows of a table do not say of which root they are")
         }
         _ => Ok(()),

@@ -21,6 +21,12 @@ pub(crate) fn parse_moment(text: &str) -> Result<WrittenTime, String> {
     read(text, &now).map(|spoken| spoken.first).map_err(|error| error.to_string())
 }
 
+/// Reads since when something is asked for, by the clocks of this machine. A day stands for its
+/// beginning; what lies before all times stands for the first one.
+pub(crate) fn parse_since(text: &str) -> Result<i64, String> {
+    parse_time_bound(text).or_else(|_spoken| parse_moment(text).map(|time| time.nanos))
+}
+
 /// Reads until when something is asked for, by the clocks of this machine. A day stands for its
 /// end; what lies beyond all times stands for the last one.
 pub(crate) fn parse_until(text: &str) -> Result<i64, String> {
