@@ -46,6 +46,7 @@ mod page_block;
 mod proxy;
 mod read_in_use;
 mod reading_commands;
+mod readme;
 mod record_command;
 mod record_maps;
 mod record_rejects;
