@@ -9,7 +9,7 @@ use crate::id::Dot;
 use crate::json::check_data;
 use crate::limits::{DATA_BYTES_MAX, EXTENSION_BYTES_MAX, NAME_BYTES_MAX};
 
-pub use metadata::{Metadata, MetadataBuf};
+pub use metadata::{Metadata, MetadataBuf, MetadataError};
 pub use voids::{Void, Voids, VoidsBuf};
 
 mod metadata;

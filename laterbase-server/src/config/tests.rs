@@ -55,7 +55,7 @@ fn what_makes_no_sense_is_refused() {
 }
 
 #[test]
-fn the_root_s_fold_comes_first_and_the_other_is_there_too() {
+fn the_root_s_fold_comes_first_and_the_others_are_there_too() {
     use laterbase_core::id::RootName;
     let server = parse(&["--store", "memory", "--root", "order=latest", "--root", "shipment"])
         .server()
@@ -66,7 +66,7 @@ fn the_root_s_fold_comes_first_and_the_other_is_there_too() {
     let names = |root| -> Vec<String> {
         folds.of(&RootName::new(root).unwrap()).iter().map(|fold| fold.name().to_owned()).collect()
     };
-    assert_eq!(names("order"), ["latest", "merge-patch"]);
-    assert_eq!(names("shipment@depot-7"), ["merge-patch", "latest"]);
+    assert_eq!(names("order"), ["latest", "by-type", "merge-patch"]);
+    assert_eq!(names("shipment@depot-7"), ["merge-patch", "latest", "by-type"]);
     assert_eq!(names("truck"), Vec::<String>::new());
 }

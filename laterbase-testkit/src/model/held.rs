@@ -61,7 +61,7 @@ impl Fact {
             recorded: self.recorded,
             arrived: self.arrived,
             position: self.position,
-            record: self.draft.record(),
+            record: self.draft.record().at(self.occurred),
             voided_by: &[],
         }
     }
