@@ -26,9 +26,10 @@ impl Flushed {
         let mut voided: BTreeMap<Vec<u8>, Vec<(Place, u64)>> = BTreeMap::new();
         let mut snapshot = None;
         for (table, key, position) in layer.entries() {
-            let Some((prefix, void)) = take_void(key).filter(|_| table == Table::Voids) else {
+            if table != Table::Voids {
                 continue;
-            };
+            }
+            let Some((prefix, void)) = take_void(key) else { continue };
             let snapshot = match &mut snapshot {
                 Some(snapshot) => snapshot,
                 none => none.insert(shared.raw_snapshot()?),

@@ -26,6 +26,8 @@ pub(crate) struct Layer {
     /// Sorted by key, each key once. Made by the first reader.
     sorted: OnceLock<Vec<Slot>>,
     event_count: usize,
+    /// The greatest position.
+    position_max: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +73,7 @@ impl Layer {
         write(&mut self.bytes);
         let end = self.end();
         self.pushed.push(Slot { start, end, position });
+        self.position_max = self.position_max.max(position);
         if table == Table::FoldIndex {
             self.event_count += 1;
         }
@@ -164,6 +167,7 @@ impl Layer {
             pushed: Vec::with_capacity(a.len() + b.len()),
             sorted: OnceLock::new(),
             event_count: 0,
+            position_max: a.position_max.max(b.position_max),
         };
         let (mut left, mut right) = (a.sorted().iter().peekable(), b.sorted().iter().peekable());
         loop {
@@ -248,6 +252,22 @@ impl Front {
     /// How many events the front holds.
     pub(crate) fn event_count(&self) -> usize {
         self.layers().map(|layer| layer.event_count).sum()
+    }
+
+    /// Positions of an aggregate's events up to a place that arrived behind a position. Layers that
+    /// hold none of those are not looked at.
+    pub(crate) fn arrived_behind(
+        &self,
+        position: u64,
+        aggregate: &[u8],
+        until: &Place,
+    ) -> impl Iterator<Item = u64> {
+        let end = [aggregate, until.as_bytes(), &[0]].concat();
+        let newer = self.layers().filter(move |layer| layer.position_max > position);
+        let events = newer.flat_map(move |layer| {
+            layer.table_range(Table::FoldIndex, aggregate, &end).map(|(_, at)| at)
+        });
+        events.filter(move |at| *at > position)
     }
 
     fn layers(&self) -> impl Iterator<Item = &Arc<Layer>> {

@@ -5,7 +5,7 @@ use crate::entry::Entry;
 use crate::front::Front;
 use crate::keys::{self, Place};
 use crate::shared::Shared;
-use crate::snapshot::Moment;
+use crate::snapshot::{Moment, Rung};
 use crate::store::{Scan, Snapshot, StoreError, Table};
 use crate::turns::Turns;
 
@@ -134,6 +134,13 @@ impl<'s> View<'s> {
         let found = self.front.range(Table::FoldIndex, start, end, usize::MAX);
         let placed = found.into_iter().filter_map(|(key, at)| Some((keys::place_of(&key)?, at)));
         placed.collect()
+    }
+
+    /// Whether an event of an aggregate, at or before a snapshot's place, arrived behind what the
+    /// snapshot has seen, and up to `position_max`. Costs what has arrived since the snapshot.
+    pub(crate) fn overtakes(&self, aggregate: &[u8], rung: &Rung, position_max: u64) -> bool {
+        let mut late = self.front.arrived_behind(rung.position, aggregate, &rung.place);
+        late.any(|position| position <= position_max)
     }
 
     /// The log position of an origin's event, if it is part of the view. A commit that failed may

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use laterbase_core::delta::Delta;
-use laterbase_core::event::{Event, Record};
+use laterbase_core::event::{Event, Record, VoidsBuf};
 use laterbase_core::fold::{Fold, Folds};
 use laterbase_core::id::{Dot, RootName};
 use laterbase_core::memory_store::MemoryStore;
@@ -19,6 +19,7 @@ use laterbase_core::version_vector::VersionVector;
 use laterbase_core::{Maintenance, Place, PreparedBatch};
 
 use crate::conformance::Dice;
+use crate::taken_back::{Fact, taken_back};
 use crate::{payloads, read_folds};
 
 mod journal;
@@ -46,6 +47,10 @@ struct Known {
 }
 
 impl Known {
+    fn is_voiding(&self) -> bool {
+        !Record::decode(&self.record).expect("it was a record").voids.is_empty()
+    }
+
     fn event(&self) -> Event<'_> {
         Event {
             dot: self.dot,
@@ -135,7 +140,9 @@ impl History {
             let id = *self.dice.pick(&["a", "b"]);
             let payload = payloads::readable(&mut |bound| self.dice.below(bound));
             let data = *self.dice.pick(&["1", "\"no\"", &payload, &payload]);
+            let voids = self.some_of(id);
             let record = Record {
+                voids: voids.as_voids(),
                 occurred: *self.dice.pick(&[None, Some(self.now - back), Some(START)]),
                 idempotency_key: key,
                 ..Record::json(id, "t", data)
@@ -149,6 +156,20 @@ impl History {
         };
         // A key that is taken for another event refuses the whole batch, which is as good a step.
         let _ = writer.append(&batch, now);
+    }
+
+    /// Events of an aggregate that are taken back: mostly none.
+    fn some_of(&mut self, id: &str) -> VoidsBuf {
+        let own: Vec<Dot> = self
+            .known
+            .iter()
+            .filter(|known| known.aggregate == id && !known.is_voiding())
+            .map(|known| known.dot)
+            .collect();
+        if own.is_empty() || self.dice.below(8) > 0 {
+            return VoidsBuf::default();
+        }
+        (0..=self.dice.below(2)).map(|_| *self.dice.pick(&own)).collect()
     }
 
     /// Takes a page of what one of the others has.
@@ -266,11 +287,16 @@ impl History {
         seen
     }
 
-    /// The first of each idempotency key.
+    /// The first of each idempotency key, without what is taken back.
     fn once(&self, id: &str, query: &Query) -> Vec<&Known> {
         let mut keys = BTreeSet::new();
         let mut seen = self.seen(id, query);
         seen.retain(|known| known.key.as_ref().is_none_or(|key| keys.insert(key.clone())));
+        // When it happened plays no part.
+        let known = self.seen(id, &Query { occurred_until: None, ..query.clone() });
+        let facts: Vec<_> = known.iter().map(|known| Fact::new(known.dot, &known.record)).collect();
+        let voided = taken_back(&facts, |_| None);
+        seen.retain(|known| !voided.contains_key(&known.dot));
         seen
     }
 

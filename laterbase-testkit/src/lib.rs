@@ -32,6 +32,7 @@ mod payloads;
 pub mod power;
 mod read_folds;
 pub mod simulator;
+mod taken_back;
 
 /// How often something random is tried: as often as the environment says in `LATERBASE_ROUNDS`, or
 /// `default`, which is little enough for the gate.

@@ -95,3 +95,43 @@ fn what_is_pushed_twice_stands_in_the_front_once() {
     );
     assert_eq!(front.event_count(), 20);
 }
+
+fn place(second: u8, stamp: u64) -> Place {
+    let origin = crate::id::ReplicaId::from_bytes([1; 16]);
+    Place::new(i64::from(second), crate::hlc::Hlc::from_bits(stamp), origin)
+}
+
+proptest! {
+    /// Mutations, each red: the position of one half when layers merge; no place; no position.
+    #[test]
+    fn what_arrived_behind_a_position_is_found_in_any_layers(
+        commits in prop::collection::vec(prop::collection::vec((0_u8..2, 0_u8..9), 1..200), 1..12),
+        behind in 0_u64..1_000, asked in (0_u8..2, 0_u8..9), is_merged: bool,
+    ) {
+        let aggregate = |id: u8| crate::keys::index_aggregate(0, &id.to_string());
+        let (mut front, mut events, mut position) = (Front::default(), Vec::new(), 0);
+        for commit in commits {
+            let mut layer = Layer::default();
+            for (id, second) in commit {
+                position += 1;
+                let place = place(second, position);
+                let key = [aggregate(id).as_slice(), place.as_bytes()].concat();
+                layer.push(Table::FoldIndex, &key, position);
+                events.push((id, second, position));
+            }
+            front.push(layer);
+            if is_merged {
+                let layers = front.active.clone();
+                front.replace(&layers, merge_all(&layers));
+            }
+        }
+        let (id, until) = asked;
+        let place = place(until, u64::MAX);
+        let mut found: Vec<u64> = front.arrived_behind(behind, &aggregate(id), &place).collect();
+        found.sort_unstable();
+        let expected = events.iter().filter(|&&(of, second, at)| {
+            of == id && second <= until && at > behind
+        });
+        prop_assert_eq!(found, expected.map(|(_, _, at)| *at).collect::<Vec<_>>());
+    }
+}

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::ControlFlow;
 
 use super::damaged::unless_damaged;
-use super::voided::VoidedNow;
+use super::voided_across::VoidedAcross;
 use super::{ReadError, Reader, VisitEvent};
 use crate::chain::ChainHash;
 use crate::cursor::FeedCursor;
@@ -27,7 +27,7 @@ use crate::keys::{self, Place};
 use crate::limits::BATCH_BYTES_MAX;
 use crate::store::{Snapshot, StoreError, Table};
 use crate::version_vector::VersionVector;
-use crate::view::{damaged, find_run};
+use crate::view::{View, damaged, find_run};
 
 mod ahead;
 mod look;
@@ -154,12 +154,13 @@ impl Reader {
         visit: &mut VisitFed<'_>,
     ) -> Result<FollowedPage, ReadError> {
         let mut bytes = 0;
-        let mut voided = VoidedNow::of(self, root);
+        let view = View::open(&self.shared)?;
+        let mut voided = VoidedAcross::new(&self.shared, &view);
         self.merge_runs(opening, limit, &mut |taken| {
             let Taken { origin, position, entry, marks, .. } = *taken;
             let event = entry.event(position, origin)?;
             let place = Place::new(event.record.kept_occurred(), entry.recorded, origin);
-            let voided_by = voided.by(event.record.aggregate_id, &place);
+            let voided_by = voided.by((entry.root, root), event.record.aggregate_id, &place);
             let event = Event { voided_by, ..event };
             bytes += entry.record.len();
             let flow = visit(&event, &Behind { marks, place: (entry.recorded, origin) });

@@ -1,6 +1,5 @@
 //! Folding an aggregate, from the best snapshot on.
 
-use std::cell::LazyCell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -113,8 +112,8 @@ impl Reader {
         {
             let subject = Subject { view, root, name, id, axes, fold };
             // A write asks, which must not cost more the more was written since the last flush.
-            let overtaking = LazyCell::new(|| subject.overtaking(&aggregate, axes.position_max()));
-            let best = self.best_rung(&subject, &prefix, &voided, |rung| overtaking.hits(rung))?;
+            let is_overtaken = |rung: &Rung| view.overtakes(&aggregate, rung, axes.position_max());
+            let best = self.best_rung(&subject, &prefix, &voided, is_overtaken)?;
             if let Some((rung, snapshot)) = best {
                 (place, digest) = (Some(rung.place), snapshot.digest);
             }

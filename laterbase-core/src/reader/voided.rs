@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 
-use super::Reader;
 use super::query::Axes;
 use crate::chain::{ChainHash, RecordHash};
 use crate::event::{Record, Void};
@@ -203,49 +202,5 @@ impl Within<'_> {
             .view
             .entry(position, |entry| chain.next(entry.recorded, RecordHash::of(entry.record)))?;
         Ok(branch_id(self.name, before.origin, chain) == branch)
-    }
-}
-
-/// The events of a root that are taken back as far as is known now, looked up aggregate by aggregate.
-///
-/// Feeds are read off the log, and go on while the derived tables are built or cannot be read: then
-/// nothing is marked.
-pub(super) struct VoidedNow<'v> {
-    shared: &'v Shared,
-    /// With the root's number. `None` if nothing of the root is taken back.
-    view: Option<(View<'v>, u32)>,
-    name: &'v RootName,
-    last: Option<(String, Voided)>,
-}
-
-impl<'v> VoidedNow<'v> {
-    /// Of a root.
-    pub(super) fn of(reader: &'v Reader, name: &'v RootName) -> Self {
-        let view = Self::view(&reader.shared, name).ok().flatten();
-        Self { shared: &reader.shared, view, name, last: None }
-    }
-
-    fn view(shared: &'v Shared, name: &RootName) -> Result<Option<(View<'v>, u32)>, StoreError> {
-        let Some(root) = shared.state().names.root(name) else { return Ok(None) };
-        if shared.needs_building() {
-            return Ok(None);
-        }
-        let view = View::open(shared)?;
-        let start = keys::index_root(root);
-        let end = keys::after_prefix(&start).unwrap_or_else(|| vec![0xff; 5]);
-        let is_any = !view.indexed(Table::Voids, &start, &end, 1)?.is_empty();
-        Ok(is_any.then_some((view, root)))
-    }
-
-    /// The events that take the one at a place back.
-    pub(super) fn by(&mut self, aggregate_id: &str, place: &Place) -> &[Dot] {
-        let Some((view, root)) = &self.view else { return &[] };
-        if self.last.as_ref().is_none_or(|(id, _)| id != aggregate_id) {
-            let (shared, root, name) = (self.shared, *root, self.name);
-            let within = Within { shared, view, root, name, id: aggregate_id };
-            let voided = within.voided(&Axes::everything(view)).unwrap_or_default();
-            self.last = Some((aggregate_id.to_owned(), voided));
-        }
-        self.last.as_ref().map_or(&[], |(_, voided)| voided.by(place))
     }
 }

@@ -1,4 +1,4 @@
-//! Which events are taken back, looked up for events of any roots as they come along.
+//! Which events are taken back, looked up for events of any aggregates as they come along.
 
 use std::collections::BTreeMap;
 
@@ -10,21 +10,24 @@ use crate::shared::Shared;
 use crate::store::Table;
 use crate::view::View;
 
+/// Aggregates of one root that are remembered at once.
+const AGGREGATES_MAX: usize = 1_024;
+
 /// The events of all roots that are taken back as far as a view knows.
 ///
-/// As in a feed, nothing is marked while the derived tables are built or cannot be read.
+/// Feeds are read off the log, and go on while the derived tables are built or cannot be read: then
+/// nothing is marked.
 pub(super) struct VoidedAcross<'v> {
     shared: &'v Shared,
     view: &'v View<'v>,
-    /// By their numbers, whether anything of a root is taken back.
-    roots: BTreeMap<u32, bool>,
-    /// The aggregate that was looked at last.
-    last: Option<((u32, String), Voided)>,
+    /// By the roots' numbers, the aggregates that were looked at; `None` if nothing of a root is
+    /// taken back.
+    roots: BTreeMap<u32, Option<BTreeMap<String, Voided>>>,
 }
 
 impl<'v> VoidedAcross<'v> {
     pub(super) const fn new(shared: &'v Shared, view: &'v View<'v>) -> Self {
-        Self { shared, view, roots: BTreeMap::new(), last: None }
+        Self { shared, view, roots: BTreeMap::new() }
     }
 
     /// The events that take the one at a place back.
@@ -35,17 +38,19 @@ impl<'v> VoidedAcross<'v> {
         place: &Place,
     ) -> &[Dot] {
         let (shared, view) = (self.shared, self.view);
-        let is_any = *self.roots.entry(root).or_insert_with(|| has_voids(shared, view, root));
-        if !is_any {
-            return &[];
-        }
-        let is_last = |(of, id): &(u32, String)| *of == root && id == aggregate_id;
-        if !self.last.as_ref().is_some_and(|(last, _)| is_last(last)) {
+        let aggregates = self.roots.entry(root);
+        let aggregates =
+            aggregates.or_insert_with(|| has_voids(shared, view, root).then(BTreeMap::new));
+        let Some(aggregates) = aggregates else { return &[] };
+        if !aggregates.contains_key(aggregate_id) {
+            if aggregates.len() == AGGREGATES_MAX {
+                aggregates.clear();
+            }
             let within = Within { shared, view, root, name, id: aggregate_id };
             let voided = within.voided(&Axes::everything(view)).unwrap_or_default();
-            self.last = Some(((root, aggregate_id.to_owned()), voided));
+            aggregates.insert(aggregate_id.to_owned(), voided);
         }
-        self.last.as_ref().map_or(&[], |(_, voided)| voided.by(place))
+        aggregates.get(aggregate_id).map_or(&[], |voided| voided.by(place))
     }
 }
 

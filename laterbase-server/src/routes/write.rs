@@ -28,8 +28,7 @@ mod each;
 pub(super) const BLOCKING_BODY_BYTES: usize = 128 * 1024;
 
 /// Events of an aggregate, beside those just written, that are hashed for the etag of an answer: a
-/// write does not cost more the longer its aggregate is. Reads leave snapshots to go on from; beside
-/// one, what was written to the aggregate since the last flush is looked through as well.
+/// write does not cost more the longer its aggregate is. Reads leave snapshots to go on from.
 const ETAG_EVENTS_MAX: usize = 256;
 
 pub(super) async fn write(

@@ -17,6 +17,7 @@ use laterbase_core::version_vector::VersionVector;
 use super::Fresh;
 use super::cast::{Cast, Draft, Picture, folds, merge, merge_all, open, root};
 use crate::simulator::order_fold::OrderFold;
+use crate::taken_back::{Fact, taken_back};
 
 const REPLICAS: usize = 3;
 const STEPS: usize = 90;
@@ -296,26 +297,10 @@ impl Axes {
 
     /// What is taken back, each with all that takes it back.
     fn voided(&self, held: &[Kept]) -> BTreeMap<Dot, BTreeSet<Dot>> {
-        let mut voided: BTreeMap<Dot, BTreeSet<Dot>> = BTreeMap::new();
-        let known = || held.iter().filter(|kept| self.knows(kept));
-        for by in known() {
-            let id = by.record().aggregate_id;
-            let can_be = |kept: &&Kept| kept.record().aggregate_id == id && !kept.is_voiding();
-            for void in by.record().voids.iter() {
-                let is_meant = |kept: &&Kept| {
-                    kept.dot == void.dot && (void.check == [0; 8] || void.check == kept.check())
-                };
-                let Some(meant) = known().filter(can_be).find(is_meant) else { continue };
-                voided.entry(meant.dot).or_default().insert(by.dot);
-                let Some(key) = meant.record().idempotency_key else { continue };
-                for twin in known().filter(can_be) {
-                    if twin.record().idempotency_key == Some(key) {
-                        voided.entry(twin.dot).or_default().insert(by.dot);
-                    }
-                }
-            }
-        }
-        voided
+        let known = held.iter().filter(|kept| self.knows(kept));
+        let known: Vec<Fact<'_>> = known.map(|kept| Fact::new(kept.dot, &kept.bytes)).collect();
+        // No history forks here.
+        taken_back(&known, |_| None)
     }
 
     /// The state of an aggregate, if the read looks at any of its events, and how many of them are

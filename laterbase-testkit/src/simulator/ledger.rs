@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use laterbase_core::chain::{ChainHash, RecordHash};
-use laterbase_core::event::{Event, Void};
+use laterbase_core::event::{Event, Record};
 use laterbase_core::fork::branch_id;
 use laterbase_core::hlc::Hlc;
 use laterbase_core::id::{Dot, ReplicaId, RootName};
@@ -20,8 +20,6 @@ pub(super) struct Fact {
     pub aggregate_id: String,
     pub event_type: String,
     pub key: Option<String>,
-    /// What it takes back.
-    pub voids: Vec<Void>,
     /// The record, byte for byte.
     pub record: Vec<u8>,
     /// What its history comes to with the event before it, and with itself. Two histories that
@@ -42,17 +40,15 @@ impl Fact {
             aggregate_id: event.record.aggregate_id.to_owned(),
             event_type: event.record.event_type.to_owned(),
             key: event.record.idempotency_key.map(str::to_owned),
-            voids: event.record.voids.iter().collect(),
             before,
             chain: before.next(event.recorded, RecordHash::of(&record)),
             record,
         }
     }
 
-    /// Whether a void of this event may mean it, as far as its record goes.
-    pub(super) fn is_meant(&self, void: &Void) -> bool {
-        let hash = blake3::hash(&self.record);
-        void.check == [0; 8] || hash.as_bytes().starts_with(&void.check)
+    /// Whether it takes others back.
+    pub(super) fn is_voiding(&self) -> bool {
+        Record::decode(&self.record).is_ok_and(|record| !record.voids.is_empty())
     }
 
     /// What stays the same when the event moves to another id.

@@ -371,7 +371,7 @@ pub(super) fn plan(
     }
     let is_held = |fact: &Fact| draft.voids.as_voids().iter().any(|void| void.dot == fact.dot);
     let held = node.memory.facts(ledger, root).map(|(fact, _)| fact).filter(|fact| is_held(fact));
-    let is_other = |fact: &Fact| fact.aggregate_id != draft.aggregate_id || !fact.voids.is_empty();
+    let is_other = |fact: &Fact| fact.aggregate_id != draft.aggregate_id || fact.is_voiding();
     let is_void = !draft.voids.as_voids().is_empty() && { held }.any(is_other);
     if is_void { Plan::Void } else { Plan::Store }
 }

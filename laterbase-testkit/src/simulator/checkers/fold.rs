@@ -1,18 +1,18 @@
 //! Aggregates at random times, on all three axes, against a fold from scratch.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use laterbase_core::event::{Event, Record};
 use laterbase_core::id::{Dot, RootName};
 use laterbase_core::reader::{AggregateState, Query, Reader};
 
-use crate::read_folds;
 use crate::simulator::dice::Dice;
 use crate::simulator::ledger::{Fact, Ledger};
 use crate::simulator::node::Node;
 use crate::simulator::order_fold::OrderFold;
 use crate::simulator::outcome::{Verdict, ensure, no_reason};
+use crate::{read_folds, taken_back};
 
 /// Reads an aggregate of a device, and compares.
 pub(in crate::simulator) fn check(
@@ -95,7 +95,7 @@ impl<'l> Expected<'l> {
                     && until.1.is_none_or(|until| fact.recorded.to_unix_nanos() <= until)
             })
             .collect();
-        let voided = voided(ledger, &known);
+        let voided = voided(ledger, root, &known);
         let mut facts: Vec<&Fact> =
             known.into_iter().filter(|fact| fact.occurred <= until.0).collect();
         facts.sort_by_key(|fact| (fact.occurred, fact.recorded, fact.dot.origin));
@@ -108,7 +108,7 @@ impl<'l> Expected<'l> {
         let mut keys = BTreeSet::new();
         for fact in facts {
             let is_later = fact.key.as_ref().is_some_and(|key| !keys.insert(key));
-            if is_later || voided.contains(&fact.dot) {
+            if is_later || voided.contains_key(&fact.dot) {
                 continue;
             }
             expected.once.push(fact);
@@ -131,23 +131,17 @@ impl<'l> Expected<'l> {
 
 /// Which of the events that a read of an aggregate knows are taken back. What a void named was an
 /// event under that id, when its writer knew it; the same event may have another id since.
-fn voided(ledger: &Ledger, known: &[&Fact]) -> BTreeSet<Dot> {
-    let can_be = || known.iter().filter(|fact| fact.voids.is_empty());
-    let mut voided = BTreeSet::new();
-    for (by, void) in known.iter().flat_map(|by| by.voids.iter().map(move |void| (by, void))) {
-        let under = can_be().find(|fact| fact.dot == void.dot && fact.is_meant(void));
-        let meant = under.or_else(|| {
-            let mut named = ledger.under(&by.root, void.dot);
-            let named = named.find(|fact| void.check != [0; 8] && fact.is_meant(void))?;
-            can_be()
-                .find(|fact| ledger.is_branch(fact.dot.origin) && fact.content() == named.content())
-        });
-        let Some(meant) = meant else { continue };
-        voided.insert(meant.dot);
-        let is_twin = |fact: &&&Fact| fact.key.is_some() && fact.key == meant.key;
-        voided.extend(can_be().filter(is_twin).map(|fact| fact.dot));
-    }
-    voided
+fn voided(ledger: &Ledger, root: &RootName, known: &[&Fact]) -> BTreeMap<Dot, BTreeSet<Dot>> {
+    let facts: Vec<_> =
+        known.iter().map(|fact| taken_back::Fact::new(fact.dot, &fact.record)).collect();
+    taken_back::taken_back(&facts, |void| {
+        let mut named = ledger.under(root, void.dot);
+        let is_meant = |fact: &&Fact| taken_back::is_meant(void, &fact.record);
+        let named = named.find(|fact| void.check != [0; 8] && is_meant(fact))?;
+        let is_it =
+            |fact: &&&Fact| ledger.is_branch(fact.dot.origin) && fact.content() == named.content();
+        known.iter().find(is_it).map(|fact| fact.dot)
+    })
 }
 
 fn list_events(
