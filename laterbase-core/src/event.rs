@@ -10,7 +10,8 @@ use crate::json::check_data;
 use crate::limits::{DATA_BYTES_MAX, EXTENSION_BYTES_MAX, NAME_BYTES_MAX};
 
 pub use metadata::{Metadata, MetadataBuf, MetadataError};
-pub use voids::{Void, Voids, VoidsBuf};
+pub(crate) use voids::VOID_BYTES;
+pub use voids::{Seen, Void, Voids, VoidsBuf};
 
 mod metadata;
 mod voids;
@@ -156,7 +157,7 @@ impl<'a> Record<'a> {
             return hash;
         }
         let occurred = if self.is_occurred_defaulted { Some(0) } else { self.occurred };
-        let voids = self.voids.unchecked();
+        let voids = self.voids.unseen();
         let mut bytes = Vec::new();
         Record { occurred, voids: voids.as_voids(), ..*self }.encode(&mut bytes);
         RecordHash::of(&bytes)

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::entry::Entry;
-use crate::event::{Record, Void};
 use crate::front::Layer;
 use crate::keys::{self, Place};
 use crate::shared::Shared;
 use crate::snapshot::Overtaking;
-use crate::store::{Snapshot, StoreError, Table};
-use crate::view::{damaged, seek_run};
+use crate::store::{StoreError, Table};
+use crate::target::Within;
+use crate::view::View;
 
 /// What a flush is about to write.
 #[derive(Debug, Default)]
@@ -21,22 +20,25 @@ pub(crate) struct Flushed {
 }
 
 impl Flushed {
-    /// Looks up what the layer's events take back.
+    /// Looks up what the layer's events take back. Held by the lock of flushes, what there is stays.
     pub(crate) fn of(shared: &Shared, layer: Layer) -> Result<Self, StoreError> {
         let mut voided: BTreeMap<Vec<u8>, Vec<(Place, u64)>> = BTreeMap::new();
-        let mut snapshot = None;
-        for (table, key, position) in layer.entries() {
-            if table != Table::Voids {
-                continue;
-            }
-            let Some((prefix, void)) = take_void(key) else { continue };
-            let snapshot = match &mut snapshot {
-                Some(snapshot) => snapshot,
-                none => none.insert(shared.raw_snapshot()?),
+        let mut view = None;
+        for (key, position) in layer.table_range(Table::Voids, &[], &[0xff; 5]) {
+            let Some((prefix, void, _)) = keys::read_void(key) else { continue };
+            let Some((root, id)) = keys::take_index_prefix(prefix) else { continue };
+            let view = match &mut view {
+                Some(view) => view,
+                none => none.insert(View::of_now(shared)?),
             };
-            if let Some(place) = place_of(shared, &**snapshot, prefix, &void)? {
-                voided.entry(prefix.to_vec()).or_default().push((place, position));
+            let within = Within { shared, view, root, id: &id };
+            let Some(meant) = within.meant(&void)? else { continue };
+            let mut places = vec![meant.place];
+            if let Some(key) = meant.key {
+                places.extend(within.twins(&key)?.into_iter().map(|(place, _)| place));
             }
+            let taken = voided.entry(prefix.to_vec()).or_default();
+            taken.extend(places.into_iter().map(|place| (place, position)));
         }
         Ok(Self { layer, voided })
     }
@@ -66,30 +68,4 @@ impl From<Layer> for Flushed {
     fn from(layer: Layer) -> Self {
         Self { layer, voided: BTreeMap::new() }
     }
-}
-
-/// Reads a key of the voids: the aggregate's prefix, and what is taken back.
-fn take_void(key: &[u8]) -> Option<(&[u8], Void)> {
-    const REST: usize = 16 + 8 + 8 + 32;
-    let (prefix, rest) = key.split_at_checked(key.len().checked_sub(REST)?)?;
-    Some((prefix, keys::read_void(rest)?.0))
-}
-
-/// Where an event that is taken back stands, if it is held.
-fn place_of(
-    shared: &Shared,
-    snapshot: &dyn Snapshot,
-    prefix: &[u8],
-    void: &Void,
-) -> Result<Option<Place>, StoreError> {
-    let root = keys::number_at(prefix, 0).expect("the keys of voids start with a root");
-    let origin = shared.state().names.origin(void.dot.origin);
-    let Some(origin) = origin else { return Ok(None) };
-    let Some(run) = seek_run(snapshot, root, origin, void.dot.seq)? else { return Ok(None) };
-    let Some(bytes) = snapshot.get(Table::Log, &keys::position(run.position))? else {
-        return Ok(None);
-    };
-    let entry = Entry::decode(&bytes).map_err(|error| damaged(run.position, error))?;
-    let record = Record::decode(entry.record).map_err(|error| damaged(run.position, error))?;
-    Ok(Some(Place::new(record.kept_occurred(), entry.recorded, void.dot.origin)))
 }

@@ -3,9 +3,9 @@
 //! Numbers are big-endian. Text in the middle of a key is escaped so that it sorts as itself and
 //! no key is the start of another: a zero byte becomes `00 FF`, and `00 01` ends the text.
 
-use crate::event::Void;
+use crate::event::{VOID_BYTES, Void};
 use crate::hlc::Hlc;
-use crate::id::{Dot, ReplicaId};
+use crate::id::ReplicaId;
 
 /// Meta: the store's format version.
 pub(crate) const FORMAT: &[u8] = b"format";
@@ -224,6 +224,12 @@ pub(crate) fn index_prefix(key: &[u8]) -> Option<&[u8]> {
     key.split_last_chunk::<32>().map(|(prefix, _place)| prefix)
 }
 
+/// Root number and aggregate id of a key that begins as [`index_aggregate`] has it.
+pub(crate) fn take_index_prefix(prefix: &[u8]) -> Option<(u32, String)> {
+    let (id, _) = take_text(prefix.get(4..)?)?;
+    Some((number_at(prefix, 0)?, id))
+}
+
 /// The place of a key that ends with one.
 pub(crate) fn place_of(key: &[u8]) -> Option<Place> {
     key.split_last_chunk::<32>().map(|(_prefix, place)| Place(*place))
@@ -252,19 +258,16 @@ pub(crate) fn write_void(
 ) {
     key.extend_from_slice(&root.to_be_bytes());
     push_text(key, aggregate_id);
-    key.extend_from_slice(void.dot.origin.as_bytes());
-    key.extend_from_slice(&void.dot.seq.to_be_bytes());
-    key.extend_from_slice(&void.check);
+    void.write(key);
     key.extend_from_slice(place.as_bytes());
 }
 
-/// Reads what follows the aggregate's prefix in a key of [`write_void`].
-pub(crate) fn read_void(rest: &[u8]) -> Option<(Void, Place)> {
-    let (origin, rest) = rest.split_first_chunk()?;
-    let (seq, rest) = rest.split_first_chunk()?;
-    let (check, rest) = rest.split_first_chunk()?;
-    let dot = Dot { origin: ReplicaId::from_bytes(*origin), seq: u64::from_be_bytes(*seq) };
-    Some((Void { dot, check: *check }, Place(rest.try_into().ok()?)))
+/// Reads a key of [`write_void`]: the aggregate's prefix, what is taken back, and the place of the
+/// event that does.
+pub(crate) fn read_void(key: &[u8]) -> Option<(&[u8], Void, Place)> {
+    let (rest, place) = key.split_last_chunk::<32>()?;
+    let (prefix, void) = rest.split_at_checked(rest.len().checked_sub(VOID_BYTES)?)?;
+    Some((prefix, Void::read(void)?, Place(*place)))
 }
 
 #[cfg(test)]

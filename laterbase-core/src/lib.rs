@@ -39,6 +39,7 @@ mod maintenance;
 mod prepared;
 mod sealed;
 mod shared;
+mod target;
 mod turns;
 mod view;
 

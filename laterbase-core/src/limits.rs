@@ -1,5 +1,7 @@
 //! Every bound of the contract, in one place.
 
+use crate::event::VOID_BYTES;
+
 /// Longest root name, in bytes.
 pub const ROOT_NAME_BYTES_MAX: usize = 100;
 
@@ -92,7 +94,7 @@ pub const VOIDS_MAX: usize = 256;
 pub const RECORD_BYTES_MAX: usize = DATA_BYTES_MAX
     + EXTENSION_BYTES_MAX
     + METADATA_ENTRIES_MAX * (METADATA_NAME_BYTES_MAX + METADATA_VALUE_BYTES_MAX + 3)
-    + VOIDS_MAX * 32
+    + VOIDS_MAX * VOID_BYTES
     + 4 * NAME_BYTES_MAX;
 
 /// How far into the future a local writer may place an event, in nanoseconds, by default.
@@ -111,7 +113,7 @@ const ESCAPED_NAME_BYTES_MAX: usize = 2 * NAME_BYTES_MAX + 2;
 const _: () = assert!(4 + 2 * ESCAPED_NAME_BYTES_MAX + 32 <= KEY_BYTES_MAX);
 const _: () =
     assert!(4 + ESCAPED_NAME_BYTES_MAX + 2 * FOLD_NAME_BYTES_MAX + 2 + 4 + 32 <= KEY_BYTES_MAX);
-const _: () = assert!(4 + ESCAPED_NAME_BYTES_MAX + 32 + 32 <= KEY_BYTES_MAX);
+const _: () = assert!(4 + ESCAPED_NAME_BYTES_MAX + VOID_BYTES + 32 <= KEY_BYTES_MAX);
 const _: () = assert!(RECORD_BYTES_MAX + 256 <= VALUE_BYTES_MAX);
 const _: () = assert!(STATE_BYTES_MAX_DEFAULT <= STATE_BYTES_MAX);
 const _: () = assert!(RECORD_BYTES_MAX < BATCH_BYTES_MAX);

@@ -46,6 +46,15 @@ impl<'s> View<'s> {
         Ok(Self { snapshot: shared.snapshot()?, front, moment, turns: Turns::default() })
     }
 
+    /// A view of now, for a caller that holds the lock of flushes: nothing is written anew meanwhile.
+    pub(crate) fn of_now(shared: &'s Shared) -> Result<Self, StoreError> {
+        let (moment, front) = {
+            let state = shared.state();
+            ((state.head, state.rewrites), state.front.clone())
+        };
+        Self::of(shared, moment, front)
+    }
+
     /// The number of the log that this is a view of.
     pub(crate) const fn rewrites(&self) -> u64 {
         self.moment.rewrites

@@ -29,7 +29,8 @@ impl<'f> Fact<'f> {
 
 /// Whether a void means a record, as far as that goes.
 pub(crate) fn is_meant(void: &Void, bytes: &[u8]) -> bool {
-    void.check == [0; 8] || blake3::hash(bytes).as_bytes().starts_with(&void.check)
+    let hash = blake3::hash(bytes);
+    void.seen.is_none_or(|seen| hash.as_bytes().starts_with(&seen.check))
 }
 
 /// The events that are taken back, each with all that take it back. `moved` says what an event that

@@ -39,7 +39,8 @@ fn the_bytes_of_what_few_events_have_are_those_of_the_format_document() {
     let mut metadata = MetadataBuf::default();
     metadata.set("actor", "Ama").unwrap();
     let dot = crate::id::Dot { origin: crate::id::ReplicaId::from_bytes([0xa7; 16]), seq: 258 };
-    let voids: VoidsBuf = [Void { dot, check: [9; 8] }].into_iter().collect();
+    let seen = Seen { check: [9; 8], occurred: -1, recorded: crate::hlc::Hlc::from_bits(7) };
+    let voids: VoidsBuf = [Void { dot, seen: Some(seen) }].into_iter().collect();
     let record = Record::json("A", "t", "{}")
         .at(0)
         .with_offset(120)
@@ -51,10 +52,12 @@ fn the_bytes_of_what_few_events_have_are_those_of_the_format_document() {
     golden.extend([1, 240]);
     golden.push(11);
     golden.extend(b"\x05actor\x00\x03Ama");
-    golden.push(32);
+    golden.push(48);
     golden.extend([0xa7; 16]);
     golden.extend([0, 0, 0, 0, 0, 0, 1, 2]);
     golden.extend([9; 8]);
+    golden.extend([255; 8]);
+    golden.extend([0, 0, 0, 0, 0, 0, 0, 7]);
     golden.extend(b"\x01x{}");
     assert_eq!(bytes(&record), golden);
     assert_eq!(Record::decode(&golden), Ok(record));
@@ -83,7 +86,7 @@ fn every_bound_is_checked_and_its_field_named() {
         (good.with_offset(1440), "occurred_at"),
         (good.with_offset(i16::MIN), "occurred_at"),
         (good.with_metadata(Metadata::from_bytes(b"\x00\x00\x00")), "metadata"),
-        (good.with_voids(Voids::from_bytes(&[0; 32])), "voids"),
+        (good.with_voids(Voids::from_bytes(&[0; 48])), "voids"),
     ] {
         assert_eq!(record.check(), Err(CodecError::Bounds { field }));
         assert_eq!(Record::decode(&bytes(&record)), Err(CodecError::Bounds { field }));

@@ -1,10 +1,12 @@
 //! Which events another one takes back.
 
-use crate::chain::RecordHash;
+use crate::codec;
+use crate::hlc::Hlc;
 use crate::id::{Dot, ReplicaId};
 use crate::limits::VOIDS_MAX;
 
-const VOID_BYTES: usize = 32;
+/// Bytes of one of them.
+pub(crate) const VOID_BYTES: usize = 48;
 
 /// Events of the same aggregate that an event takes back: they were wrong. At most 256, each once.
 ///
@@ -18,15 +20,51 @@ pub struct Voids<'a>(&'a [u8]);
 pub struct Void {
     /// Which one of the root's events.
     pub dot: Dot,
-    /// The start of its record's hash, where the writer's replica held it; else zeros. A dot that was
-    /// used twice is told apart by it.
+    /// What the writer's replica held under that id, if it held it.
+    pub seen: Option<Seen>,
+}
+
+/// What an event looked like to whoever takes it back: a dot that was used twice is told apart by it,
+/// and an event is found by it that has another id since a fork was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seen {
+    /// The start of its record's hash.
     pub check: [u8; 8],
+    /// When it happened, in nanoseconds since 1970 UTC.
+    pub occurred: i64,
+    /// When its origin recorded it.
+    pub recorded: Hlc,
 }
 
 impl Void {
-    /// Whether it means an event with this dot and record.
-    pub(crate) fn means(&self, dot: Dot, hash: RecordHash) -> bool {
-        self.dot == dot && (self.check == [0; 8] || self.check == hash.start())
+    /// Of an event of which the writer's replica knows no more than the id.
+    pub const fn unseen(dot: Dot) -> Self {
+        Self { dot, seen: None }
+    }
+
+    /// Appends the origin (16 bytes) and the seq, then the check, `occurred` and the stamp, or as many
+    /// zeros: 8 bytes each, numbers big-endian.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.dot.origin.as_bytes());
+        out.extend_from_slice(&self.dot.seq.to_be_bytes());
+        let nothing = Seen { check: [0; 8], occurred: 0, recorded: Hlc::ZERO };
+        let Seen { check, occurred, recorded } = self.seen.unwrap_or(nothing);
+        out.extend_from_slice(&check);
+        out.extend_from_slice(&occurred.to_be_bytes());
+        out.extend_from_slice(&recorded.to_bits().to_be_bytes());
+    }
+
+    /// Reads what [`Self::write`] wrote.
+    pub(crate) fn read(mut bytes: &[u8]) -> Option<Self> {
+        let input = &mut bytes;
+        let origin = ReplicaId::from_bytes(codec::take_array(input).ok()?);
+        let seq = u64::from_be_bytes(codec::take_array(input).ok()?);
+        let check = codec::take_array(input).ok()?;
+        let occurred = i64::from_be_bytes(codec::take_array(input).ok()?);
+        let recorded = Hlc::from_bits(u64::from_be_bytes(codec::take_array(input).ok()?));
+        let seen = Seen { check, occurred, recorded };
+        let is_seen = seen != Seen { check: [0; 8], occurred: 0, recorded: Hlc::ZERO };
+        Some(Self { dot: Dot { origin, seq }, seen: is_seen.then_some(seen) })
     }
 }
 
@@ -39,8 +77,7 @@ impl<'a> Voids<'a> {
         Self(bytes)
     }
 
-    /// For each: the origin (16 bytes), the seq (8 bytes, big-endian) and the check (8 bytes), rising
-    /// by origin and seq.
+    /// One behind the other, rising by origin and seq.
     pub(super) const fn as_bytes(&self) -> &'a [u8] {
         self.0
     }
@@ -58,12 +95,12 @@ impl<'a> Voids<'a> {
     /// Those that it takes back, rising by dot.
     pub fn iter(&self) -> impl Iterator<Item = Void> + use<'a> {
         let (voids, _) = self.0.as_chunks::<VOID_BYTES>();
-        voids.iter().map(read)
+        voids.iter().filter_map(|bytes| Void::read(bytes))
     }
 
-    /// The same without the checks.
-    pub(crate) fn unchecked(&self) -> VoidsBuf {
-        self.iter().map(|void| Void { check: [0; 8], ..void }).collect()
+    /// The same without what was seen.
+    pub(crate) fn unseen(&self) -> VoidsBuf {
+        self.iter().map(|void| void.dot).collect()
     }
 
     /// Whether the bytes are voids within the bounds, each dot once.
@@ -73,15 +110,6 @@ impl<'a> Voids<'a> {
             && self.iter().all(|void| void.dot.seq > 0)
             && self.iter().is_sorted_by(|a, b| a.dot < b.dot)
     }
-}
-
-fn read(bytes: &[u8; VOID_BYTES]) -> Void {
-    let (mut origin, mut seq, mut check) = ([0; 16], [0; 8], [0; 8]);
-    origin.copy_from_slice(&bytes[..16]);
-    seq.copy_from_slice(&bytes[16..24]);
-    check.copy_from_slice(&bytes[24..]);
-    let dot = Dot { origin: ReplicaId::from_bytes(origin), seq: u64::from_be_bytes(seq) };
-    Void { dot, check }
 }
 
 impl Default for Voids<'_> {
@@ -117,9 +145,7 @@ impl FromIterator<Void> for VoidsBuf {
         sorted.dedup_by_key(|void| void.dot);
         let mut bytes = Vec::with_capacity(sorted.len() * VOID_BYTES);
         for void in sorted {
-            bytes.extend_from_slice(void.dot.origin.as_bytes());
-            bytes.extend_from_slice(&void.dot.seq.to_be_bytes());
-            bytes.extend_from_slice(&void.check);
+            void.write(&mut bytes);
         }
         Self { bytes }
     }
@@ -127,7 +153,7 @@ impl FromIterator<Void> for VoidsBuf {
 
 impl FromIterator<Dot> for VoidsBuf {
     fn from_iter<T: IntoIterator<Item = Dot>>(dots: T) -> Self {
-        dots.into_iter().map(|dot| Void { dot, check: [0; 8] }).collect()
+        dots.into_iter().map(Void::unseen).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::folding::Subject;
 use super::query::{Axes, places};
-use super::voided::Within;
+use super::voided::{Voided, void_entries};
 use super::{FoldFailure, Query, ReadError, Reader, VisitEvent, guarded};
 use crate::event::Event;
 use crate::fold::Fold;
@@ -12,6 +12,7 @@ use crate::id::{EventId, RootName};
 use crate::keys::{self, Place};
 use crate::limits::BATCH_BYTES_MAX;
 use crate::store::StoreError;
+use crate::target::Within;
 use crate::view::View;
 
 /// An aggregate as its fold sees it.
@@ -76,7 +77,8 @@ impl Reader {
         self.shared.with_index(|| {
             let view = View::open(&self.shared)?;
             let axes = Axes::resolve(query, &view)?;
-            let subject = Subject { view: &view, root: number, name: root, id, axes, fold };
+            let subject =
+                Subject { view: &view, root: number, name: root, id, axes, fold, has_voids: true };
             let folded = self.fold_aggregate(&subject)?;
             if let Some(state) = folded.as_ref().filter(|_| query.is_whole()) {
                 let aggregate = keys::index_aggregate(number, id);
@@ -183,15 +185,18 @@ impl Reader {
             page.position = axes.position_max();
             let spend = |events| self.spend(events, 0);
             let found = places(&view, &prefix, &axes, after, limit.saturating_add(1), spend)?.found;
-            let within = Within { shared: &self.shared, view: &view, root: number, name: root, id };
-            let voided = within.voided(&axes)?;
+            let within = Within { shared: &self.shared, view: &view, root: number, id };
+            let entries = void_entries(within, usize::MAX)?;
+            self.spend(entries.len(), 0)?;
+            let voided = Voided::of(within, &entries, &axes)?;
             Ok::<_, ReadError>((view, found, voided))
         })?;
         let mut bytes = 0;
         for (index, &(place, position)) in found.iter().enumerate() {
+            let voided_by = voided.by(&view, &place)?;
             let flow = self.event_at(&view, position, |_, event, _| {
                 bytes += event.record.data.len();
-                visit(&Event { voided_by: voided.by(&place), ..*event })
+                visit(&Event { voided_by: &voided_by, ..*event })
             })?;
             page.events += 1;
             let full = page.events == limit || bytes >= BATCH_BYTES_MAX;

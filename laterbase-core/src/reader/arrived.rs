@@ -148,7 +148,7 @@ impl OpenPage<'_> {
             if (following.record)(&event.record) {
                 let place = Place::new(event.record.kept_occurred(), event.recorded, origin);
                 let id = event.record.aggregate_id;
-                let voided_by = self.voided.by((entry.root, &root), id, &place);
+                let voided_by = self.voided.by(entry.root, id, &place);
                 let event = Event { voided_by, ..event };
                 self.events += 1;
                 let is_last = visit(&root, &event, self.cursor).is_break();

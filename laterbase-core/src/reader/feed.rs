@@ -123,7 +123,7 @@ impl Reader {
         visit: &mut VisitEvent<'_>,
     ) -> Result<FeedPage, ReadError> {
         let mut opening = Opening::holding(&self.shared, root, vv)?;
-        let page = self.visit_runs(root, &mut opening, limit, &mut |event, _| visit(event))?;
+        let page = self.visit_runs(&mut opening, limit, &mut |event, _| visit(event))?;
         let FollowedPage { vv, events, more, .. } = page;
         Ok(FeedPage { vv: vv.unwrap_or_default(), events, more })
     }
@@ -141,14 +141,13 @@ impl Reader {
         visit: &mut VisitFed<'_>,
     ) -> Result<Option<FollowedPage>, ReadError> {
         match Opening::of(&self.shared, root, from)? {
-            Some(mut opening) => self.visit_runs(root, &mut opening, limit, visit).map(Some),
+            Some(mut opening) => self.visit_runs(&mut opening, limit, visit).map(Some),
             None => Ok(None),
         }
     }
 
     fn visit_runs(
         &self,
-        root: &RootName,
         opening: &mut Opening<'_>,
         limit: usize,
         visit: &mut VisitFed<'_>,
@@ -160,7 +159,7 @@ impl Reader {
             let Taken { origin, position, entry, marks, .. } = *taken;
             let event = entry.event(position, origin)?;
             let place = Place::new(event.record.kept_occurred(), entry.recorded, origin);
-            let voided_by = voided.by((entry.root, root), event.record.aggregate_id, &place);
+            let voided_by = voided.by(entry.root, event.record.aggregate_id, &place);
             let event = Event { voided_by, ..event };
             bytes += entry.record.len();
             let flow = visit(&event, &Behind { marks, place: (entry.recorded, origin) });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::query::{Axes, places};
 use super::under_way::{Folding, Standing, etag, next_digest};
-use super::voided::{Voided, Within};
+use super::voided::{Voided, void_entries};
 use super::{AggregateState, FoldFailure, ReadError, Reader, guarded};
 use crate::event::Event;
 use crate::fold::Fold;
@@ -14,6 +14,7 @@ use crate::keys::{self, Place};
 use crate::shared::Shared;
 use crate::snapshot::{Followed, Ladder, Overtaking, Rung, Snapshot};
 use crate::store::{Scan, StoreError, Table};
+use crate::target::Within;
 use crate::view::View;
 
 /// Events whose places are looked up at once.
@@ -27,6 +28,8 @@ pub(super) struct Subject<'s> {
     pub id: &'s str,
     pub axes: Axes,
     pub fold: &'s Arc<dyn Fold>,
+    /// Whether anything of the root may be taken back.
+    pub has_voids: bool,
 }
 
 /// What is folded, and what of it is left out.
@@ -39,8 +42,8 @@ struct On<'o> {
 
 impl<'s> Subject<'s> {
     fn within(&self, shared: &'s Shared) -> Within<'s> {
-        let Subject { view, root, name, id, .. } = *self;
-        Within { shared, view, root, name, id }
+        let Subject { view, root, id, .. } = *self;
+        Within { shared, view, root, id }
     }
 
     /// The unflushed events of the aggregate up to an arrival position.
@@ -68,7 +71,11 @@ impl Reader {
         } else {
             subject.overtaking(&aggregate, position_max)
         };
-        let voided = subject.within(&self.shared).voided(&subject.axes)?;
+        let within = subject.within(&self.shared);
+        let limit = if subject.has_voids { usize::MAX } else { 0 };
+        let entries = void_entries(within, limit)?;
+        self.spend(entries.len(), 0)?;
+        let voided = Voided::of(within, &entries, &subject.axes)?;
         let mut sees_all = !voided.is_partial;
         let bytes_max = self.shared.folds.state_bytes_max();
         let mut folding =
@@ -106,11 +113,16 @@ impl Reader {
     ) -> Result<Option<String>, StoreError> {
         let aggregate = keys::index_aggregate(root, id);
         let (mut place, mut digest) = (None, [0; 32]);
-        let voided = Within { shared: &self.shared, view, root, name, id }.voided(&axes)?;
+        let within = Within { shared: &self.shared, view, root, id };
+        let entries = void_entries(within, events_max.saturating_add(1))?;
+        if entries.len() > events_max {
+            return Ok(None);
+        }
+        let voided = Voided::of(within, &entries, &axes)?;
         if let Some(fold) = fold
             && let Ok(prefix) = guarded::prefix(&**fold, &aggregate)
         {
-            let subject = Subject { view, root, name, id, axes, fold };
+            let subject = Subject { view, root, name, id, axes, fold, has_voids: true };
             // A write asks, which must not cost more the more was written since the last flush.
             let is_overtaken = |rung: &Rung| view.overtakes(&aggregate, rung, axes.position_max());
             let best = self.best_rung(&subject, &prefix, &voided, is_overtaken)?;
@@ -124,8 +136,8 @@ impl Reader {
             let Some(left) = events_max.checked_sub(page.len()) else { return Ok(None) };
             events_max = left;
             for &(at, position) in &page {
-                let is_voided = !voided.by(&at).is_empty();
-                let standing = if is_voided { Standing::Voided } else { Standing::Counts };
+                let standing =
+                    if voided.contains(&at) { Standing::Voided } else { Standing::Counts };
                 digest = view.entry(position, |entry| {
                     next_digest(&digest, entry.chain.as_bytes(), standing)
                 })?;
@@ -198,7 +210,7 @@ impl Reader {
                 return Err(ReadError::Store(StoreError::corrupt(detail)));
             }
             self.spend(0, event.record.data.len())?;
-            let standing = if !on.voided.by(&place).is_empty() {
+            let standing = if on.voided.contains(&place) {
                 Standing::Voided
             } else if is_later_twin(view, *root, &place, axes, event)? {
                 Standing::Twin

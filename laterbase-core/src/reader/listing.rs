@@ -2,6 +2,7 @@
 
 use super::folding::Subject;
 use super::query::Axes;
+use super::voided::has_voids;
 use super::{AggregateState, FoldFailure, Query, ReadError, Reader};
 use crate::id::RootName;
 use crate::keys;
@@ -76,14 +77,22 @@ impl Reader {
             if count == 0 {
                 end.position = axes.position_max();
             }
+            let has_voids = has_voids(&view, number)?;
             while let Some(id) = next_aggregate(&view, number, after.as_deref())? {
                 self.spend(1, 0)?;
                 if count == limit || bytes >= BATCH_BYTES_MAX {
                     end.next = last.take();
                     break;
                 }
-                let subject =
-                    Subject { view: &view, root: number, name: root, id: &id, axes, fold };
+                let subject = Subject {
+                    view: &view,
+                    root: number,
+                    name: root,
+                    id: &id,
+                    axes,
+                    fold,
+                    has_voids,
+                };
                 let folded = match self.fold_aggregate(&subject) {
                     Ok(Some(state)) => Some(Ok(state)),
                     Ok(None) => None,

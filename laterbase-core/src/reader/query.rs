@@ -67,9 +67,12 @@ impl Axes {
 
     /// Whether an event counts. What lies at or before every bound does.
     pub(super) fn admit(&self, place: &Place, position: u64) -> bool {
-        position <= self.position_max
-            && self.admit_occurred(place)
-            && self.admit_recorded(place.recorded())
+        self.know(place, position) && self.admit_occurred(place)
+    }
+
+    /// Whether it is known of an event, whenever it happened.
+    pub(super) fn know(&self, place: &Place, position: u64) -> bool {
+        position <= self.position_max && self.admit_recorded(place.recorded())
     }
 
     /// Whether an event with this stamp counts, as far as that goes.

@@ -28,7 +28,7 @@ impl Reader {
         let mut voided = VoidedAcross::new(&self.shared, &view);
         let shown = self.event_at(&view, position, |found, event, _| {
             let place = Place::new(event.occurred(), event.recorded, event.dot.origin);
-            let voided_by = voided.by((root, &id.root), event.record.aggregate_id, &place);
+            let voided_by = voided.by(root, event.record.aggregate_id, &place);
             (found == root && event.dot == id.dot).then(|| show(&Event { voided_by, ..*event }))
         })?;
         let other = || StoreError::corrupt(format!("{id} is not where its run says"));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::staged::Incoming;
-use super::voiding::Completed;
+use super::voiding::{Completed, Targets};
 use super::{Appended, AppendedEach, KeyHolder, Replica, WriteError};
 use crate::chain::{ChainHash, RecordHash};
 use crate::event::Record;
@@ -38,6 +38,7 @@ pub(super) fn stage(
     let mut judge = Judge::new(replica, batch.root(), &events, now_nanos);
     let plans = (0..events.len()).map(|index| judge.plan(index));
     let plans = plans.collect::<Result<Vec<Plan>, WriteError>>()?;
+    drop(judge);
     check_whole(replica, batch, &plans, &events)?;
     let (dots, replayed) = write(replica, batch, &events, &plans, now_nanos)?;
     let dots = dots.into_iter().map(|dot| dot.expect("nothing was left out")).collect();
@@ -66,6 +67,7 @@ pub(super) fn stage_each(
             planned => planned?,
         });
     }
+    drop(judge);
     let (dots, replayed) = write(replica, batch, &events, &plans, now_nanos)?;
     Ok(AppendedEach { dots, refused, replayed, end: end(replica) })
 }
@@ -140,6 +142,7 @@ struct Judge<'j> {
     latest: i64,
     /// Keys that events of the batch take.
     in_batch: BTreeMap<&'j str, usize>,
+    targets: Targets<'j>,
 }
 
 impl<'j> Judge<'j> {
@@ -150,13 +153,20 @@ impl<'j> Judge<'j> {
         now_nanos: i64,
     ) -> Self {
         let latest = now_nanos.saturating_add(replica.options.future_nanos_max);
-        Self { replica, root, events, latest, in_batch: BTreeMap::new() }
+        Self {
+            replica,
+            root,
+            events,
+            latest,
+            in_batch: BTreeMap::new(),
+            targets: Targets::default(),
+        }
     }
 
     fn plan(&mut self, index: usize) -> Result<Plan, WriteError> {
         let prepared = &self.events[index];
         let Some(key) = prepared.indexed.idempotency_key else {
-            return self.store(prepared, index);
+            return self.store(index);
         };
         if let Some(&earlier) = self.in_batch.get(key) {
             if self.events[earlier].indexed.said != prepared.indexed.said {
@@ -170,18 +180,19 @@ impl<'j> Judge<'j> {
             Found::Other(holder) => {
                 return Err(WriteError::KeyConflict { index, holder: Some(holder) });
             }
-            Found::Nothing => self.store(prepared, index)?,
+            Found::Nothing => self.store(index)?,
         };
         self.in_batch.insert(key, index);
         Ok(plan)
     }
 
-    fn store(&self, event: &PreparedRecord<'_>, index: usize) -> Result<Plan, WriteError> {
+    fn store(&mut self, index: usize) -> Result<Plan, WriteError> {
+        let event = &self.events[index];
         self.check_future(event, index)?;
         if event.indexed.voids.is_empty() {
             return Ok(Plan::Store);
         }
-        let completed = Completed::of(self.replica, self.root, event, index)?;
+        let completed = Completed::of(self.replica, self.root, &mut self.targets, event, index)?;
         Ok(Plan::Complete(Box::new(completed)))
     }
 

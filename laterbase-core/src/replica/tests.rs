@@ -17,6 +17,7 @@ mod forks;
 mod renewals;
 mod unfaithful;
 mod unreadable;
+mod voids;
 
 const NOW: i64 = 1_700_000_000_000_000_000;
 const HOUR: i64 = 3_600_000_000_000;

@@ -1,8 +1,10 @@
 //! Local writes of events that take others back.
 //!
 //! What is held of those others is looked up when the event is written: whether it may take them
-//! back at all, the starts of their records' hashes, and when the earliest of them happened. What is
-//! not held may come later.
+//! back at all, what they look like, and when the earliest of them happened. What is not held may
+//! come later.
+
+use std::collections::BTreeMap;
 
 use super::{Replica, WriteError};
 use crate::chain::RecordHash;
@@ -11,7 +13,54 @@ use crate::id::{Dot, EventId, RootName};
 use crate::keys::Place;
 use crate::prepared::{Indexed, PreparedRecord};
 use crate::store::StoreError;
-use crate::view::{View, damaged};
+use crate::target::Target;
+use crate::view::View;
+
+/// Why an event cannot be taken back by another one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VoidFault {
+    /// It is of another aggregate.
+    #[error("it is of the aggregate {aggregate_id:?}")]
+    OtherAggregate {
+        /// Which one.
+        aggregate_id: String,
+    },
+    /// It takes others back itself: what was right is recorded again instead.
+    #[error("it takes others back itself; record again what was right")]
+    Voiding,
+}
+
+/// What is held of the events that a batch takes back, each looked up once.
+#[derive(Default)]
+pub(super) struct Targets<'t> {
+    view: Option<View<'t>>,
+    known: BTreeMap<Dot, Option<Target>>,
+}
+
+impl<'t> Targets<'t> {
+    fn find(
+        &mut self,
+        replica: &'t Replica,
+        root: &RootName,
+        dot: Dot,
+    ) -> Result<Option<&Target>, StoreError> {
+        if !self.known.contains_key(&dot) {
+            let shared = &replica.shared;
+            let view = match &mut self.view {
+                Some(view) => view,
+                none => none.insert(View::open(shared)?),
+            };
+            let number = shared.state().names.root(root);
+            let found = match number {
+                Some(number) => Target::find(shared, view, number, dot, true)?,
+                None => None,
+            };
+            self.known.insert(dot, found);
+        }
+        Ok(self.known.get(&dot).and_then(Option::as_ref))
+    }
+}
 
 /// A record with what its replica knows of the events that it takes back.
 pub(super) struct Completed {
@@ -24,31 +73,24 @@ pub(super) struct Completed {
 impl Completed {
     /// # Errors
     /// [`WriteError::Void`] if one of them is known, and is not to be taken back by it.
-    pub(super) fn of(
-        replica: &Replica,
+    pub(super) fn of<'t>(
+        replica: &'t Replica,
         root: &RootName,
+        targets: &mut Targets<'t>,
         event: &PreparedRecord<'_>,
         index: usize,
     ) -> Result<Self, WriteError> {
-        let view = View::open(&replica.shared)?;
         let (mut voids, mut earliest) = (Vec::new(), None);
         for void in event.indexed.voids.iter() {
-            let Some(held) = look_up(replica, &view, root, void.dot)? else {
+            let Some(held) = targets.find(replica, root, void.dot)? else {
                 voids.push(void);
                 continue;
             };
-            let fault = if held.aggregate_id != event.indexed.aggregate_id {
-                Some(VoidFault::OtherAggregate { aggregate_id: held.aggregate_id })
-            } else if held.is_voiding {
-                Some(VoidFault::Voiding)
-            } else {
-                None
-            };
-            if let Some(fault) = fault {
+            if let Some(fault) = fault(held, event.indexed.aggregate_id) {
                 let event = EventId { root: root.clone(), dot: void.dot };
                 return Err(WriteError::Void { index, event, fault });
             }
-            voids.push(Void { check: held.hash.start(), ..void });
+            voids.push(Void { seen: held.seen, ..void });
             earliest =
                 Some(earliest.map_or(held.place, |earliest: Place| earliest.min(held.place)));
         }
@@ -73,48 +115,11 @@ impl Completed {
     }
 }
 
-/// Why an event cannot be taken back by another one.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum VoidFault {
-    /// It is of another aggregate.
-    #[error("it is of the aggregate {aggregate_id:?}")]
-    OtherAggregate {
-        /// Which one.
-        aggregate_id: String,
-    },
-    /// It takes others back itself: what was right is recorded again instead.
-    #[error("it takes others back itself; record again what was right")]
-    Voiding,
-}
-
-/// An event that is held.
-struct Held {
-    aggregate_id: String,
-    is_voiding: bool,
-    hash: RecordHash,
-    place: Place,
-}
-
-fn look_up(
-    replica: &Replica,
-    view: &View<'_>,
-    root: &RootName,
-    dot: Dot,
-) -> Result<Option<Held>, StoreError> {
-    let (root, origin) = {
-        let names = &replica.shared.state().names;
-        (names.root(root), names.origin(dot.origin))
-    };
-    let (Some(root), Some(origin)) = (root, origin) else { return Ok(None) };
-    let Some(position) = view.find(root, origin, dot.seq)? else { return Ok(None) };
-    view.entry(position, |entry| {
-        let record = Record::decode(entry.record).map_err(|error| damaged(position, error))?;
-        Ok(Some(Held {
-            aggregate_id: record.aggregate_id.to_owned(),
-            is_voiding: !record.voids.is_empty(),
-            hash: RecordHash::of(entry.record),
-            place: Place::new(record.kept_occurred(), entry.recorded, dot.origin),
-        }))
-    })?
+/// Why an event cannot be taken back by one of this aggregate.
+fn fault(held: &Target, aggregate_id: &str) -> Option<VoidFault> {
+    if held.aggregate_id != aggregate_id {
+        let aggregate_id = held.aggregate_id.clone();
+        return Some(VoidFault::OtherAggregate { aggregate_id });
+    }
+    held.is_voiding.then_some(VoidFault::Voiding)
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use laterbase_core::PreparedBatch;
-use laterbase_core::event::{Event, Record, Void, VoidsBuf};
+use laterbase_core::event::{Event, Record, Seen, Void, VoidsBuf};
 use laterbase_core::hlc::Hlc;
 use laterbase_core::id::{Dot, ReplicaId, RootName};
 use laterbase_core::limits::BATCH_BYTES_MAX;
@@ -16,6 +16,7 @@ use laterbase_core::version_vector::VersionVector;
 
 use super::Fresh;
 use super::cast::{Cast, Draft, Picture, folds, merge, merge_all, open, root};
+use crate::simulator::dice::Dice;
 use crate::simulator::order_fold::OrderFold;
 use crate::taken_back::{Fact, taken_back};
 
@@ -102,15 +103,17 @@ impl Play {
     /// Takes some events back: known ones, those that arrive later, and such as there are none of.
     fn take_back(&mut self, index: usize) {
         let dice = &mut self.cast.dice;
-        let mut targets: Vec<Dot> = Vec::new();
+        let held = Kept::all(&self.cast.replicas[index].reader(), &self.root);
+        let mut targets: Vec<Void> = Vec::new();
         for _ in 0..dice.count(1, 3) {
-            let nothing = Dot { origin: ReplicaId::from_bytes([9; 16]), seq: dice.between(1, 9) };
-            let is_any = !self.dots.is_empty() && dice.chance(930);
-            targets.push(if is_any { *dice.pick(&self.dots) } else { nothing });
+            let is_any = !self.dots.is_empty() && dice.chance(900);
+            targets.push(match is_any {
+                true => Void::unseen(*dice.pick(&self.dots)),
+                false => nowhere(dice, &held),
+            });
         }
         let mut draft = Draft::random(dice, self.cast.now);
-        let held = Kept::all(&self.cast.replicas[index].reader(), &self.root);
-        let first = held.iter().find(|kept| kept.dot == targets[0]);
+        let first = held.iter().find(|kept| kept.dot == targets[0].dot);
         // Of the aggregate of what it takes back, mostly.
         draft.aggregate_id = match first.filter(|_| dice.chance(900)) {
             Some(kept) => kept.record().aggregate_id.to_owned(),
@@ -126,7 +129,7 @@ impl Play {
         let is_other =
             |kept: &Kept| kept.record().aggregate_id != draft.aggregate_id || kept.is_voiding();
         let is_refused =
-            targets.iter().any(|dot| known.get(dot).is_some_and(|kept| is_other(kept)));
+            targets.iter().any(|void| known.get(&void.dot).is_some_and(|kept| is_other(kept)));
         match answer {
             Ok(appended) if appended.replayed => {}
             Ok(appended) => {
@@ -212,13 +215,30 @@ impl Play {
     }
 }
 
-/// A voiding event keeps the starts of the known events' hashes, and happened with the earliest.
-fn check_written(written: &Kept, draft: &Draft, targets: &[Dot], known: &BTreeMap<Dot, &Kept>) {
-    let dots: BTreeSet<Dot> = targets.iter().copied().collect();
-    let expected: Vec<Void> = dots
+/// An event that nobody wrote, as it may come from a hostile peer: never seen, or said to look like
+/// one that is held, as if that had another id now.
+fn nowhere(dice: &mut Dice, held: &[Kept]) -> Void {
+    let seq = *dice.pick(&[1, 9, u64::MAX]);
+    let dot = Dot { origin: ReplicaId::from_bytes([9; 16]), seq };
+    let mut seen = (!held.is_empty() && dice.chance(700)).then(|| dice.pick(held).seen());
+    if let Some(seen) = seen.as_mut().filter(|_| dice.chance(300)) {
+        seen.check = [7; 8];
+    }
+    Void { dot, seen }
+}
+
+/// A voiding event keeps what the known events look like, and happened with the earliest.
+fn check_written(written: &Kept, draft: &Draft, targets: &[Void], known: &BTreeMap<Dot, &Kept>) {
+    let as_given: VoidsBuf = targets.iter().copied().collect();
+    let expected: Vec<Void> = as_given
+        .as_voids()
         .iter()
-        .map(|dot| Void { dot: *dot, check: known.get(dot).map_or([0; 8], |kept| kept.check()) })
+        .map(|void| match known.get(&void.dot) {
+            Some(kept) => Void { seen: Some(kept.seen()), ..void },
+            None => void,
+        })
         .collect();
+    let dots: BTreeSet<Dot> = targets.iter().map(|void| void.dot).collect();
     assert_eq!(written.record().voids.iter().collect::<Vec<_>>(), expected);
     let earliest = dots.iter().filter_map(|dot| known.get(dot)).map(|kept| kept.place()).min();
     if let (None, Some(place)) = (draft.occurred, earliest) {
@@ -258,9 +278,10 @@ impl Kept {
         !self.record().voids.is_empty()
     }
 
-    fn check(&self) -> [u8; 8] {
+    fn seen(&self) -> Seen {
         let hash = blake3::hash(&self.bytes);
-        std::array::from_fn(|index| hash.as_bytes()[index])
+        let (occurred, recorded, _) = self.place();
+        Seen { check: std::array::from_fn(|index| hash.as_bytes()[index]), occurred, recorded }
     }
 
     /// Occurred, recorded, origin.
@@ -299,8 +320,11 @@ impl Axes {
     fn voided(&self, held: &[Kept]) -> BTreeMap<Dot, BTreeSet<Dot>> {
         let known = held.iter().filter(|kept| self.knows(kept));
         let known: Vec<Fact<'_>> = known.map(|kept| Fact::new(kept.dot, &kept.bytes)).collect();
-        // No history forks here.
-        taken_back(&known, |_| None)
+        // Where an event is not there as it was named, the one that looks the same is meant.
+        taken_back(&known, |void| {
+            let seen = |kept: &&Kept| Some(kept.seen()) == void.seen;
+            held.iter().find(seen).map(|kept| kept.dot)
+        })
     }
 
     /// The state of an aggregate, if the read looks at any of its events, and how many of them are

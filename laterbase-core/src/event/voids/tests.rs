@@ -26,7 +26,7 @@ proptest! {
     #[test]
     fn random_bytes_are_sound_or_not_and_never_panic(bytes: Vec<u8>) {
         let voids = Voids::from_bytes(&bytes);
-        prop_assert!(!voids.is_sound() || voids.iter().count() * 32 == bytes.len());
+        prop_assert!(!voids.is_sound() || voids.iter().count() * 48 == bytes.len());
     }
 }
 

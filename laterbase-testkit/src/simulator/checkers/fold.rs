@@ -137,7 +137,7 @@ fn voided(ledger: &Ledger, root: &RootName, known: &[&Fact]) -> BTreeMap<Dot, BT
     taken_back::taken_back(&facts, |void| {
         let mut named = ledger.under(root, void.dot);
         let is_meant = |fact: &&Fact| taken_back::is_meant(void, &fact.record);
-        let named = named.find(|fact| void.check != [0; 8] && is_meant(fact))?;
+        let named = named.find(|fact| void.seen.is_some() && is_meant(fact))?;
         let is_it =
             |fact: &&&Fact| ledger.is_branch(fact.dot.origin) && fact.content() == named.content();
         known.iter().find(is_it).map(|fact| fact.dot)
