@@ -21,7 +21,7 @@ pub struct AggregateState {
     /// The state as JSON text.
     pub state: Vec<u8>,
     /// Equal on two replicas exactly when they know the same events of the aggregate, as far as
-    /// the query looks at them. Opaque.
+    /// the query looks at them, and the same of them are taken back. Opaque.
     pub etag: String,
     /// How many events the query looks at, folded or not.
     pub event_count: u64,
