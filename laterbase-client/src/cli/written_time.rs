@@ -58,6 +58,10 @@ pub(crate) enum WrittenTimeError {
         "{text:?} never was in {zone}, as clocks were set forward: by the old offset from UTC it is {by_old}, by the new one {by_new}; write the one that is meant"
     )]
     Never { text: String, zone: String, by_old: String, by_new: String },
+    #[error(
+        "TZ is {named:?}, and there is no such time zone; one is named like Europe/Berlin or UTC"
+    )]
+    NoZone { named: String },
 }
 
 impl WrittenTimes {
@@ -102,7 +106,17 @@ pub(crate) fn zone_of(name: Option<&str>) -> anyhow::Result<TimeZone> {
                 "there is no time zone {name:?}; one is named like Europe/Berlin or UTC"
             )
         }),
-        None => Ok(TimeZone::system()),
+        None => Ok(system_zone()?),
+    }
+}
+
+/// The zone of this machine: what `TZ` says, or else what the system does; UTC if neither says any.
+fn system_zone() -> Result<TimeZone, WrittenTimeError> {
+    let named = std::env::var("TZ").unwrap_or_default();
+    // Times by a zone that was mistyped would all be wrong, and nobody would see it.
+    match TimeZone::try_system() {
+        Err(_) if !named.is_empty() => Err(WrittenTimeError::NoZone { named }),
+        found => Ok(found.unwrap_or(TimeZone::UTC)),
     }
 }
 

@@ -51,3 +51,19 @@ fn what_was_twice_is_said_on_flags_too() {
     }
     assert_eq!(ended.status.code(), Some(2));
 }
+
+/// Times by a zone that was mistyped were taken for UTC, and nobody saw it.
+#[test]
+fn a_zone_that_there_is_not_is_said() {
+    let place = Workplace::new();
+    place.write("yard.csv", &["id,type,when".into(), "A,t,2024-03-01 08:00".into()]);
+    let add = ["add", "--root", "asn", "A", "t", "--at", "2024-03-01 08:00"];
+    let record =
+        ["record", "--root", "asn", "--id-column", "id", "--time-column", "when", "yard.csv"];
+    for arguments in [&add[..], &record[..]] {
+        let ended = place.command(arguments).env("TZ", "Europe/Berln").output().unwrap();
+        let complaint = String::from_utf8(ended.stderr).unwrap();
+        assert!(!ended.status.success() && complaint.contains("Europe/Berln"), "{complaint}");
+    }
+    assert!(!place.path("laterbase-data").exists());
+}

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ToSpan as _, Zoned};
 use laterbase_core::time::parse_time_bound;
 
-use super::{WrittenTime, WrittenTimeError, nanos_of, offset_in, read_usual, written};
+use super::{WrittenTime, WrittenTimeError, nanos_of, offset_in, read_usual, system_zone, written};
 
 /// What a text stands for: a moment, or a whole day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +17,7 @@ pub(crate) struct Spoken {
 
 /// Reads when something happened, by the clocks of this machine. A day stands for its beginning.
 pub(crate) fn parse_moment(text: &str) -> Result<WrittenTime, String> {
-    let now = Timestamp::now().to_zoned(TimeZone::system());
-    read(text, &now).map(|spoken| spoken.first).map_err(|error| error.to_string())
+    here(text).map(|spoken| spoken.first)
 }
 
 /// Reads since when something is asked for, by the clocks of this machine. A day stands for its
@@ -33,8 +32,13 @@ pub(crate) fn parse_until(text: &str) -> Result<i64, String> {
     if let Ok(nanos) = parse_time_bound(text) {
         return Ok(nanos);
     }
-    let now = Timestamp::now().to_zoned(TimeZone::system());
-    read(text, &now).map(|spoken| spoken.last).map_err(|error| error.to_string())
+    here(text).map(|spoken| spoken.last)
+}
+
+/// Reads a time as it is said now, by the clocks of this machine.
+fn here(text: &str) -> Result<Spoken, String> {
+    let zone = system_zone().map_err(|error| error.to_string())?;
+    read(text, &Timestamp::now().to_zoned(zone)).map_err(|error| error.to_string())
 }
 
 /// Reads a time as it is said at a moment.
