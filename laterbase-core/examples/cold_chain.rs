@@ -66,8 +66,6 @@ enum ShipmentEvent {
 impl Aggregate for Shipment {
     type Event = ShipmentEvent;
     const NAME: &'static str = "shipment";
-    const TYPES: &'static [&'static str] =
-        &["CustodyTaken", "LocationScanned", "TemperatureRead", "ErrorDeclared"];
 
     /// Brings `{"site"}` of version 1 up to `{"place": {"name", "gln"}}` of version 2.
     fn decode(record: &Record<'_>) -> Result<ShipmentEvent, Refusal> {

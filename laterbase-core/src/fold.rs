@@ -14,6 +14,7 @@ use crate::snapshot::SnapshotPolicy;
 mod built_in;
 mod by_type;
 mod check;
+mod event_types;
 mod probe;
 mod tree;
 mod typed;
@@ -21,6 +22,7 @@ mod typed;
 pub use built_in::{BUILT_IN_NAMES, Latest, MergePatch, built_in};
 pub use by_type::ByType;
 pub use check::{SnapshotDrift, check_snapshots};
+pub use event_types::{EventTypes, EventTypesError};
 pub use typed::{Aggregate, Typed, decode_json};
 
 /// A fold with its types taken off, so that folds of different aggregates stand side by side.
@@ -163,9 +165,9 @@ impl Folds {
     /// Registers a user's aggregate for a kind of root.
     ///
     /// # Errors
-    /// As for [`Self::fold`].
+    /// As for [`Self::fold`], and [`FoldsError::EventTypes`].
     pub fn aggregate<A: Aggregate>(self, kind: &str) -> Result<Self, FoldsError> {
-        self.fold(kind, Arc::new(Typed::<A>::new()))
+        self.fold(kind, Arc::new(Typed::<A>::new()?))
     }
 
     /// Registers a fold for a kind of root. The first one is the kind's default.
@@ -271,6 +273,9 @@ pub enum FoldsError {
         /// The name.
         name: String,
     },
+    /// It is not known which event types the aggregate takes; it would leave all of them alone.
+    #[error(transparent)]
+    EventTypes(#[from] EventTypesError),
 }
 
 #[cfg(test)]

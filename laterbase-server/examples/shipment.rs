@@ -25,7 +25,6 @@ enum ShipmentEvent {
 impl Aggregate for Shipment {
     type Event = ShipmentEvent;
     const NAME: &'static str = "shipment";
-    const TYPES: &'static [&'static str] = &["Departed", "Arrived", "Damaged"];
 
     fn validate(event: &ShipmentEvent) -> Result<(), Refusal> {
         match event {

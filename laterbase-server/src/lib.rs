@@ -22,7 +22,6 @@
 //! impl Aggregate for Shipment {
 //!     type Event = ShipmentEvent;
 //!     const NAME: &'static str = "shipment";
-//!     const TYPES: &'static [&'static str] = &["Departed"];
 //!
 //!     fn apply(&mut self, event: ShipmentEvent, _: &Event<'_>) -> Result<(), FoldError> {
 //!         let ShipmentEvent::Departed { from } = event;

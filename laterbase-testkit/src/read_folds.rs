@@ -32,7 +32,7 @@ fn all() -> [Arc<dyn Fold>; NAMES.len()] {
         Arc::new(Often(MergePatch)),
         Arc::new(Often(Latest)),
         Arc::new(Often(ByType)),
-        Arc::new(Often(Typed::<Gauge>::new())),
+        Arc::new(Often(Typed::<Gauge>::new().expect("serde knows its events"))),
     ]
 }
 
@@ -105,7 +105,6 @@ enum GaugeEvent {
 impl Aggregate for Gauge {
     type Event = GaugeEvent;
     const NAME: &'static str = "gauge";
-    const TYPES: &'static [&'static str] = &["Moved", "t"];
 
     fn apply(&mut self, event: GaugeEvent, _: &Event<'_>) -> Result<(), FoldError> {
         let (GaugeEvent::Moved(data) | GaugeEvent::Other(data)) = event;

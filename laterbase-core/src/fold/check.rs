@@ -42,7 +42,6 @@ use crate::id::{Dot, ReplicaId};
 /// impl Aggregate for Scans {
 ///     type Event = Scan;
 ///     const NAME: &'static str = "scans";
-///     const TYPES: &'static [&'static str] = &["Scanned"];
 ///
 ///     // Counts a code that is scanned twice in a row once.
 ///     fn apply(&mut self, Scan::Scanned(code): Scan, _: &Event<'_>) -> Result<(), FoldError> {
@@ -54,8 +53,9 @@ use crate::id::{Dot, ReplicaId};
 ///
 /// let scans = [Record::json("A-1", "Scanned", "\"x\""); 2];
 /// // The snapshot forgets the last code.
-/// let drift = check_snapshots(&Typed::<Scans>::new(), &scans).unwrap_err();
+/// let drift = check_snapshots(&Typed::<Scans>::new()?, &scans).unwrap_err();
 /// assert_eq!((drift.snapshot_after, drift.event_index), (1, 1));
+/// # Ok::<(), laterbase_core::fold::EventTypesError>(())
 /// ```
 pub fn check_snapshots(fold: &dyn Fold, records: &[Record<'_>]) -> Result<(), SnapshotDrift> {
     let whole = outcomes(fold.start(), records, 0);

@@ -95,7 +95,6 @@ enum CountEvent {
 impl Aggregate for Count {
     type Event = CountEvent;
     const NAME: &'static str = "count";
-    const TYPES: &'static [&'static str] = &["Added"];
 
     fn validate(event: &CountEvent) -> Result<(), Refusal> {
         let CountEvent::Added { by } = event;
@@ -111,7 +110,7 @@ impl Aggregate for Count {
 
 #[test]
 fn a_typed_fold_folds_ignores_and_refuses() {
-    let fold = Typed::<Count>::new();
+    let fold = Typed::<Count>::new().unwrap();
     let mut state = fold.start();
     assert_eq!(state.apply(&event("Added", r#"{"by":2}"#)), Ok(Applied::Folded));
     assert_eq!(state.apply(&event("Other", "5")), Ok(Applied::Ignored));
@@ -167,7 +166,6 @@ enum MeanEvent {
 impl Aggregate for Mean {
     type Event = MeanEvent;
     const NAME: &'static str = "mean";
-    const TYPES: &'static [&'static str] = &["Read", "Kept", "Reset"];
 
     fn apply(&mut self, event: MeanEvent, _: &Event<'_>) -> Result<(), FoldError> {
         match event {
@@ -183,7 +181,7 @@ impl Aggregate for Mean {
 /// Row 90 of the faults met in the field: `Some(NaN)` is null in JSON, and null is `None`.
 #[test]
 fn a_state_that_json_does_not_carry_leaves_no_snapshot() {
-    let fold = Typed::<Mean>::new();
+    let fold = Typed::<Mean>::new().unwrap();
     let mut state = fold.start();
     state.apply(&event("Read", "1.5")).unwrap();
     assert_eq!(state.to_snapshot(), Ok(Some(state.to_json().unwrap())));
@@ -196,7 +194,7 @@ fn a_state_that_json_does_not_carry_leaves_no_snapshot() {
 
 #[test]
 fn a_typed_fold_takes_data_and_states_of_every_depth_that_is_let_in() {
-    let fold = Typed::<Mean>::new();
+    let fold = Typed::<Mean>::new().unwrap();
     for depth in [120, 124, 125, 126, 127, 128] {
         let data = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert_eq!(fold.validate(&Record::json("a", "Kept", &data)), Ok(()), "{depth}");
@@ -222,7 +220,7 @@ proptest::proptest! {
             values.iter().map(|value| serde_json::to_string(value).unwrap()).collect();
         let records: Vec<Record<'_>> =
             data.iter().map(|data| Record::json("a", "Read", data)).collect();
-        proptest::prop_assert_eq!(check_snapshots(&Typed::<Mean>::new(), &records), Ok(()));
+        proptest::prop_assert_eq!(check_snapshots(&Typed::<Mean>::new().unwrap(), &records), Ok(()));
         for value in values {
             let json = serde_json::to_string(&value).unwrap();
             let back: f64 = serde_json::from_str(&json).unwrap();
@@ -247,7 +245,6 @@ struct Forgetful {
 impl Aggregate for Forgetful {
     type Event = CountEvent;
     const NAME: &'static str = "forgetful";
-    const TYPES: &'static [&'static str] = &["Added"];
 
     fn apply(&mut self, _: CountEvent, _: &Event<'_>) -> Result<(), FoldError> {
         self.seen += 1;
@@ -259,9 +256,9 @@ impl Aggregate for Forgetful {
 #[test]
 fn the_check_for_users_finds_a_state_that_a_snapshot_changes() {
     let records = [Record::json("a", "Added", r#"{"by":1}"#); 5];
-    assert_eq!(check_snapshots(&Typed::<Count>::new(), &records), Ok(()));
+    assert_eq!(check_snapshots(&Typed::<Count>::new().unwrap(), &records), Ok(()));
     assert_eq!(check_snapshots(&MergePatch, &records), Ok(()));
-    let drift = check_snapshots(&Typed::<Forgetful>::new(), &records).unwrap_err();
+    let drift = check_snapshots(&Typed::<Forgetful>::new().unwrap(), &records).unwrap_err();
     assert_eq!((drift.snapshot_after, drift.event_index), (1, 1));
     assert_eq!((&*drift.without, &*drift.with), (r#"{"count":1}"#, r#"{"count":0}"#));
 }

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::event_types::{EventTypes, EventTypesError};
 use super::probe::survives_json;
 use super::{Applied, Fold, FoldError, FoldState, Refusal};
 use crate::event::{Event, Record};
@@ -55,7 +56,6 @@ use crate::snapshot::SnapshotPolicy;
 /// impl Aggregate for Shipment {
 ///     type Event = ShipmentEvent;
 ///     const NAME: &'static str = "shipment";
-///     const TYPES: &'static [&'static str] = &["Departed", "Arrived"];
 ///
 ///     fn validate(event: &ShipmentEvent) -> Result<(), Refusal> {
 ///         match event {
@@ -85,8 +85,14 @@ pub trait Aggregate: Default + Serialize + DeserializeOwned + Send + 'static {
     /// Changes when the state, or what it means, changes. Old snapshots are then not used.
     const VERSION: u32 = 1;
 
-    /// The event types that it folds. Events of other types are kept and left alone.
-    const TYPES: &'static [&'static str];
+    /// The event types that it folds; events of other types are kept and left alone.
+    ///
+    /// By default they are those that [`Self::Event`] has, as serde reads them: by every `rename`
+    /// and `alias`, without what is `skip`ped. A variant that is `#[serde(other)]` takes events of
+    /// all other types, whatever their data. Name them here if [`Self::decode`] takes more, or
+    /// less, than the enum says, or if the enum does not tell: an aggregate whose types are not
+    /// known is not registered.
+    const TYPES: Option<&'static [&'static str]> = None;
 
     /// Reads an event. Override it to read data that is not JSON, or to bring events of an old
     /// `version` up to the current one (upcasting): change the data, then call [`decode_json`].
@@ -122,19 +128,33 @@ pub trait Aggregate: Default + Serialize + DeserializeOwned + Send + 'static {
 }
 
 /// What [`Aggregate::decode`] does by default: reads JSON data as `{"type": …, "data": …}`.
+/// Where a variant is `#[serde(other)]`, it is read for all types that no other variant names.
 ///
 /// # Errors
 /// [`Refusal`] if the data is not JSON, or not that of such an event.
 pub fn decode_json<E: DeserializeOwned>(record: &Record<'_>) -> Result<E, Refusal> {
-    if !record.is_json {
-        return Err("the data is not JSON".into());
-    }
-    check_data(record.data).map_err(|error| Refusal(error.to_string()))?;
-    let mut tagged = Vec::with_capacity(record.event_type.len() + record.data.len() + 32);
+    let read = if record.is_json {
+        check_data(record.data).map_err(|error| Refusal(error.to_string()))?;
+        read_tagged(record.event_type, record.data)
+    } else {
+        Err("the data is not JSON".into())
+    };
+    read.or_else(|refusal| {
+        // serde lets the variant for all other types have no data but null.
+        let is_other = |types: EventTypes| types.is_other(record.event_type);
+        if EventTypes::of_enum::<E>().is_ok_and(is_other) {
+            return read_tagged(record.event_type, b"null");
+        }
+        Err(refusal)
+    })
+}
+
+fn read_tagged<E: DeserializeOwned>(event_type: &str, data: &[u8]) -> Result<E, Refusal> {
+    let mut tagged = Vec::with_capacity(event_type.len() + data.len() + 32);
     tagged.extend_from_slice(b"{\"type\":");
-    serde_json::to_writer(&mut tagged, record.event_type).expect("text has a JSON form");
+    serde_json::to_writer(&mut tagged, event_type).expect("text has a JSON form");
     tagged.extend_from_slice(b",\"data\":");
-    tagged.extend_from_slice(record.data);
+    tagged.extend_from_slice(data);
     tagged.push(b'}');
     read_deep(&tagged).map_err(|error| Refusal(error.to_string()))
 }
@@ -170,18 +190,23 @@ fn is_shallow(json: &[u8]) -> bool {
 
 /// An [`Aggregate`] as a [`Fold`].
 #[derive(Debug)]
-pub struct Typed<A>(PhantomData<fn() -> A>);
+pub struct Typed<A> {
+    types: EventTypes,
+    aggregate: PhantomData<fn() -> A>,
+}
 
 impl<A: Aggregate> Typed<A> {
     /// The aggregate's fold.
-    pub const fn new() -> Self {
-        Self(PhantomData)
+    ///
+    /// # Errors
+    /// [`EventTypesError`] if it is not known which event types it takes.
+    pub fn new() -> Result<Self, EventTypesError> {
+        Ok(Self { types: EventTypes::of::<A>()?, aggregate: PhantomData })
     }
-}
 
-impl<A: Aggregate> Default for Typed<A> {
-    fn default() -> Self {
-        Self::new()
+    /// The event types that it takes.
+    pub const fn types(&self) -> EventTypes {
+        self.types
     }
 }
 
@@ -195,7 +220,7 @@ impl<A: Aggregate> Fold for Typed<A> {
     }
 
     fn validate(&self, record: &Record<'_>) -> Result<(), Refusal> {
-        if A::TYPES.contains(&record.event_type) {
+        if self.types.contains(record.event_type) {
             A::validate(&A::decode(record)?)?;
         }
         Ok(())
@@ -206,7 +231,7 @@ impl<A: Aggregate> Fold for Typed<A> {
     }
 
     fn start(&self) -> Box<dyn FoldState> {
-        Box::new(TypedState(A::default()))
+        Box::new(TypedState { state: A::default(), types: self.types })
     }
 
     fn resume(&self, json: &[u8]) -> Result<Box<dyn FoldState>, FoldError> {
@@ -214,31 +239,34 @@ impl<A: Aggregate> Fold for Typed<A> {
             return Err("the state nests too deep".into());
         }
         let state: A = read_deep(json).map_err(|error| FoldError(error.to_string()))?;
-        Ok(Box::new(TypedState(state)))
+        Ok(Box::new(TypedState { state, types: self.types }))
     }
 }
 
-struct TypedState<A>(A);
+struct TypedState<A> {
+    state: A,
+    types: EventTypes,
+}
 
 impl<A: Aggregate> FoldState for TypedState<A> {
     fn apply(&mut self, event: &Event<'_>) -> Result<Applied, FoldError> {
-        if !A::TYPES.contains(&event.record.event_type) {
+        if !self.types.contains(event.record.event_type) {
             return Ok(Applied::Ignored);
         }
         let checked =
             A::decode(&event.record).and_then(|decoded| A::validate(&decoded).map(|()| decoded));
         match checked {
-            Ok(decoded) => self.0.apply(decoded, event).map(|()| Applied::Folded),
+            Ok(decoded) => self.state.apply(decoded, event).map(|()| Applied::Folded),
             Err(refusal) => Ok(Applied::Refused(refusal)),
         }
     }
 
     fn to_json(&self) -> Result<Vec<u8>, FoldError> {
-        serde_json::to_vec(&self.0).map_err(|error| FoldError(error.to_string()))
+        serde_json::to_vec(&self.state).map_err(|error| FoldError(error.to_string()))
     }
 
     fn to_snapshot(&self) -> Result<Option<Vec<u8>>, FoldError> {
-        if !survives_json(&self.0) {
+        if !survives_json(&self.state) {
             return Ok(None);
         }
         Ok(Some(self.to_json()?).filter(|json| is_shallow(json)))

@@ -64,7 +64,6 @@ pub enum ShipmentEvent {
 impl Aggregate for Shipment {
     type Event = ShipmentEvent;
     const NAME: &'static str = "shipment";
-    const TYPES: &'static [&'static str] = &["Arrived", "Failed", "Panicked"];
 
     fn validate(event: &ShipmentEvent) -> Result<(), Refusal> {
         match event {
