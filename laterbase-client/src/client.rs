@@ -14,11 +14,12 @@ mod retry_after;
 mod server_url;
 mod subscription;
 mod traffic;
+mod typed;
 mod wire;
 
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::ETAG;
+use http::{HeaderMap, StatusCode};
 use laterbase_core::id::RootName;
 use laterbase_core::limits::BATCH_BYTES_MAX;
 use laterbase_core::version_vector::VersionVector;
@@ -96,7 +97,8 @@ impl<T: Transport> Client<T> {
         decode::<wire::StatusDocument>(&reply)?.check()
     }
 
-    /// Writes events as one atomic batch.
+    /// Writes events as one atomic batch. Those of an aggregate's own type go by
+    /// [`Self::append`].
     ///
     /// A lost answer leaves it open whether they were stored: give them idempotency keys to be
     /// able to write them again.
@@ -108,6 +110,15 @@ impl<T: Transport> Client<T> {
         root: &RootName,
         events: &[NewEvent],
     ) -> Result<Written, ClientError> {
+        decode(&self.post_events(root, events, HeaderMap::new()).await?)
+    }
+
+    async fn post_events(
+        &self,
+        root: &RootName,
+        events: &[NewEvent],
+        headers: HeaderMap,
+    ) -> Result<Reply, ClientError> {
         let mut body = Vec::new();
         for event in events {
             serde_json::to_writer(&mut body, event)
@@ -116,7 +127,7 @@ impl<T: Transport> Client<T> {
         }
         let segments = ["e", root.as_str()];
         let call = Call::post(&segments, NDJSON_MEDIA_TYPE, body.into());
-        decode(&self.exchange.call(call).await?)
+        self.exchange.call(call.headers(headers)).await
     }
 
     /// Reads a page of the events that a reader which holds `vv` lacks, in feed order.
@@ -133,11 +144,12 @@ impl<T: Transport> Client<T> {
         decode(&self.exchange.call(Call::get(&["e", root.as_str()], &query)).await?)
     }
 
-    /// Reads an aggregate's state. `None` if the server knows no event of it.
+    /// Reads an aggregate's state as JSON, by the root's default fold. `None` if the server knows no
+    /// event of it. [`Self::aggregate`] reads it as a type.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn aggregate(
+    pub async fn aggregate_json(
         &self,
         root: &RootName,
         id: &str,
@@ -150,9 +162,7 @@ impl<T: Transport> Client<T> {
             Err(error) => return Err(error),
         };
         let etag = header(&reply, ETAG.as_str())?.to_owned();
-        let event_count = header(&reply, EVENT_COUNT_HEADER)?.parse().map_err(|_not_a_number| {
-            ClientError::protocol(format!("{EVENT_COUNT_HEADER} is not a number"))
-        })?;
+        let event_count = number(&reply, EVENT_COUNT_HEADER)?;
         Ok(Some(Aggregate { state: decode(&reply)?, etag, event_count }))
     }
 
@@ -241,6 +251,11 @@ fn cursor_query(after: Option<&str>, limit: usize) -> Vec<(&'static str, String)
 
 fn decode<D: DeserializeOwned>(reply: &Reply) -> Result<D, ClientError> {
     serde_json::from_slice(&reply.body).map_err(|error| ClientError::protocol(error.to_string()))
+}
+
+fn number(reply: &Reply, name: &str) -> Result<u64, ClientError> {
+    let text = header(reply, name)?;
+    text.parse().map_err(|_no_number| ClientError::protocol(format!("{name} is not a number")))
 }
 
 fn header<'a>(reply: &'a Reply, name: &str) -> Result<&'a str, ClientError> {

@@ -3,6 +3,7 @@
 mod holder;
 mod local;
 mod rehearsal;
+mod typed;
 mod upkeep;
 
 use std::borrow::Borrow;
@@ -28,6 +29,7 @@ use crate::engine::{self, OpenStore};
 
 use upkeep::Upkeep;
 
+pub use typed::AppendError;
 pub use upkeep::UpkeepMode;
 
 /// Reads the wall clock, in nanoseconds since 1970 UTC.

@@ -23,7 +23,7 @@ const FLAG_MORE: u8 = 4;
 
 /// How far from UTC a writer's clock may stand, in minutes (RFC 3339: hours up to 23, minutes up to
 /// 59).
-const OFFSET_MINUTES_MAX: u16 = 23 * 60 + 59;
+pub(crate) const OFFSET_MINUTES_MAX: u16 = 23 * 60 + 59;
 
 /// What a writer says of an event. Borrowed from a request, or from the record it is kept as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

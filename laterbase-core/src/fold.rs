@@ -23,7 +23,8 @@ pub use built_in::{BUILT_IN_NAMES, Latest, MergePatch, built_in};
 pub use by_type::ByType;
 pub use check::{SnapshotDrift, check_snapshots};
 pub use event_types::{EventTypes, EventTypesError};
-pub use typed::{Aggregate, Typed, decode_json};
+pub(crate) use probe::survives_json;
+pub use typed::{Aggregate, Typed, decode_json, state_from_json};
 
 /// A fold with its types taken off, so that folds of different aggregates stand side by side.
 ///

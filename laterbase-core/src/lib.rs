@@ -26,6 +26,7 @@ pub mod selection;
 pub mod snapshot;
 pub mod store;
 pub mod time;
+pub mod typed;
 pub mod verify;
 pub mod version_vector;
 pub mod wants;

@@ -8,6 +8,11 @@ pub const ROOT_NAME_BYTES_MAX: usize = 100;
 /// Longest aggregate id, event type or idempotency key, in bytes of UTF-8.
 pub const NAME_BYTES_MAX: usize = 255;
 
+/// Longest idempotency key of a whole request, in bytes: the keys of its events are made of it and
+/// their numbers.
+pub const REQUEST_KEY_BYTES_MAX: usize = NAME_BYTES_MAX - "#9999".len();
+const _: () = assert!(BATCH_EVENTS_MAX <= 10_000);
+
 /// Longest name of a fold, in bytes.
 pub const FOLD_NAME_BYTES_MAX: usize = 64;
 
@@ -86,6 +91,10 @@ pub const METADATA_NAME_BYTES_MAX: usize = 64;
 
 /// Longest value of an entry of an event's metadata, in bytes.
 pub const METADATA_VALUE_BYTES_MAX: usize = 1024;
+
+/// Events of an aggregate, beside those just written, that are hashed for the etag of an answer: a
+/// write does not cost more the longer its aggregate is. Reads leave snapshots to go on from.
+pub const ANSWER_ETAG_EVENTS_MAX: usize = 256;
 
 /// Most events that one event takes back.
 pub const VOIDS_MAX: usize = 256;

@@ -67,6 +67,23 @@ pub fn format_time(nanos: i64) -> String {
     String::from_utf8(out).expect("a printed time is ASCII")
 }
 
+/// Writes the same moment as RFC 3339 with an offset from UTC, in minutes east: what a clock showed
+/// that stood there.
+///
+/// # Panics
+/// If the offset is a day or more.
+pub fn format_time_at(nanos: i64, offset_minutes: i16) -> String {
+    let offset = jiff::tz::Offset::from_seconds(i32::from(offset_minutes) * 60)
+        .expect("an offset is less than a day");
+    let time = Timestamp::from_nanosecond(i128::from(nanos))
+        .expect("64 bits of nanoseconds lie within the years that can be printed");
+    let mut out = Vec::with_capacity(35);
+    SHORTEST
+        .print_timestamp_with_offset(&time, offset, &mut out)
+        .expect("writing into memory does not fail");
+    String::from_utf8(out).expect("a printed time is ASCII")
+}
+
 /// Appends what [`format_time`] gives.
 pub(crate) fn write_time(out: &mut Vec<u8>, nanos: i64) {
     print(&SHORTEST, out, nanos);

@@ -16,7 +16,7 @@ use crate::bounds::Bounds;
 use crate::builder::SyncRoots;
 use crate::gate::Gate;
 use crate::problem::{Problem, Result};
-use crate::reading::{Reads, Slot, Target};
+use crate::reading::{Ended, Reads, Slot, Target};
 use crate::room::Room;
 use crate::writer::Writer;
 
@@ -95,6 +95,15 @@ impl App {
         target: Target,
         read: impl Fn(&Reader) -> std::result::Result<T, ReadError> + Send + Sync + 'static,
     ) -> Result<(T, Option<Slot>)> {
+        self.fold_for(target, read).await.map_err(Problem::from)
+    }
+
+    /// The same for a caller that makes no problem document of what went wrong.
+    pub(crate) async fn fold_for<T: Send + 'static>(
+        &self,
+        target: Target,
+        read: impl Fn(&Reader) -> std::result::Result<T, ReadError> + Send + Sync + 'static,
+    ) -> std::result::Result<(T, Option<Slot>), Ended> {
         self.reads.fold(target, read).await
     }
 

@@ -3,14 +3,11 @@
 use axum::http::HeaderMap;
 use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use laterbase_core::Precondition;
-use laterbase_core::limits::NAME_BYTES_MAX;
+use laterbase_core::limits::REQUEST_KEY_BYTES_MAX;
 
 use crate::problem::{Kind, Problem, Result};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
-/// Longest key of a request: the keys of its events are made of it and their numbers.
-const REQUEST_KEY_BYTES_MAX: usize = NAME_BYTES_MAX - "#9999".len();
 
 /// The conditions of a write. By default there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,19 +1,27 @@
 //! A server as the program around it sees it: to be written through, read, and stopped.
 
+mod typed;
+
 use std::sync::Arc;
 
 use laterbase_core::PreparedBatch;
 use laterbase_core::id::RootName;
 use laterbase_core::reader::Reader;
 use laterbase_core::replica::{Appended, WriteError};
+use laterbase_core::typed::Unwritable;
 
 use crate::app::App;
 use crate::shutdown;
+
+pub use typed::AggregateError;
 
 /// A server's handle, for the program that it runs in. Cheap to clone, for any task.
 ///
 /// A store has one writer, which the server has: whoever wants to write beside HTTP does so through
 /// here, behind the same queue and in the same commits.
+///
+/// Typed events and states go by [`Self::append`] and [`Self::aggregate`], in the words that a
+/// client of the server has for them too; batches of any events by [`Self::append_batch`].
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -24,7 +32,7 @@ use crate::shutdown;
 /// let handle = server.handle();
 /// let mut batch = handle.batch(&RootName::new("pallet")?);
 /// batch.push(&Record::json("P1", "Weighed", r#"{"kg":412}"#))?;
-/// let appended = handle.append(batch).await?;
+/// let appended = handle.append_batch(batch).await?;
 /// assert_eq!(appended.dots[0].seq, 1);
 /// # Ok(()) }
 /// ```
@@ -38,7 +46,7 @@ impl ServerHandle {
         Self { app }
     }
 
-    /// An empty batch for a root, to be filled and handed to [`Self::append`]. What is pushed is
+    /// An empty batch for a root, to be filled and handed to [`Self::append_batch`]. What is pushed is
     /// judged as a write over HTTP is.
     pub fn batch(&self, root: &RootName) -> PreparedBatch {
         PreparedBatch::new(root.clone(), Arc::clone(self.app.folds()), self.app.writer.now())
@@ -48,7 +56,7 @@ impl ServerHandle {
     ///
     /// # Errors
     /// [`AppendError`]; nothing of the batch is stored.
-    pub async fn append(&self, batch: PreparedBatch) -> Result<Appended, AppendError> {
+    pub async fn append_batch(&self, batch: PreparedBatch) -> Result<Appended, AppendError> {
         if !self.app.folds().knows(batch.root()) {
             return Err(AppendError::UnknownRoot { root: batch.root().clone() });
         }
@@ -58,7 +66,7 @@ impl ServerHandle {
         self.app.writer.append_for(batch).await
     }
 
-    /// Reads what the server holds.
+    /// Reads what the server holds, and blocks its thread for as long as that takes.
     pub fn reader(&self) -> &Reader {
         self.app.reader()
     }
@@ -91,7 +99,17 @@ pub enum AppendError {
     /// The server stops, or has stopped.
     #[error("the server stops")]
     ShuttingDown,
+    /// It is nothing that can be written.
+    #[error(transparent)]
+    Unwritable(#[from] Unwritable),
     /// What the replica says against it.
     #[error(transparent)]
     Write(Arc<WriteError>),
+}
+
+impl AppendError {
+    /// Whether the aggregate is not as the writer expected: read, decide again, write again.
+    pub fn is_precondition_failed(&self) -> bool {
+        matches!(self, Self::Write(error) if matches!(**error, WriteError::Precondition { .. }))
+    }
 }

@@ -79,7 +79,7 @@ mod writer;
 pub use bounds::{Bounds, TIME_MAX, TIME_MIN};
 pub use builder::{BuildError, Builder, SyncRoots, WallClock};
 pub use engine::{Engine, UnknownEngine};
-pub use handle::{AppendError, ServerHandle};
+pub use handle::{AggregateError, AppendError, ServerHandle};
 #[cfg(feature = "peers")]
 pub use peering::PeerOptions;
 pub use server::{ServeError, Server};

@@ -112,7 +112,7 @@ impl Reads {
         &self,
         target: Target,
         read: impl Fn(&Reader) -> std::result::Result<T, ReadError> + Send + Sync + 'static,
-    ) -> Result<(T, Option<Slot>)> {
+    ) -> std::result::Result<(T, Option<Slot>), Ended> {
         let lane = Arc::new(self.lanes.enter(&target).await);
         let read = Arc::new(read);
         let permits = [acquire(&self.folds).await, acquire(&self.quick).await];
@@ -121,11 +121,11 @@ impl Reads {
         let quick = Allowance::of(events, QUICK_BYTES);
         match self.run(&target, slot, quick, Arc::clone(&read)).await {
             Err(Ended::Failed(ReadError::AllowanceSpent)) => {}
-            done => return done.map(|done| (done, None)).map_err(Problem::from),
+            done => return done.map(|done| (done, None)),
         }
         let slot = Slot::of([acquire(&self.long).await], Some(lane));
         let done = self.run(&target, slot.clone(), Allowance::unlimited(), read).await;
-        done.map(|done| (done, Some(slot))).map_err(Problem::from)
+        done.map(|done| (done, Some(slot)))
     }
 
     /// Runs a fold in a slot. Where the caller goes away, the read is stopped all the same.
@@ -165,7 +165,8 @@ async fn acquire(slots: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
 }
 
 /// Why a fold gave nothing.
-enum Ended {
+#[derive(Debug)]
+pub(crate) enum Ended {
     Failed(ReadError),
     Panicked(JoinError),
     TooSlow,

@@ -22,7 +22,7 @@ mod forks;
 mod status;
 mod sync;
 mod table;
-mod write;
+pub(crate) mod write;
 
 use table::{Allowed, NONE, Route, only};
 

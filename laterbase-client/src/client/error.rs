@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 use laterbase_core::id::{ReplicaId, RootName};
 use laterbase_core::printable::Printable;
+use laterbase_core::typed::Unwritable;
 use laterbase_core::version_vector::VersionVector;
 use serde::Deserialize;
 
@@ -21,6 +22,9 @@ pub enum ClientError {
         /// What is wrong with it.
         detail: String,
     },
+    /// It is nothing that can be written. Nothing was sent.
+    #[error(transparent)]
+    Unwritable(#[from] Unwritable),
     /// What was to be sent cannot be put as JSON. Nothing was sent.
     #[error("cannot be put as JSON")]
     Encode {
@@ -55,6 +59,11 @@ impl ClientError {
         }
     }
 
+    /// Whether the aggregate is not as the writer expected: read, decide again, write again.
+    pub fn is_precondition_failed(&self) -> bool {
+        self.problem().is_some_and(|problem| problem.status == StatusCode::PRECONDITION_FAILED)
+    }
+
     /// Whether what was sent is more than the server, or a proxy before it, lets through.
     pub fn is_too_large(&self) -> bool {
         self.problem().is_some_and(|problem| problem.status == StatusCode::PAYLOAD_TOO_LARGE)
@@ -71,7 +80,7 @@ impl ClientError {
         match self {
             Self::Transport(_) | Self::Protocol { .. } => true,
             Self::Problem(problem) => matches!(problem.status.as_u16(), 408 | 429 | 502..=504),
-            Self::Address { .. } | Self::Encode { .. } => false,
+            Self::Address { .. } | Self::Encode { .. } | Self::Unwritable(_) => false,
         }
     }
 

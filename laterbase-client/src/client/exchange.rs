@@ -40,30 +40,41 @@ pub(super) struct Call<'a> {
     pub(super) query: &'a [(&'a str, String)],
     pub(super) accept: &'static str,
     pub(super) body: Option<(&'static str, Bytes)>,
+    /// Beside those that every request has.
+    pub(super) headers: HeaderMap,
 }
 
 impl<'a> Call<'a> {
-    pub(super) const fn get(segments: &'a [&'a str], query: &'a [(&'a str, String)]) -> Self {
-        Self { method: Method::GET, segments, query, accept: "application/json", body: None }
+    pub(super) fn get(segments: &'a [&'a str], query: &'a [(&'a str, String)]) -> Self {
+        Self {
+            method: Method::GET,
+            segments,
+            query,
+            accept: "application/json",
+            body: None,
+            headers: HeaderMap::new(),
+        }
     }
 
-    pub(super) const fn post(
-        segments: &'a [&'a str],
-        media_type: &'static str,
-        body: Bytes,
-    ) -> Self {
+    pub(super) fn post(segments: &'a [&'a str], media_type: &'static str, body: Bytes) -> Self {
         let body = Some((media_type, body));
-        Self { method: Method::POST, segments, query: &[], accept: "application/json", body }
+        Self { method: Method::POST, body, ..Self::get(segments, &[]) }
     }
 
     #[must_use]
-    pub(super) const fn query(mut self, query: &'a [(&'a str, String)]) -> Self {
+    pub(super) fn query(mut self, query: &'a [(&'a str, String)]) -> Self {
         self.query = query;
         self
     }
 
     #[must_use]
-    pub(super) const fn accept(mut self, media_type: &'static str) -> Self {
+    pub(super) fn headers(mut self, headers: HeaderMap) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    #[must_use]
+    pub(super) fn accept(mut self, media_type: &'static str) -> Self {
         self.accept = media_type;
         self
     }
@@ -76,7 +87,7 @@ impl<'a> Call<'a> {
         let target = server.resource(self.segments, self.query)?;
         let host = HeaderValue::from_str(server.host())
             .map_err(|error| ClientError::Address { detail: error.to_string() })?;
-        let mut headers = HeaderMap::new();
+        let mut headers = self.headers.clone();
         headers.insert(HOST, host);
         headers.insert(USER_AGENT, AGENT);
         headers.insert(ACCEPT, HeaderValue::from_static(self.accept));

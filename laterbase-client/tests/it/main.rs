@@ -41,6 +41,7 @@ mod node;
 mod odd_files;
 mod odd_servers;
 mod one_cut;
+mod one_vocabulary;
 mod other_engine;
 mod page_block;
 mod proxy;

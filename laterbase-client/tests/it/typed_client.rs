@@ -35,9 +35,9 @@ async fn what_is_written_is_read_back_by_every_route() {
     let written = client.write(&root(), &events).await.unwrap();
     assert_eq!(written.ids.len(), 2);
 
-    let aggregate = client.aggregate(&root(), ID).await.unwrap().unwrap();
+    let aggregate = client.aggregate_json(&root(), ID).await.unwrap().unwrap();
     assert_eq!((aggregate.state.get(), aggregate.event_count), (r#"{"gate":"A1"}"#, 1));
-    assert!(client.aggregate(&root(), "UA1545").await.unwrap().is_none());
+    assert!(client.aggregate_json(&root(), "UA1545").await.unwrap().is_none());
 
     let first = client.aggregates(&root(), None, 1).await.unwrap();
     let second = client.aggregates(&root(), first.next.as_deref(), 1).await.unwrap();

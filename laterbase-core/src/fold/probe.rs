@@ -8,7 +8,7 @@ use serde::ser::{self, Serialize, Serializer};
 /// number that is not finite, and no `Some` of something that is `null` in JSON.
 ///
 /// A value that fails to be serialized is for the one who serializes it.
-pub(super) fn survives_json<T: Serialize + ?Sized>(value: &T) -> bool {
+pub(crate) fn survives_json<T: Serialize + ?Sized>(value: &T) -> bool {
     !matches!(value.serialize(Probe { in_some: false }), Err(Stop::Lost))
 }
 

@@ -103,6 +103,13 @@ pub trait Aggregate: Default + Serialize + DeserializeOwned + Send + 'static {
         decode_json(record)
     }
 
+    /// The schema version in which the code of now writes an event: 1 by default. Say so when the
+    /// data of events has changed, and [`Self::decode`] tells old from new by it.
+    fn event_version(event: &Self::Event) -> u32 {
+        let _ = event;
+        1
+    }
+
     /// Says whether a local write may record this event. It is also asked when events that came
     /// by sync are folded, so it must depend on nothing but the event.
     ///
@@ -157,6 +164,17 @@ fn read_tagged<E: DeserializeOwned>(event_type: &str, data: &[u8]) -> Result<E, 
     tagged.extend_from_slice(data);
     tagged.push(b'}');
     read_deep(&tagged).map_err(|error| Refusal(error.to_string()))
+}
+
+/// Reads a state from the JSON that reads give.
+///
+/// # Errors
+/// [`FoldError`] if it is not that of such a state, or nests deeper than 256.
+pub fn state_from_json<A: Aggregate>(json: &[u8]) -> Result<A, FoldError> {
+    if !is_shallow(json) {
+        return Err("the state nests too deep".into());
+    }
+    read_deep(json).map_err(|error| FoldError(error.to_string()))
 }
 
 /// Reads JSON that is known to be no deeper than our own bounds, which are beyond those that
@@ -235,10 +253,7 @@ impl<A: Aggregate> Fold for Typed<A> {
     }
 
     fn resume(&self, json: &[u8]) -> Result<Box<dyn FoldState>, FoldError> {
-        if !is_shallow(json) {
-            return Err("the state nests too deep".into());
-        }
-        let state: A = read_deep(json).map_err(|error| FoldError(error.to_string()))?;
+        let state: A = state_from_json(json)?;
         Ok(Box::new(TypedState { state, types: self.types }))
     }
 }

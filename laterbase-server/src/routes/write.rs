@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use laterbase_core::id::RootName;
-use laterbase_core::limits::BATCH_BYTES_MAX;
+use laterbase_core::limits::{ANSWER_ETAG_EVENTS_MAX, BATCH_BYTES_MAX};
 use laterbase_core::replica::Appended;
 use serde_json::Value;
 
@@ -25,11 +25,7 @@ mod each;
 
 /// Bodies from this size on are read into events away from the threads that serve connections:
 /// about a third of a millisecond's work.
-pub(super) const BLOCKING_BODY_BYTES: usize = 128 * 1024;
-
-/// Events of an aggregate, beside those just written, that are hashed for the etag of an answer: a
-/// write does not cost more the longer its aggregate is. Reads leave snapshots to go on from.
-const ETAG_EVENTS_MAX: usize = 256;
+pub(crate) const BLOCKING_BODY_BYTES: usize = 128 * 1024;
 
 pub(super) async fn write(
     State(app): State<Arc<App>>,
@@ -140,7 +136,7 @@ struct Done {
 
 /// The etag of the aggregate that a batch was of, as the batch left it. What is durable is never
 /// answered with an error, so where the etag cannot be had there is none.
-async fn etag_behind(
+pub(crate) async fn etag_behind(
     app: &Arc<App>,
     root: &RootName,
     aggregate: Option<String>,
@@ -148,8 +144,9 @@ async fn etag_behind(
     end: u64,
 ) -> Option<String> {
     let (aggregate, root, reader) = (aggregate?, root.clone(), app.reader().clone());
-    let hash = move || reader.etag_at(&root, &aggregate, end, ETAG_EVENTS_MAX + count).ok()?;
-    if count <= ETAG_EVENTS_MAX {
+    let hash =
+        move || reader.etag_at(&root, &aggregate, end, ANSWER_ETAG_EVENTS_MAX + count).ok()?;
+    if count <= ANSWER_ETAG_EVENTS_MAX {
         return hash();
     }
     app.take_in(move || Ok(hash())).await.ok()?

@@ -31,7 +31,7 @@ async fn fill(server: &Server) {
             let data = format!("{{\"n\":{number}}}");
             batch.push(&Record::json(&id, "Packed", &data)).unwrap();
         }
-        server.handle().append(batch).await.unwrap();
+        server.handle().append_batch(batch).await.unwrap();
     }
 }
 
@@ -128,7 +128,7 @@ async fn a_store_takes_no_more_than_its_bound_until_that_is_raised() {
     let refused = loop {
         let mut batch = first.handle().batch(&root());
         batch.push(&Record::json("P0", "Packed", &noise)).unwrap();
-        match first.handle().append(batch).await {
+        match first.handle().append_batch(batch).await {
             Ok(_) => taken += 1,
             Err(error) => break error,
         }
@@ -142,5 +142,5 @@ async fn a_store_takes_no_more_than_its_bound_until_that_is_raised() {
     assert_eq!((second.reader().head(), second.reader().refusal()), (taken, None));
     let mut batch = second.handle().batch(&root());
     batch.push(&Record::json("P0", "Packed", &noise)).unwrap();
-    second.handle().append(batch).await.unwrap();
+    second.handle().append_batch(batch).await.unwrap();
 }

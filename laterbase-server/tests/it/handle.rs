@@ -17,7 +17,7 @@ fn root(name: &str) -> RootName {
 async fn append(handle: &ServerHandle, name: &str) -> Result<u64, AppendError> {
     let mut batch = handle.batch(&root(name));
     batch.push(&Record::json("P1", "Packed", "{}")).unwrap();
-    handle.append(batch).await.map(|appended| appended.dots[0].seq)
+    handle.append_batch(batch).await.map(|appended| appended.dots[0].seq)
 }
 
 /// A server and a device over one open store both counted on from the same head: each gave the ids
