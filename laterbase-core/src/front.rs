@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use crate::keys::{self, Place};
-use crate::store::Table;
+use crate::store::{Direction, Scan, Table};
 
 /// Layers up to this many entries are merged when the next one comes.
 const SMALL_ENTRIES_MAX: usize = 256;
@@ -127,7 +127,7 @@ impl Layer {
         table: Table,
         start: &[u8],
         end: &[u8],
-    ) -> impl Iterator<Item = (&'l [u8], u64)> + use<'l> {
+    ) -> impl DoubleEndedIterator<Item = (&'l [u8], u64)> + use<'l> {
         let (start, end) = (tagged(table, start), tagged(table, end));
         let entries = self.sorted();
         let from = entries.partition_point(|slot| self.key(slot) < start.as_slice());
@@ -274,24 +274,32 @@ impl Front {
         self.frozen.iter().chain(&self.active)
     }
 
-    /// Keys of a table in `start..end` with their positions, sorted, at most `limit` of them.
-    pub(crate) fn range(
-        &self,
-        table: Table,
-        start: &[u8],
-        end: &[u8],
-        limit: usize,
-    ) -> Vec<(Vec<u8>, u64)> {
+    /// The keys that a scan of a bounded range asks for, with their positions, in its order.
+    pub(crate) fn range(&self, scan: Scan<'_>) -> Vec<(Vec<u8>, u64)> {
+        let Scan { table, start, direction, limit, .. } = scan;
+        let end = scan.end.expect("the front is read in bounded ranges");
         let mut found: Vec<(Vec<u8>, u64)> = Vec::new();
         for layer in self.layers() {
-            let entries = layer.table_range(table, start, end).take(limit);
-            found.extend(entries.map(|(key, position)| (key.to_vec(), position)));
+            let entries = layer.table_range(table, start, end);
+            let owned = |(key, position): (&[u8], u64)| (key.to_vec(), position);
+            match direction {
+                Direction::Forward => found.extend(entries.take(limit).map(owned)),
+                Direction::Backward => found.extend(entries.rev().take(limit).map(owned)),
+            }
         }
-        found.sort_unstable();
-        found.dedup();
-        found.truncate(limit);
+        in_order(&mut found, direction, limit);
         found
     }
+}
+
+/// Puts keys in the order of a scan, each once, at most `limit` of them.
+pub(crate) fn in_order(found: &mut Vec<(Vec<u8>, u64)>, direction: Direction, limit: usize) {
+    found.sort_unstable();
+    found.dedup();
+    if direction == Direction::Backward {
+        found.reverse();
+    }
+    found.truncate(limit);
 }
 
 /// All layers as one.

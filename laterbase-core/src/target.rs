@@ -5,7 +5,7 @@ use crate::event::{Record, Seen, Void};
 use crate::id::{Dot, ReplicaId};
 use crate::keys::{self, Place};
 use crate::shared::Shared;
-use crate::store::{StoreError, Table};
+use crate::store::{Scan, StoreError, Table};
 use crate::view::View;
 
 /// Events of one time and stamp that are looked at for one that has another id since it was seen.
@@ -101,7 +101,8 @@ impl Within<'_> {
             [self.prefix().as_slice(), place.as_bytes()].concat()
         };
         let (start, end) = (bound([0; 16]), bound([0xff; 16]));
-        for (key, position) in self.view.indexed(Table::FoldIndex, &start, &end, MOVED_MAX)? {
+        let moved = Scan::range(Table::FoldIndex, &start, &end).limit(MOVED_MAX);
+        for (key, position) in self.view.indexed(moved)? {
             let Some(place) = keys::place_of(&key) else { continue };
             let target = Target::at(self.view, position, place.origin(), true)?;
             if let Some(target) = target.filter(is_meant) {
@@ -117,7 +118,7 @@ impl Within<'_> {
         keys::push_text(&mut start, self.id);
         let end = keys::after_prefix(&start).expect("the end mark of a text is no 0xff");
         let mut twins = Vec::new();
-        for (key, position) in self.view.indexed(Table::Keys, &start, &end, usize::MAX)? {
+        for (key, position) in self.view.indexed(Scan::range(Table::Keys, &start, &end))? {
             let Some(place) = keys::place_of(&key) else { continue };
             let target = Target::at(self.view, position, place.origin(), false)?;
             if target.is_some_and(|target| target.can_be_voided(self.id)) {

@@ -2,7 +2,7 @@
 
 use crate::codec::CodecError;
 use crate::entry::Entry;
-use crate::front::Front;
+use crate::front::{Front, in_order};
 use crate::keys::{self, Place};
 use crate::shared::Shared;
 use crate::snapshot::{Moment, Rung};
@@ -102,19 +102,16 @@ impl<'s> View<'s> {
         Ok(read(&entry))
     }
 
-    /// Keys of a derived table in `start..end` with their positions, in order, at most `limit`.
-    pub(crate) fn indexed(
-        &self,
-        table: Table,
-        start: &[u8],
-        end: &[u8],
-        limit: usize,
-    ) -> Result<Vec<(Vec<u8>, u64)>, StoreError> {
-        let mut found = self.front.range(table, start, end, limit);
+    /// The keys of a derived table that a scan of a bounded range asks for, with their positions,
+    /// in its order.
+    pub(crate) fn indexed(&self, scan: Scan<'_>) -> Result<Vec<(Vec<u8>, u64)>, StoreError> {
+        let Scan { table, direction, limit, .. } = scan;
+        let mut found = self.front.range(scan);
         found.retain(|&(_, position)| position <= self.head());
         let front_count = found.len();
         let mut damaged = false;
-        self.snapshot.scan(Scan::range(table, start, end), &mut |key, value| {
+        // The limit is kept below: some of what is found may not count.
+        self.snapshot.scan(scan.limit(usize::MAX), &mut |key, value| {
             match keys::read_u64(value) {
                 // A flush may have put later arrivals into the table since.
                 Some(position) if position > self.head() => {}
@@ -131,16 +128,14 @@ impl<'s> View<'s> {
             return Err(StoreError::corrupt(format!("a value in {} is no position", table.name())));
         }
         if front_count > 0 {
-            found.sort_unstable();
-            found.dedup();
-            found.truncate(limit);
+            in_order(&mut found, direction, limit);
         }
         Ok(found)
     }
 
     /// Places and positions of the fold index in `start..end` that only the front holds for sure.
     pub(crate) fn unflushed(&self, start: &[u8], end: &[u8]) -> Vec<(Place, u64)> {
-        let found = self.front.range(Table::FoldIndex, start, end, usize::MAX);
+        let found = self.front.range(Scan::range(Table::FoldIndex, start, end));
         let placed = found.into_iter().filter_map(|(key, at)| Some((keys::place_of(&key)?, at)));
         placed.collect()
     }

@@ -14,7 +14,7 @@ use laterbase_core::Place;
 use laterbase_core::cursor::Cursor;
 use laterbase_core::id::{ReplicaId, RootName};
 use laterbase_core::limits::{BATCH_EVENTS_MAX, NAME_BYTES_MAX, PAGE_EVENTS_DEFAULT};
-use laterbase_core::reader::Query;
+use laterbase_core::reader::{Order, Query, Window};
 use laterbase_core::selection::RootSelection;
 use laterbase_core::time::parse_time_bound;
 use laterbase_core::version_vector::VersionVector;
@@ -91,9 +91,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
 /// The parameters of [`Parameters::query`].
 pub(crate) const QUERY_NAMES: [&str; 4] = ["fold", "occurred_until", "recorded_until", "known_at"];
 
+/// The parameters of [`Parameters::window`].
+pub(crate) const WINDOW_NAMES: [&str; 3] = ["occurred_from", "recorded_from", "order"];
+
 impl Parameters {
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.all(name).first().map(String::as_str)
+    }
+
+    /// The names of those that were given.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 
     /// All values of a parameter that may be given more than once.
@@ -143,6 +151,11 @@ impl Parameters {
         self.get("after").map(|text| read_id_cursor(text).ok_or_else(bad_cursor)).transpose()
     }
 
+    /// The root and aggregate id behind which a page starts.
+    pub(crate) fn after_root_id(&self) -> Result<Option<(RootName, String)>> {
+        self.get("after").map(|text| read_root_id_cursor(text).ok_or_else(bad_cursor)).transpose()
+    }
+
     /// The place in fold order behind which a page starts.
     pub(crate) fn after_place(&self) -> Result<Option<Place>> {
         self.get("after").map(|text| read_place_cursor(text).ok_or_else(bad_cursor)).transpose()
@@ -165,6 +178,20 @@ impl Parameters {
             occurred_until: self.time("occurred_until")?,
             recorded_until: self.time("recorded_until")?,
             known_at: self.time("known_at")?,
+        })
+    }
+
+    /// Which of those events are listed, and from which end.
+    pub(crate) fn window(&self) -> Result<Window> {
+        let order = match self.get("order") {
+            None | Some("asc") => Order::Ascending,
+            Some("desc") => Order::Descending,
+            Some(_) => return Err(Problem::parameter("order", "must be asc or desc")),
+        };
+        Ok(Window {
+            occurred_from: self.time("occurred_from")?,
+            recorded_from: self.time("recorded_from")?,
+            order,
         })
     }
 
@@ -205,6 +232,7 @@ fn bad_cursor() -> Problem {
 /// What a cursor goes on from, so that one kind is not taken for the other.
 const ID_CURSOR: u8 = 1;
 const PLACE_CURSOR: u8 = 2;
+const ROOT_ID_CURSOR: u8 = 3;
 
 /// The cursor behind an origin in a root.
 pub(crate) fn origin_cursor(root: &RootName, origin: ReplicaId) -> String {
@@ -214,6 +242,12 @@ pub(crate) fn origin_cursor(root: &RootName, origin: ReplicaId) -> String {
 /// The cursor behind an aggregate id.
 pub(crate) fn id_cursor(id: &str) -> String {
     URL_SAFE_NO_PAD.encode([&[ID_CURSOR], id.as_bytes()].concat())
+}
+
+/// The cursor behind an aggregate id of a root, where several roots are listed.
+pub(crate) fn root_id_cursor(root: &RootName, id: &str) -> String {
+    let root = root.as_str().as_bytes();
+    URL_SAFE_NO_PAD.encode([&[ROOT_ID_CURSOR], root, &[0], id.as_bytes()].concat())
 }
 
 /// The cursor behind a place in fold order.
@@ -226,6 +260,15 @@ fn read_id_cursor(text: &str) -> Option<String> {
     let is_id =
         bytes.first() == Some(&ID_CURSOR) && (2..=NAME_BYTES_MAX + 1).contains(&bytes.len());
     is_id.then(|| String::from_utf8(bytes.split_off(1)).ok()).flatten()
+}
+
+fn read_root_id_cursor(text: &str) -> Option<(RootName, String)> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let (&ROOT_ID_CURSOR, rest) = bytes.split_first()? else { return None };
+    // No name of a root has a NUL in it; an id may.
+    let (root, id) = std::str::from_utf8(rest).ok()?.split_once('\0')?;
+    let is_id = (1..=NAME_BYTES_MAX).contains(&id.len());
+    Some((root.parse().ok()?, id.to_owned())).filter(|_| is_id)
 }
 
 fn read_place_cursor(text: &str) -> Option<Place> {

@@ -46,15 +46,19 @@ pub(crate) fn declared() -> Vec<Route> {
         Route::at("/sync/heads").get(only(&["roots", "after", "limit"]), sync::heads::read),
         Route::at("/sync/wants").post(only(&["limit"]), sync::wants::answer),
         Route::at("/events").get(
-            only(&["after", "roots", "types", "aggregate", "limit", "ids"]).and_repeated(&["type"]),
+            only(&["after", "roots", "types", "aggregate", "limit", "ids"])
+                .and_repeated(&["type"])
+                .and_window(),
             events::read,
         ),
         Route::at("/events/{id}").get(NONE, events::by_id::one),
         Route::at("/forks").get(PAGE, forks::list),
         Route::at("/forks/{root}/{origin}").post(NONE, forks::decide),
-        Route::at("/a/{root}").get(PAGE.and_query(), aggregate::list),
+        Route::at("/a/{root}")
+            .get(only(&["limit", "after", "changed_since"]).and_query(), aggregate::listing::list),
         Route::at("/a/{root}/{id}").get(NONE.and_query(), aggregate::state),
-        Route::at("/a/{root}/{id}/events").get(PAGE.and_query(), aggregate::events),
+        Route::at("/a/{root}/{id}/events")
+            .get(PAGE.and_query().and_window(), aggregate::history::events),
     ]
 }
 

@@ -60,7 +60,7 @@ proptest! {
                 .map(|(key, &at)| (key.clone(), at))
                 .take(7)
                 .collect();
-            prop_assert_eq!(front.range(Table::FoldIndex, &[low], &[high], 7), expected);
+            prop_assert_eq!(front.range(Scan::range(Table::FoldIndex, &[low], &[high]).limit(7)), expected);
             prop_assert_eq!(front.event_count(), model.len());
         }
     }
@@ -88,7 +88,7 @@ fn what_is_pushed_twice_stands_in_the_front_once() {
     front.push(layer(&keys, 1));
     front.push(layer(&keys, 1));
     assert_eq!(front.layers().count(), 1, "small layers are merged");
-    let page = front.range(Table::FoldIndex, &[0], &[20], 8);
+    let page = front.range(Scan::range(Table::FoldIndex, &[0], &[20]).limit(8));
     assert_eq!(
         page.iter().map(|(_, position)| *position).collect::<Vec<_>>(),
         [1, 2, 3, 4, 5, 6, 7, 8]

@@ -1,18 +1,14 @@
-//! One aggregate: its state, and its events in fold order.
+//! One aggregate's state.
 
 use std::sync::Arc;
 
 use super::folding::Subject;
-use super::query::{Axes, places};
-use super::voided::{Voided, void_entries};
-use super::{FoldFailure, Query, ReadError, Reader, VisitEvent, guarded};
-use crate::event::Event;
+use super::query::Axes;
+use super::{FoldFailure, Query, ReadError, Reader, guarded};
 use crate::fold::Fold;
 use crate::id::{EventId, RootName};
-use crate::keys::{self, Place};
-use crate::limits::BATCH_BYTES_MAX;
+use crate::keys;
 use crate::store::StoreError;
-use crate::target::Within;
 use crate::view::View;
 
 /// An aggregate as its fold sees it.
@@ -45,17 +41,6 @@ pub struct Covered {
     pub recorded_last: i64,
     /// The last arrival position that was looked at.
     pub position: u64,
-}
-
-/// What a page of an aggregate's events came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EventsPage {
-    /// How many events were visited.
-    pub events: usize,
-    /// The last arrival position that was looked at.
-    pub position: u64,
-    /// Where the next page starts after; `None` if there are no more.
-    pub next: Option<Place>,
 }
 
 impl Reader {
@@ -159,53 +144,6 @@ impl Reader {
         let fold = self.shared.folds.default_for(root);
         let axes = Axes::arrived_until(&view, position);
         self.hash_aggregate(&view, (number, root, id), axes, fold, events_max)
-    }
-
-    /// Visits an aggregate's events in fold order, from after a place on.
-    ///
-    /// A visitor that breaks has taken the event it was given.
-    ///
-    /// # Errors
-    /// [`ReadError`].
-    pub fn aggregate_events(
-        &self,
-        root: &RootName,
-        id: &str,
-        after: Option<Place>,
-        limit: usize,
-        query: &Query,
-        visit: &mut VisitEvent<'_>,
-    ) -> Result<EventsPage, ReadError> {
-        let mut page = EventsPage { events: 0, position: 0, next: None };
-        let Some(number) = self.shared.state().names.root(root) else { return Ok(page) };
-        let prefix = keys::index_aggregate(number, id);
-        let (view, found, voided) = self.shared.with_index(|| {
-            let view = View::open(&self.shared)?;
-            let axes = Axes::resolve(query, &view)?;
-            page.position = axes.position_max();
-            let spend = |events| self.spend(events, 0);
-            let found = places(&view, &prefix, &axes, after, limit.saturating_add(1), spend)?.found;
-            let within = Within { shared: &self.shared, view: &view, root: number, id };
-            let entries = void_entries(within, usize::MAX)?;
-            self.spend(entries.len(), 0)?;
-            let voided = Voided::of(within, &entries, &axes)?;
-            Ok::<_, ReadError>((view, found, voided))
-        })?;
-        let mut bytes = 0;
-        for (index, &(place, position)) in found.iter().enumerate() {
-            let voided_by = voided.by(&view, &place)?;
-            let flow = self.event_at(&view, position, |_, event, _| {
-                bytes += event.record.data.len();
-                visit(&Event { voided_by: &voided_by, ..*event })
-            })?;
-            page.events += 1;
-            let full = page.events == limit || bytes >= BATCH_BYTES_MAX;
-            if flow.is_break() || full {
-                page.next = (index + 1 < found.len()).then_some(place);
-                break;
-            }
-        }
-        Ok(page)
     }
 
     pub(super) fn fold_for<'f>(

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use super::damaged::{note_position, unless_damaged};
 use super::feed::chain_before;
 use super::log_walk::walk;
+use super::query::Order;
 use super::{ReadError, Reader};
 use crate::cursor::Cursor;
 use crate::delta::{DeltaBuilder, Outgoing};
@@ -176,7 +177,9 @@ impl OpenPage<'_> {
     /// looked at.
     fn scan(&mut self) -> Result<u64, StoreError> {
         let (shared, view, after) = (&self.reader.shared, self.view, self.cursor.position);
-        walk(shared, view, after, &mut |position, entry| self.take(position, entry))
+        walk(shared, view, (after, Order::Ascending), &mut |position, entry| {
+            self.take(position, entry)
+        })
     }
 
     /// Offers an entry to the page. Breaks if it does not fit.
@@ -249,6 +252,6 @@ fn nameless(position: u64) -> StoreError {
 }
 
 /// The digest of the log up to a position.
-fn history_at(view: &View<'_>, position: u64) -> Result<u64, StoreError> {
+pub(super) fn history_at(view: &View<'_>, position: u64) -> Result<u64, StoreError> {
     if position == 0 { Ok(0) } else { view.entry(position, |entry| entry.history) }
 }

@@ -17,13 +17,19 @@
 //! An event that was taken back is marked as far as is known when it is read. Whoever read it before
 //! learns of it by the event that takes it back, which arrived later.
 //!
+//! The log may be read from its end as well. A page then goes on before the place of the page before,
+//! so the same holds, but for what arrives meanwhile: it stands before all that is still to come,
+//! and a reader that wants it begins anew.
+//!
 //! A log entry that cannot be read is passed over and counted, and nothing else is: other than in
 //! a feed, where each event of an origin follows the one before, here each stands for itself.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use super::arrivals::history_at;
 use super::log_walk::walk;
+use super::query::{Order, Window};
 use super::voided_across::VoidedAcross;
 use super::{ReadError, Reader};
 use crate::cursor::Cursor;
@@ -43,6 +49,8 @@ pub struct Following<'f> {
     pub root: &'f dyn Fn(&RootName) -> bool,
     /// Whether the reader takes an event of such a root.
     pub record: &'f dyn Fn(&Record<'_>) -> bool,
+    /// Which of those are given, and from which end of the log.
+    pub window: Window,
     /// Most events on a page.
     pub limit: usize,
 }
@@ -55,9 +63,9 @@ pub type VisitArrived<'v> = dyn FnMut(&RootName, &Event<'_>, Cursor) -> ControlF
 pub struct ArrivedPage {
     /// How many events were visited.
     pub events: usize,
-    /// Behind all that was visited or passed over.
+    /// Behind all that was visited or passed over; before it, where the log is read from its end.
     pub cursor: Cursor,
-    /// Whether the log goes on behind the cursor. A page may end before it has met anything that
+    /// Whether the log goes on there. A page may end before it has met anything that
     /// the reader takes.
     pub more: bool,
     /// How many log entries could not be read and were passed over.
@@ -66,7 +74,8 @@ pub struct ArrivedPage {
 
 impl Reader {
     /// Visits what arrived after a cursor, or all of it, in the order of arrival, at most as many
-    /// events as are asked for; `None` if the cursor is not of this log, as it is now.
+    /// events as are asked for; `None` if the cursor is not of this log, as it is now. In
+    /// descending order it visits what arrived before the event of the cursor, the latest first.
     ///
     /// It looks at 100,000 log entries or 64 MiB of records at most, so that what is rarely met
     /// takes many short reads. A visitor that breaks has taken the event it was given.
@@ -80,11 +89,16 @@ impl Reader {
         visit: &mut VisitArrived<'_>,
     ) -> Result<Option<ArrivedPage>, ReadError> {
         let view = View::open(&self.shared)?;
-        let start = match after {
-            Some(cursor) if self.fits_view(&view, cursor)? => *cursor,
-            Some(_) => return Ok(None),
-            None => Cursor { epoch: self.epoch(), position: 0, history: 0 },
+        let order = following.window.order;
+        let start = match (after, order) {
+            (Some(cursor), _) if self.fits_view(&view, cursor)? => *cursor,
+            (Some(_), _) => return Ok(None),
+            (None, Order::Ascending) => Cursor { epoch: self.epoch(), position: 0, history: 0 },
+            (None, Order::Descending) => self.end_of(&view)?,
         };
+        // Read back, the last entry is one to be read, unless a caller has it already.
+        let has_end = after.is_none() && order == Order::Descending;
+        let from = if has_end { start.position + 1 } else { start.position };
         let mut page = OpenPage {
             reader: self,
             following,
@@ -96,17 +110,31 @@ impl Reader {
             bytes: 0,
             is_full: false,
         };
-        let reached = walk(&self.shared, &view, start.position, &mut |position, entry| {
+        let reached = walk(&self.shared, &view, (from, order), &mut |position, entry| {
             page.take(position, entry, visit)
         })?;
         let OpenPage { cursor, events, read, .. } = page;
+        let goes_on = match order {
+            Order::Ascending => reached < view.head(),
+            Order::Descending => reached > 1,
+        };
         Ok(Some(ArrivedPage {
             events,
             cursor,
             // A tail of which nothing can be read is no reason to ask for it again at once.
-            more: reached < view.head() && cursor != start,
-            unreadable: reached - start.position - read,
+            more: goes_on && read > 0,
+            unreadable: reached.abs_diff(from) - read,
         }))
+    }
+
+    /// The end of the log. Where its last entry cannot be read, no cursor is of it.
+    fn end_of(&self, view: &View<'_>) -> Result<Cursor, StoreError> {
+        let (epoch, position) = (self.epoch(), view.head());
+        match history_at(view, position) {
+            Ok(history) => Ok(Cursor { epoch, position, history }),
+            Err(StoreError::Corrupt { .. }) => Ok(Cursor { epoch, position, history: 0 }),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -145,8 +173,10 @@ impl OpenPage<'_> {
         let following = self.following;
         if let Some((root, origin)) = self.lane(position, entry)?.clone() {
             let event = entry.event(position, origin)?;
-            if (following.record)(&event.record) {
-                let place = Place::new(event.record.kept_occurred(), event.recorded, origin);
+            let occurred = event.record.kept_occurred();
+            let is_within = following.window.admits(occurred, event.recorded);
+            if is_within && (following.record)(&event.record) {
+                let place = Place::new(occurred, event.recorded, origin);
                 let id = event.record.aggregate_id;
                 let voided_by = self.voided.by(entry.root, id, &place);
                 let event = Event { voided_by, ..event };

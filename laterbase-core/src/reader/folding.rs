@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::query::{Axes, places};
+use super::query::{Axes, Window, places};
 use super::under_way::{Folding, Standing, etag, next_digest};
 use super::voided::{Voided, void_entries};
 use super::{AggregateState, FoldFailure, ReadError, Reader, guarded};
@@ -132,7 +132,8 @@ impl Reader {
         }
         loop {
             let limit = PLACES_PAGE.min(events_max.saturating_add(1));
-            let page = places(view, &aggregate, &axes, place, limit, |_| Ok(()))?.found;
+            let page =
+                places(view, &aggregate, (&axes, &Window::ALL), place, limit, |_| Ok(()))?.found;
             let Some(left) = events_max.checked_sub(page.len()) else { return Ok(None) };
             events_max = left;
             for &(at, position) in &page {
@@ -167,7 +168,14 @@ impl Reader {
         let Subject { view, axes, .. } = on.subject;
         loop {
             let spend = |events| self.spend(events, 0);
-            let page = places(view, on.aggregate, axes, folding.place, PLACES_PAGE, spend)?;
+            let page = places(
+                view,
+                on.aggregate,
+                (axes, &Window::ALL),
+                folding.place,
+                PLACES_PAGE,
+                spend,
+            )?;
             ladder.end = ladder.end.or(page.excluded);
             let found = page.found;
             if !found.is_empty() && !folding.is_ready() {
@@ -286,7 +294,7 @@ fn is_later_twin(
     keys::push_text(&mut start, event.record.aggregate_id);
     let mut end = start.clone();
     end.extend_from_slice(place.as_bytes());
-    let earlier = view.indexed(Table::Keys, &start, &end, usize::MAX)?;
+    let earlier = view.indexed(Scan::range(Table::Keys, &start, &end))?;
     Ok(earlier.iter().any(|(key, position)| {
         keys::place_of(key).is_some_and(|place| axes.admit(&place, *position))
     }))

@@ -7,7 +7,7 @@ use super::{AggregateState, FoldFailure, Query, ReadError, Reader};
 use crate::id::RootName;
 use crate::keys;
 use crate::limits::BATCH_BYTES_MAX;
-use crate::store::{StoreError, Table};
+use crate::store::{Scan, StoreError, Table};
 use crate::view::View;
 
 /// A page of aggregates, in the order of their ids' bytes.
@@ -126,7 +126,7 @@ fn next_aggregate(
             .expect("the end mark of a text is no 0xff"),
     };
     let end = keys::after_prefix(&prefix).unwrap_or_else(|| vec![0xff; 5]);
-    let found = view.indexed(Table::FoldIndex, &start, &end, 1)?;
+    let found = view.indexed(Scan::range(Table::FoldIndex, &start, &end).limit(1))?;
     let Some((key, position)) = found.first() else { return Ok(None) };
     keys::take_text(&key[prefix.len()..]).map(|(id, _)| Some(id)).ok_or_else(|| {
         StoreError::corrupt(format!("the fold index key of position {position} has no aggregate"))

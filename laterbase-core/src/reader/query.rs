@@ -3,7 +3,7 @@
 use crate::codec::CodecError;
 use crate::hlc::Hlc;
 use crate::keys::{self, Place};
-use crate::store::{StoreError, Table};
+use crate::store::{Direction, Scan, StoreError, Table};
 use crate::view::{View, damaged};
 
 /// Which events of an aggregate a read looks at, and by which fold. The default is all events
@@ -29,6 +29,50 @@ impl Query {
     /// Whether it looks at all events.
     pub(super) const fn is_whole(&self) -> bool {
         !self.is_timed()
+    }
+}
+
+/// Which of the events that a query looks at are listed, and from which end. The default is all of
+/// them, as they happened. Times are nanoseconds since 1970 UTC, inclusive.
+///
+/// It narrows what is listed, and not what is known: an event that is left out still takes back
+/// what it takes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// Only what happened at that time or later.
+    pub occurred_from: Option<i64>,
+    /// Only what its origin recorded at that time or later.
+    pub recorded_from: Option<i64>,
+    /// Which end comes first.
+    pub order: Order,
+}
+
+/// Which end of a list comes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// What comes first in fold order, or arrived first.
+    #[default]
+    Ascending,
+    /// What comes last.
+    Descending,
+}
+
+impl Order {
+    pub(super) const fn direction(self) -> Direction {
+        match self {
+            Self::Ascending => Direction::Forward,
+            Self::Descending => Direction::Backward,
+        }
+    }
+}
+
+impl Window {
+    pub(super) const ALL: Self =
+        Self { occurred_from: None, recorded_from: None, order: Order::Ascending };
+
+    pub(super) fn admits(&self, occurred: i64, recorded: Hlc) -> bool {
+        self.occurred_from.is_none_or(|from| occurred >= from)
+            && self.recorded_from.is_none_or(|from| recorded.to_unix_nanos() >= from)
     }
 }
 
@@ -109,43 +153,50 @@ pub(super) struct PlacesPage {
     pub excluded: Option<Place>,
 }
 
-/// The next events of an aggregate in fold order, at most `limit`, none of them before or at
-/// `after`. Fewer than `limit` means that there are no more. `spend` is told how many events are
+/// The next events of an aggregate in the window's order, at most `limit`, none of them before or
+/// at `after`. Fewer than `limit` means that there are no more. `spend` is told how many events are
 /// looked at, and may object.
 pub(super) fn places<E: From<StoreError>>(
     view: &View<'_>,
     prefix: &[u8],
-    axes: &Axes,
+    (axes, window): (&Axes, &Window),
     after: Option<Place>,
     limit: usize,
     spend: impl Fn(usize) -> Result<(), E>,
 ) -> Result<PlacesPage, E> {
-    let mut start = prefix.to_vec();
-    if let Some(after) = after {
-        start.extend_from_slice(after.as_bytes());
-        start.push(0);
+    let key = |place: Place| [prefix, place.as_bytes()].concat();
+    let mut start = window.occurred_from.map_or(prefix.to_vec(), |from| key(Place::before(from)));
+    let mut end = axes.end(prefix);
+    match (window.order, after.map(key)) {
+        (Order::Ascending, Some(after)) => start = start.max(behind(after)),
+        (Order::Descending, Some(after)) => end = end.min(after),
+        (_, None) => {}
     }
-    let end = axes.end(prefix);
     let (mut found, mut excluded) = (Vec::new(), None);
-    while found.len() < limit {
-        let page = view.indexed(Table::FoldIndex, &start, &end, limit)?;
+    while found.len() < limit && start < end {
+        let scan = Scan::range(Table::FoldIndex, &start, &end).limit(limit);
+        let page = view.indexed(Scan { direction: window.order.direction(), ..scan })?;
         spend(page.len())?;
         for (key, position) in &page {
             let place =
                 keys::place_of(key).ok_or_else(|| damaged(*position, CodecError::Malformed))?;
             if !axes.admit(&place, *position) {
                 excluded = excluded.or(Some(place));
-            } else if found.len() < limit {
+            } else if found.len() < limit && window.admits(place.occurred(), place.recorded()) {
                 found.push((place, *position));
             }
         }
-        match page.last() {
-            Some((last, _)) if page.len() == limit => {
-                start.clone_from(last);
-                start.push(0);
-            }
-            _ => break,
+        let Some((last, _)) = page.last().filter(|_| page.len() == limit) else { break };
+        match window.order {
+            Order::Ascending => start = behind(last.clone()),
+            Order::Descending => end.clone_from(last),
         }
     }
     Ok(PlacesPage { found, excluded })
+}
+
+/// The first key behind one.
+fn behind(mut key: Vec<u8>) -> Vec<u8> {
+    key.push(0);
+    key
 }

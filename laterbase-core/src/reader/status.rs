@@ -10,7 +10,7 @@ use crate::id::{ReplicaId, RootName};
 use crate::keys;
 use crate::maintenance::{aggregate_count, is_indexed};
 use crate::shared::{Counters, Head, State};
-use crate::store::{StoreError, Table};
+use crate::store::{Scan, StoreError, Table};
 use crate::version_vector::VersionVector;
 use crate::view::View;
 
@@ -139,7 +139,7 @@ fn new_aggregates(view: &View<'_>, front: &Front, root: u32) -> Result<u64, Stor
     let start = keys::index_root(root);
     let end = keys::after_prefix(&start).unwrap_or_else(|| vec![0xff; 5]);
     let prefixes: BTreeSet<Vec<u8>> = front
-        .range(Table::FoldIndex, &start, &end, usize::MAX)
+        .range(Scan::range(Table::FoldIndex, &start, &end))
         .iter()
         .filter_map(|(key, _)| keys::index_prefix(key).map(<[u8]>::to_vec))
         .collect();

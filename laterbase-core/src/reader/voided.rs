@@ -13,7 +13,7 @@ use crate::id::Dot;
 use crate::keys::{self, Place};
 use crate::limits::VOIDS_MAX;
 use crate::snapshot::VoidedMark;
-use crate::store::{StoreError, Table};
+use crate::store::{Scan, StoreError, Table};
 use crate::target::Within;
 use crate::view::View;
 
@@ -109,7 +109,7 @@ pub(super) fn void_entries_of_root(
 ) -> Result<VoidEntries, StoreError> {
     let start = keys::index_root(root);
     let end = keys::after_prefix(&start).unwrap_or_else(|| vec![0xff; 5]);
-    view.indexed(Table::Voids, &start, &end, limit)
+    view.indexed(Scan::range(Table::Voids, &start, &end).limit(limit))
 }
 
 /// An aggregate's entries in the table of voids, at most `limit`.
@@ -119,7 +119,7 @@ pub(super) fn void_entries(within: Within<'_>, limit: usize) -> Result<VoidEntri
     }
     let prefix = within.prefix();
     let end = keys::after_prefix(&prefix).expect("the end mark of a text is no 0xff");
-    within.view.indexed(Table::Voids, &prefix, &end, limit)
+    within.view.indexed(Scan::range(Table::Voids, &prefix, &end).limit(limit))
 }
 
 /// The places of what a void means, as far as the axes admit it.

@@ -12,7 +12,7 @@ use crate::id::{Dot, EventId, RootName};
 use crate::keys;
 use crate::prepared::{Precondition, PreparedBatch, PreparedRecord};
 use crate::shared::Head;
-use crate::store::{StoreError, Table};
+use crate::store::{Scan, StoreError, Table};
 use crate::view::{View, damaged};
 
 /// What is to be done with one event of a batch.
@@ -296,7 +296,7 @@ fn find_key(
     let shared = &replica.shared;
     let (view, taken) = shared.with_index(|| {
         let view = View::open(shared)?;
-        let taken = view.indexed(Table::Keys, &prefix, &end, usize::MAX)?;
+        let taken = view.indexed(Scan::range(Table::Keys, &prefix, &end))?;
         Ok::<_, StoreError>((view, taken))
     })?;
     // Replicas that were apart may both have taken the key: the same content is a replay of

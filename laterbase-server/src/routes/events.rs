@@ -44,6 +44,10 @@ pub(super) async fn read(
         (None, None) => None,
     };
     if form == EVENT_STREAM {
+        if filter.is_backward() {
+            let detail = "desc has no stream: what arrives comes behind all that is there";
+            return Err(Problem::parameter("order", detail));
+        }
         return live::respond(&app, filter, after, limit).await;
     }
     app.read_page(BATCH_BYTES_MAX, move |reader, bytes_max| {

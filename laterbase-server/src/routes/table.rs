@@ -16,7 +16,7 @@ use axum::routing::{MethodRouter, get, post};
 
 use crate::app::App;
 use crate::body;
-use crate::parameters::{Parameters, QUERY_NAMES};
+use crate::parameters::{Parameters, QUERY_NAMES, WINDOW_NAMES};
 use crate::problem::{Kind, Problem, Result};
 
 /// The parameters that the query of a request may have. A misspelt one would quietly change the
@@ -29,6 +29,8 @@ pub(crate) struct Allowed {
     repeated: &'static [&'static str],
     /// Whether those of [`Parameters::query`] may be given too.
     with_query: bool,
+    /// Whether those of [`Parameters::window`] may be given too.
+    with_window: bool,
 }
 
 /// No parameters.
@@ -36,7 +38,7 @@ pub(crate) const NONE: Allowed = only(&[]);
 
 /// These, each once.
 pub(crate) const fn only(once: &'static [&'static str]) -> Allowed {
-    Allowed { once, repeated: &[], with_query: false }
+    Allowed { once, repeated: &[], with_query: false, with_window: false }
 }
 
 impl Allowed {
@@ -52,9 +54,16 @@ impl Allowed {
         self
     }
 
+    /// And those that say which events are listed, and from which end.
+    pub(crate) const fn and_window(mut self) -> Self {
+        self.with_window = true;
+        self
+    }
+
     fn names(&self) -> impl Iterator<Item = &'static str> {
         let query = if self.with_query { &QUERY_NAMES[..] } else { &[] };
-        [self.once, self.repeated, query].into_iter().flatten().copied()
+        let window = if self.with_window { &WINDOW_NAMES[..] } else { &[] };
+        [self.once, self.repeated, query, window].into_iter().flatten().copied()
     }
 
     /// Reads a query that has no others.

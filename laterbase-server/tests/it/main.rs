@@ -28,6 +28,7 @@ mod group_commit;
 mod handle;
 mod judged_one_by_one;
 mod kill;
+mod listings;
 mod live;
 mod many_origins;
 mod memory;

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use laterbase_core::id::Dot;
-use laterbase_core::reader::Query;
+use laterbase_core::reader::{History, Order, Query, Reader, Window};
 use laterbase_core::replica::{Appended, Replica};
 use laterbase_core::version_vector::VersionVector;
 
@@ -129,13 +129,49 @@ pub(super) fn aggregate(replica: &Replica, held: &Held, id: &str, query: &Query)
             assert_eq!(found.event_count, seen.len() as u64, "{id} by {query:?}");
         }
     }
+    histories(&reader, id, query, &seen);
+}
+
+/// What is listed of an aggregate's events, whole and from a time of one of them on, from either
+/// end, page by page.
+#[track_caller]
+fn histories(reader: &Reader, id: &str, query: &Query, seen: &[(Dot, &Fact)]) {
+    let middle = seen.get(seen.len() / 2).map(|(_, fact)| fact);
+    let occurred_from = middle.map(|fact| fact.occurred);
+    let recorded_from = middle.map(|fact| fact.recorded.to_unix_nanos());
+    for (occurred_from, recorded_from) in
+        [(None, None), (occurred_from, None), (None, recorded_from), (occurred_from, recorded_from)]
+    {
+        for order in [Order::Ascending, Order::Descending] {
+            let window = Window { occurred_from, recorded_from, order };
+            let is_within = |(_, fact): &&(Dot, &Fact)| {
+                occurred_from.is_none_or(|from| fact.occurred >= from)
+                    && recorded_from.is_none_or(|from| fact.recorded.to_unix_nanos() >= from)
+            };
+            let mut expected: Vec<Dot> =
+                seen.iter().filter(is_within).map(|(dot, _)| *dot).collect();
+            if order == Order::Descending {
+                expected.reverse();
+            }
+            let found = history(reader, id, query, window);
+            assert_eq!(found, expected, "{id} by {query:?} in {window:?}");
+        }
+    }
+}
+
+fn history(reader: &Reader, id: &str, query: &Query, window: Window) -> Vec<Dot> {
     let mut dots = Vec::new();
-    let page = reader.aggregate_events(&root(), id, None, usize::MAX, query, &mut |event| {
-        dots.push(event.dot);
-        ControlFlow::Continue(())
-    });
-    page.expect("the store works");
-    assert_eq!(dots, seen.iter().map(|(dot, _)| *dot).collect::<Vec<_>>(), "{id} by {query:?}");
+    let mut history = History { query: query.clone(), window, after: None, limit: 3 };
+    loop {
+        let page = reader.history(&root(), id, &history, &mut |event| {
+            dots.push(event.dot);
+            ControlFlow::Continue(())
+        });
+        history.after = page.expect("the store works").next;
+        if history.after.is_none() {
+            return dots;
+        }
+    }
 }
 
 /// Axes near to what some event has.

@@ -68,7 +68,7 @@ fn takes_any(_: &Record<'_>) -> bool {
 }
 
 fn following<'f>(root: &'f dyn Fn(&RootName) -> bool, limit: usize) -> Following<'f> {
-    Following { root, record: &takes_any, limit }
+    Following { root, record: &takes_any, window: Window::default(), limit }
 }
 
 fn is_partition(root: &RootName) -> bool {
@@ -165,6 +165,65 @@ proptest! {
     }
 }
 
+/// Position, and when it happened and was recorded, of all events in a window.
+fn all_within(reader: &Reader, window: Window, limit: usize) -> Vec<(u64, i64, i64)> {
+    let (mut found, mut after) = (Vec::new(), None);
+    let following = Following { window, ..following(&takes_all, limit) };
+    for _ in 0..1_000 {
+        let page = reader.arrived(after.as_ref(), &following, &mut |_, event, _| {
+            let occurred = event.record.kept_occurred();
+            found.push((event.position, occurred, event.recorded.to_unix_nanos()));
+            ControlFlow::Continue(())
+        });
+        let page = page.unwrap().unwrap();
+        if !page.more {
+            return found;
+        }
+        after = Some(page.cursor);
+    }
+    panic!("the log has an end");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Mutation: a walk back that begins at the entry of its cursor gives it twice, and one that
+    /// begins before the end of the log never gives the last one.
+    #[test]
+    fn a_window_gives_what_lies_in_it_from_either_end(
+        steps in prop::collection::vec(step(), 0..20),
+        limit in 1_usize..9,
+        bounds in prop::array::uniform2(prop::option::of(any::<prop::sample::Index>())),
+    ) {
+        let mut replica = open(&MemoryStore::new());
+        for step in steps {
+            match step {
+                Step::Hear(at, id, count) => hear(&mut replica, &root(at), id, count),
+                Step::Write(at, count) => write(&mut replica, root(at), count),
+                _ => {}
+            }
+        }
+        let reader = replica.reader();
+        let all = all_within(&reader, Window::default(), 99);
+        let bound = |index: Option<prop::sample::Index>| {
+            index.filter(|_| !all.is_empty()).map(|index| all[index.index(all.len())])
+        };
+        let occurred_from = bound(bounds[0]).map(|(_, occurred, _)| occurred);
+        let recorded_from = bound(bounds[1]).map(|(_, _, recorded)| recorded);
+        let mut expected: Vec<_> = all
+            .iter()
+            .filter(|(_, occurred, _)| occurred_from.is_none_or(|from| *occurred >= from))
+            .filter(|(_, _, recorded)| recorded_from.is_none_or(|from| *recorded >= from))
+            .copied()
+            .collect();
+        let window = Window { occurred_from, recorded_from, order: Order::Ascending };
+        prop_assert_eq!(&all_within(&reader, window, limit), &expected);
+        let window = Window { order: Order::Descending, ..window };
+        expected.reverse();
+        prop_assert_eq!(all_within(&reader, window, limit), expected);
+    }
+}
+
 /// Pages look at few entries in tests, so that what is rarely met takes many of them.
 #[test]
 fn what_is_rarely_met_takes_pages_that_only_advance() {
@@ -215,13 +274,23 @@ fn an_entry_that_cannot_be_read_is_passed_over_alone_and_counted() {
     let reader = replica.reader();
     let following = following(&takes_all, 10);
     let mut found = Vec::new();
-    let page = reader.arrived(None, &following, &mut |_, event, _| {
+    let mut take = |_: &RootName, event: &Event<'_>, _| {
         found.push(event.dot.seq);
         ControlFlow::Continue(())
-    });
-    let page = page.unwrap().unwrap();
+    };
+    let page = reader.arrived(None, &following, &mut take).unwrap().unwrap();
     assert_eq!(found, [1, 2, 4, 5, 6]);
     assert_eq!((page.unreadable, page.more, page.cursor), (1, false, reader.cursor()));
+    found.clear();
+    let window = Window { order: Order::Descending, ..Window::default() };
+    let back = Following { window, ..following };
+    let mut take = |_: &RootName, event: &Event<'_>, _| {
+        found.push(event.dot.seq);
+        ControlFlow::Continue(())
+    };
+    let page = reader.arrived(None, &back, &mut take).unwrap().unwrap();
+    assert_eq!((page.unreadable, page.more), (1, false));
+    assert_eq!(found, [6, 5, 4, 2, 1]);
     assert_eq!(reader.damaged()[0].seq, 3);
 }
 

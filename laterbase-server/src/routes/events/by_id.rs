@@ -49,10 +49,8 @@ pub(super) async fn several(
     headers: &HeaderMap,
 ) -> Result<Response> {
     choose(headers, &[JSON])?;
-    for other in ["after", "roots", "types", "type", "aggregate", "limit"] {
-        if parameters.get(other).is_some() {
-            return Err(Problem::parameter("ids", format!("excludes `{other}`")));
-        }
+    if let Some(other) = parameters.names().find(|name| *name != "ids") {
+        return Err(Problem::parameter("ids", format!("excludes `{other}`")));
     }
     let ids = parse_list(ids)?;
     let asking = Arc::clone(app);

@@ -8,7 +8,7 @@ use laterbase_core::event::Record;
 use laterbase_core::fold::Folds;
 use laterbase_core::id::RootName;
 use laterbase_core::limits::NAME_BYTES_MAX;
-use laterbase_core::reader::{ArrivedPage, Following, Reader, VisitArrived};
+use laterbase_core::reader::{ArrivedPage, Following, Order, Reader, VisitArrived, Window};
 use laterbase_core::selection::RootSelection;
 
 use super::cursor_gone;
@@ -31,6 +31,7 @@ struct Named {
     /// Empty for all.
     types: BTreeSet<String>,
     aggregate: Option<String>,
+    window: Window,
 }
 
 impl Filter {
@@ -44,7 +45,13 @@ impl Filter {
         let aggregate = parameters.get("aggregate").map(|id| check_name("aggregate", id));
         let aggregate = aggregate.transpose()?.map(str::to_owned);
         let folds = Arc::clone(app.folds());
-        Ok(Self(Arc::new(Named { folds, roots, types: types(parameters)?, aggregate })))
+        let (types, window) = (types(parameters)?, parameters.window()?);
+        Ok(Self(Arc::new(Named { folds, roots, types, aggregate, window })))
+    }
+
+    /// Whether the log is read from its end.
+    pub(super) fn is_backward(&self) -> bool {
+        self.0.window.order == Order::Descending
     }
 
     /// Visits a page of the events that the caller takes.
@@ -57,7 +64,8 @@ impl Filter {
     ) -> Result<ArrivedPage> {
         let root = |root: &RootName| self.0.takes_root(root);
         let record = |record: &Record<'_>| self.0.takes(record);
-        let following = Following { root: &root, record: &record, limit };
+        let window = self.0.window;
+        let following = Following { root: &root, record: &record, window, limit };
         reader.arrived(after, &following, visit)?.ok_or_else(cursor_gone)
     }
 }
