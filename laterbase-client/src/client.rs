@@ -6,6 +6,7 @@ mod error;
 mod events;
 mod exchange;
 mod forks;
+mod listing;
 mod messages;
 mod patience;
 mod read_model;
@@ -34,6 +35,7 @@ pub use encoding::Compression;
 pub use error::{ClientError, Problem};
 pub use events::{EventFilter, EventsPage};
 pub use forks::{Decided, ForksPage, ServerFork};
+pub use listing::Roots;
 pub use patience::Patience;
 pub use read_model::{Checkpoint, ReadModelError};
 pub use replication::{Arrivals, ArrivalsQuery, Heads, Pushed, Wanted};
@@ -41,8 +43,8 @@ pub use server_url::ServerUrl;
 pub use subscription::{Delivery, EventStream, SubscribeOptions, Subscription, SubscriptionError};
 pub use traffic::Traffic;
 pub use wire::{
-    Aggregate, AggregateEntry, AggregatePage, FeedPage, HistoryPage, NewEvent, ReceivedEvent,
-    ServerRoot, ServerStatus, Written,
+    Aggregate, AggregateEntry, AggregatePage, ChangedPage, FeedPage, HistoryPage, NewEvent,
+    ReceivedEvent, ServerRoot, ServerStatus, Written,
 };
 
 /// The media type of binary deltas.
@@ -181,20 +183,6 @@ impl<T: Transport> Client<T> {
         let query = cursor_query(after, limit);
         let segments = ["a", root.as_str(), id, "events"];
         decode(&self.exchange.call(Call::get(&segments, &query)).await?)
-    }
-
-    /// Reads a page of aggregates, those after the place that the page before named.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn aggregates(
-        &self,
-        root: &RootName,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<AggregatePage, ClientError> {
-        let query = cursor_query(after, limit);
-        decode(&self.exchange.call(Call::get(&["a", root.as_str()], &query)).await?)
     }
 
     /// Sends a delta and returns what the server durably holds of the root then.

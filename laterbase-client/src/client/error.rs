@@ -44,6 +44,13 @@ pub enum ClientError {
         /// What is wrong with it.
         detail: String,
     },
+    /// A line of the server's stream of events is longer than any that it can have to send. It
+    /// would be so again.
+    #[error("a line of the server's stream is longer than {bytes_max} bytes")]
+    TooLong {
+        /// Longest line that is taken.
+        bytes_max: usize,
+    },
 }
 
 impl ClientError {
@@ -80,7 +87,10 @@ impl ClientError {
         match self {
             Self::Transport(_) | Self::Protocol { .. } => true,
             Self::Problem(problem) => matches!(problem.status.as_u16(), 408 | 429 | 502..=504),
-            Self::Address { .. } | Self::Encode { .. } | Self::Unwritable(_) => false,
+            Self::Address { .. }
+            | Self::Encode { .. }
+            | Self::Unwritable(_)
+            | Self::TooLong { .. } => false,
         }
     }
 

@@ -3,6 +3,7 @@
 use http::StatusCode;
 use laterbase_core::id::EventId;
 use laterbase_core::selection::RootSelection;
+use laterbase_core::time::format_time;
 use serde::Deserialize;
 
 use super::exchange::Call;
@@ -19,6 +20,10 @@ pub struct EventFilter {
     pub types: Vec<String>,
     /// Of the aggregate with this id, in any of the roots.
     pub aggregate: Option<String>,
+    /// Only what happened then or later, in nanoseconds since 1970 UTC.
+    pub occurred_from: Option<i64>,
+    /// Only what its origin recorded then or later, in nanoseconds since 1970 UTC.
+    pub recorded_from: Option<i64>,
 }
 
 impl EventFilter {
@@ -30,6 +35,8 @@ impl EventFilter {
         }
         query.extend(self.types.iter().map(|name| ("type", name.clone())));
         query.extend(self.aggregate.iter().map(|id| ("aggregate", id.clone())));
+        query.extend(self.occurred_from.map(|from| ("occurred_from", format_time(from))));
+        query.extend(self.recorded_from.map(|from| ("recorded_from", format_time(from))));
         query
     }
 }
@@ -64,6 +71,23 @@ impl<T: Transport> Client<T> {
         let mut query = filter.query();
         query.push(("limit", limit.to_string()));
         query.extend(after.map(|after| ("after", after.to_owned())));
+        decode(&self.exchange.call(Call::get(&["events"], &query)).await?)
+    }
+
+    /// Reads a page of the events that arrived last, the latest first, or of those before the event
+    /// of a cursor.
+    ///
+    /// # Errors
+    /// As for [`Self::events`].
+    pub async fn events_back(
+        &self,
+        before: Option<&str>,
+        filter: &EventFilter,
+        limit: usize,
+    ) -> Result<EventsPage, ClientError> {
+        let mut query = filter.query();
+        query.extend([("limit", limit.to_string()), ("order", "desc".to_owned())]);
+        query.extend(before.map(|before| ("after", before.to_owned())));
         decode(&self.exchange.call(Call::get(&["events"], &query)).await?)
     }
 

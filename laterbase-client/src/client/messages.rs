@@ -81,7 +81,7 @@ impl<'c, T: Transport> Messages<'c, T> {
 fn take_line(unread: &mut BytesMut, bytes_max: usize) -> Result<Option<String>, ClientError> {
     let Some(end) = unread.iter().position(|byte| *byte == b'\n') else {
         if unread.len() > bytes_max {
-            return Err(ClientError::protocol("a line of its stream does not end"));
+            return Err(ClientError::TooLong { bytes_max });
         }
         return Ok(None);
     };

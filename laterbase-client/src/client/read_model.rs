@@ -10,6 +10,9 @@ use crate::transport::Transport;
 /// Most events that are handed over at once.
 const BATCH_EVENTS_MAX: usize = 1_000;
 
+/// Bytes of events from which on no more are gathered before they are handed over.
+const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// Keeps what is made of events, and how far that has come, in one place, so that one is never
 /// kept without the other: a table for the cursor beside those of the read model.
 ///
@@ -61,10 +64,11 @@ impl<T: Transport> Client<T> {
     ) -> Result<(), ReadModelError<C::Error>> {
         loop {
             let cursor = read_model.load().await.map_err(ReadModelError::Checkpoint)?;
-            let subscription = self.subscribe_with(cursor.as_deref(), filter.clone(), options);
-            match follow(subscription, read_model).await {
+            let mut subscription = self.subscribe_with(cursor.as_deref(), filter.clone(), options);
+            match follow(&mut subscription, read_model).await {
+                // Without a cursor there is nothing that could be gone: it would be so for ever.
                 Err(ReadModelError::Subscription(SubscriptionError::CursorGone(_)))
-                    if cursor.is_some() =>
+                    if subscription.cursor().is_some() =>
                 {
                     read_model.restart().await.map_err(ReadModelError::Checkpoint)?;
                 }
@@ -75,11 +79,11 @@ impl<T: Transport> Client<T> {
 }
 
 async fn follow<T: Transport, C: Checkpoint>(
-    mut subscription: Subscription<'_, T>,
+    subscription: &mut Subscription<'_, T>,
     read_model: &mut C,
 ) -> Result<(), ReadModelError<C::Error>> {
     while let Some(first) = subscription.next().await {
-        let (mut events, mut next) = (Vec::new(), Some(first));
+        let (mut events, mut bytes, mut next) = (Vec::new(), 0, Some(first));
         let mut ended = None;
         let mut cursor = None;
         while let Some(delivery) = next {
@@ -87,13 +91,18 @@ async fn follow<T: Transport, C: Checkpoint>(
                 Ok(delivery) => {
                     cursor = Some(delivery.cursor().to_owned());
                     if let Delivery::Event(event, _) = delivery {
+                        bytes += event.data_bytes();
                         events.push(*event);
                     }
                 }
                 Err(error) => ended = Some(error),
             }
-            let has_room = events.len() < BATCH_EVENTS_MAX && ended.is_none();
-            next = if has_room { subscription.next().now_or_never().flatten() } else { None };
+            let has_room = events.len() < BATCH_EVENTS_MAX && bytes < BATCH_BYTES_MAX;
+            next = if has_room && ended.is_none() {
+                subscription.next().now_or_never().flatten()
+            } else {
+                None
+            };
         }
         if let Some(cursor) = cursor {
             let kept = read_model.apply(&events, &cursor).await;
@@ -105,3 +114,6 @@ async fn follow<T: Transport, C: Checkpoint>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

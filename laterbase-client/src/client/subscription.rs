@@ -247,7 +247,7 @@ impl<'c, T: Transport> Subscription<'c, T> {
         if message.name == "unreadable" {
             let passed: UnreadableDocument =
                 serde_json::from_str(&message.data).unwrap_or_default();
-            self.unreadable += passed.entries;
+            self.unreadable = self.unreadable.saturating_add(passed.entries);
         }
         let (true, Some(cursor)) = (message.name.is_empty(), message.id) else { return Ok(None) };
         if message.data.is_empty() {

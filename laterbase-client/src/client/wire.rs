@@ -130,6 +130,14 @@ pub struct ReceivedEvent {
     pub voided_by: Vec<EventId>,
 }
 
+impl ReceivedEvent {
+    /// Bytes of the data, as it came.
+    pub(super) fn data_bytes(&self) -> usize {
+        let json = self.data.as_ref().map_or(0, |data| data.get().len());
+        json + self.data_base64.as_ref().map_or(0, String::len)
+    }
+}
+
 /// What a server says to a write.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Written {
@@ -170,17 +178,41 @@ pub struct AggregatePage {
     pub aggregates: Vec<AggregateEntry>,
     /// What to ask the next page with; nothing if this is the last one.
     pub next: Option<String>,
+    /// What to ask with for those that changed since this list was begun. Only the first page has
+    /// it.
+    #[serde(default)]
+    pub changed_since: Option<String>,
+}
+
+/// A page of aggregates that changed, in the order in which the first event since then of each
+/// arrived.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ChangedPage {
+    /// The aggregates, each once.
+    pub aggregates: Vec<AggregateEntry>,
+    /// What to ask with for the next page, or for what changes from now on. To be kept together
+    /// with what was made of the states.
+    pub changed_since: String,
+    /// Whether there is another page. This one may be empty all the same.
+    pub more: bool,
+    /// How many events the server could not read and passed over.
+    #[serde(default)]
+    pub unreadable: u64,
 }
 
 /// One aggregate of a page.
 #[derive(Clone, Debug, Deserialize)]
 pub struct AggregateEntry {
+    /// Its root, where those of several roots are listed.
+    #[serde(default)]
+    pub root: Option<String>,
     /// Its id.
     pub id: String,
     /// Its state, if it could be folded.
     #[serde(default)]
     pub state: Option<Box<RawValue>>,
-    /// Equal on two replicas exactly when they know the same events of it.
+    /// Equal on two replicas exactly when they know the same events of it, and the same of them
+    /// count.
     #[serde(default)]
     pub etag: Option<String>,
 }
@@ -190,7 +222,8 @@ pub struct AggregateEntry {
 pub struct Aggregate {
     /// The state, as JSON.
     pub state: Box<RawValue>,
-    /// Equal on two replicas exactly when they know the same events of it.
+    /// Equal on two replicas exactly when they know the same events of it, and the same of them
+    /// count.
     pub etag: String,
     /// How many events it was folded from.
     pub event_count: u64,

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use http::{Request, Response};
 use http_body_util::{BodyExt, StreamBody};
 use laterbase_client::client::{
-    Checkpoint, Client, ClientError, EventFilter, NewEvent, ReadModelError, ReceivedEvent,
+    Checkpoint, Client, ClientError, EventFilter, NewEvent, ReadModelError, ReceivedEvent, Roots,
     SubscribeOptions, SubscriptionError,
 };
 use laterbase_client::sync::BackoffOptions;
@@ -231,6 +231,56 @@ async fn a_read_model_begins_anew_where_the_log_is_another() {
         assert_eq!(ledger.kept, expected);
     }
     assert_eq!(ledger.restarts, 1);
+}
+
+#[tokio::test]
+async fn what_came_in_last_is_read_from_the_end() {
+    let server = server();
+    let client = client(&server);
+    let events: Vec<NewEvent> = (0..7).map(event).collect();
+    client.write(&root("order"), &events).await.unwrap();
+    let filter = EventFilter::default();
+    let mut expected = all(&client, &filter).await;
+    expected.reverse();
+    let (mut found, mut before) = (Vec::new(), None);
+    loop {
+        let page = client.events_back(before.as_deref(), &filter, 3).await.unwrap();
+        found.extend(page.events.iter().map(|event| event.id.to_string()));
+        if !page.more {
+            break;
+        }
+        before = Some(page.after);
+    }
+    assert_eq!(found, expected);
+    let future = EventFilter { recorded_from: Some(i64::MAX), ..EventFilter::default() };
+    assert!(client.events_back(None, &future, 3).await.unwrap().events.is_empty());
+}
+
+#[tokio::test]
+async fn states_are_kept_by_what_changed_since_a_list() {
+    let server = server();
+    let client = client(&server);
+    let partitions: Roots = "shipment@*".parse().unwrap();
+    client.write(&root("shipment@depot-7"), &[event(1), event(2)]).await.unwrap();
+    client.write(&root("order"), &[event(1)]).await.unwrap();
+    let page = client.aggregates(partitions.clone(), None, 1).await.unwrap();
+    let since = page.changed_since.unwrap();
+    assert!(page.next.is_some());
+    assert_eq!(page.aggregates[0].root.as_deref(), Some("shipment@depot-7"));
+    let none = client.changed(partitions.clone(), &since, 10).await.unwrap();
+    assert!(none.aggregates.is_empty() && !none.more);
+    client.write(&root("shipment@depot-9"), &[event(3), event(10)]).await.unwrap();
+    client.write(&root("order"), &[event(4)]).await.unwrap();
+    let page = client.changed(partitions, &since, 10).await.unwrap();
+    let changed: Vec<_> = page
+        .aggregates
+        .iter()
+        .map(|row| (row.root.as_deref().unwrap(), row.id.as_str()))
+        .collect();
+    assert_eq!(changed, [("shipment@depot-9", "a-3")], "both events are of one aggregate");
+    assert_eq!(page.aggregates[0].state.as_ref().unwrap().get(), "10");
+    let page = client.changed(&root("order"), &since, 10).await.unwrap();
+    assert_eq!((page.aggregates.len(), page.aggregates[0].root.as_deref()), (1, None));
 }
 
 #[tokio::test]

@@ -75,6 +75,26 @@ async fn what_does_not_get_better_ends_it_with_what_it_is() {
     assert!(matches!(error, Failed(ClientError::Protocol { .. })), "{error}");
 }
 
+/// A line that is too long is so again at the same cursor, and would be fetched for ever.
+#[tokio::test(start_paused = true)]
+async fn a_line_that_does_not_end_is_not_fetched_again() {
+    let endless = format!("id: one\ndata: {}", "x".repeat(LINE_BYTES_MAX + 1));
+    let (_, error) = follow(&Fated::new([Fate::Ends(endless.leak())])).await;
+    let SubscriptionError::Failed(error) = error else { panic!("{error}") };
+    assert!(matches!(error, ClientError::TooLong { bytes_max: LINE_BYTES_MAX }), "{error}");
+}
+
+/// A count of passed entries that a server makes up must not overflow.
+#[tokio::test(start_paused = true)]
+async fn what_a_server_says_it_passed_over_is_added_up_to_the_end_of_the_count() {
+    const MANY: &str = "event: unreadable\ndata: {\"entries\":18446744073709551615}\n\n";
+    let fated = Fated::new([Fate::Ends(MANY), Fate::Ends(MANY), Fate::Refused(StatusCode::GONE)]);
+    let client = Client::new("http://depot".parse().unwrap(), &fated);
+    let mut subscription = client.subscribe_with(None, EventFilter::default(), OPTIONS);
+    assert!(subscription.next().await.unwrap().is_err());
+    assert_eq!(subscription.unreadable(), u64::MAX);
+}
+
 /// A greeting is no success: a server that greets and then fails at once would be asked again and
 /// again without a rest.
 #[tokio::test(start_paused = true)]
