@@ -1,4 +1,7 @@
-//! `laterbase show`: an aggregate's state.
+//! `laterbase show`: an aggregate's state, and what made it.
+
+mod explained;
+mod origins;
 
 use std::sync::Arc;
 
@@ -28,6 +31,9 @@ pub(crate) struct ShowArgs {
     /// How events become a state: each one's data patches it, or replaces it.
     #[arg(long, value_name = "NAME", default_value = FOLD_NAMES[0], value_parser = FOLD_NAMES)]
     fold: String,
+    /// Show which event made each field of a merge-patch state, and which events were taken back.
+    #[arg(long)]
+    explain: bool,
     /// The aggregate's id.
     #[arg(value_name = "ID", allow_hyphen_values = true)]
     id: String,
@@ -58,7 +64,10 @@ struct CoveredSummary {
 }
 
 pub(crate) fn run(common: &Common, args: &ShowArgs, output: &mut Output) -> anyhow::Result<()> {
-    let ShowArgs { root, fold, times, id } = args;
+    if args.explain {
+        return explained::run(common, args, output);
+    }
+    let ShowArgs { root, fold, times, id, .. } = args;
     let folds = folds(root)?;
     let options = || DeviceOptions { folds: folds.clone(), ..DeviceOptions::default() };
     let read = common.with_reading(options, |reading| {
@@ -68,16 +77,20 @@ pub(crate) fn run(common: &Common, args: &ShowArgs, output: &mut Output) -> anyh
             None => Err(no_such_aggregate(reading.reader(), root, id, times)),
         }
     })?;
-    if let Some((event, reason)) = read.refused.first() {
-        let count = read.refused_count;
-        complain(format_args!("{count} of its events are left out, first {event}: {reason}"));
-    }
+    say_refused(&read);
     let state = serde_json::from_slice(&read.state).context("the fold's state is not JSON")?;
     if output.is_json() {
         return output.summary(&Summary::of(args, &read, state), "");
     }
     // The state alone, which is what scripts without `--json` read.
     output.json(&[&read.state[..], b"\n"].concat())
+}
+
+fn say_refused(read: &AggregateState) {
+    if let Some((event, reason)) = read.refused.first() {
+        let count = read.refused_count;
+        complain(format_args!("{count} of its events are left out, first {event}: {reason}"));
+    }
 }
 
 /// All folds for the root that is read; other roots are left alone.

@@ -53,6 +53,7 @@ pub(crate) fn run(common: &Common, args: &TimelineArgs, output: &mut Output) -> 
             span,
             id_columns: survey.id_columns,
             type_columns: survey.type_columns,
+            who_columns: survey.who_columns,
             zone: Zone::new(common.utc),
             is_coloured: output.takes_colour(),
         };
@@ -87,6 +88,7 @@ struct Survey {
     span: Option<Span>,
     id_columns: usize,
     type_columns: usize,
+    who_columns: usize,
     /// For each page, the earliest stamp of the pages behind it.
     recorded_behind: Vec<Hlc>,
 }
@@ -100,6 +102,7 @@ impl Source<'_> {
             for row in &*rows {
                 survey.id_columns = row.id.len().max(survey.id_columns);
                 survey.type_columns = width(&row.event_type).max(survey.type_columns);
+                survey.who_columns = width(row.who()).max(survey.who_columns);
             }
             survey.span = rows.iter().map(Row::span).chain(survey.span).reduce(Span::join);
             earliest.push(rows.iter().map(|row| row.recorded).min().unwrap_or(Hlc::MAX));

@@ -17,6 +17,7 @@ mod depot;
 mod dice;
 mod endless_answers;
 mod events;
+mod explain_command;
 mod file_commands;
 mod first_hour;
 mod flaky_links;

@@ -3,6 +3,8 @@
 //! An event takes two lines: what it says of what happened, and below it the event's id, whole, and
 //! a bar in the room beside it. On a narrow terminal, what it says has a line of its own.
 
+use unicode_width::UnicodeWidthStr as _;
+
 use super::row::Row;
 use crate::cli::table::fitted;
 use crate::cli::zone::Zone;
@@ -25,6 +27,11 @@ const LAG_COLUMNS: usize = 5;
 
 /// Most columns of the events' types, as long as there is something beside them.
 const TYPE_COLUMNS_MAX: usize = 30;
+
+/// Columns of those who recorded the events, where anybody is named: as many as the head needs, and
+/// no more than this.
+const WHO_COLUMNS_MIN: usize = 3;
+const WHO_COLUMNS_MAX: usize = 12;
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 const LATE: &str = "\x1b[33m";
@@ -63,9 +70,11 @@ pub(super) struct Drawing {
     pub(super) width: u16,
     /// What the bars show.
     pub(super) span: Span,
-    /// How wide the longest id and the longest type are.
+    /// How wide the longest id and the longest type are, and the longest name of who recorded an
+    /// event; 0 if nobody is named.
     pub(super) id_columns: usize,
     pub(super) type_columns: usize,
+    pub(super) who_columns: usize,
     pub(super) zone: Zone,
     pub(super) is_coloured: bool,
 }
@@ -89,7 +98,14 @@ impl Drawing {
             let gap = columns.saturating_sub(first.len());
             format!("{first}{last:>gap$}")
         });
-        let first = self.first_line(" ", "occurred", "type", "lag", "what it says");
+        let first = self.first_line(&Told {
+            mark: " ",
+            occurred: "occurred",
+            what: "type",
+            lag: "lag",
+            who: "who",
+            says: "what it says",
+        });
         first + "\n" + &self.last_line("id", days)
     }
 
@@ -102,7 +118,14 @@ impl Drawing {
             (false, false) => " ",
         };
         let (occurred, lag) = (self.zone.minute(row.occurred), lag(row.lag_nanos()));
-        let first = self.first_line(mark, &occurred, &row.event_type, &lag, &row.says);
+        let first = self.first_line(&Told {
+            mark,
+            occurred: &occurred,
+            what: &row.event_type,
+            lag: &lag,
+            who: row.who(),
+            says: &row.says,
+        });
         let bar = self.bar_columns().map(|columns| bar(row, self.span, columns));
         let last = self.last_line(&row.id, bar);
         if !self.is_coloured {
@@ -129,16 +152,24 @@ impl Drawing {
     }
 
     /// What an event says, and when: one line, or two on a narrow terminal.
-    fn first_line(&self, mark: &str, occurred: &str, what: &str, lag: &str, says: &str) -> String {
+    fn first_line(&self, told: &Told<'_>) -> String {
+        let Told { mark, occurred, what, lag, who, says } = told;
         let width = usize::from(self.width);
         let fixed = 1 + TIME_COLUMNS + 2 + 2 + LAG_COLUMNS;
         let room = if self.is_wide() { TYPE_COLUMNS_MAX.min(width / 4) } else { width - fixed };
         let type_columns = room.min(self.type_columns);
         let what = fitted(what, type_columns);
         let line = format!("{mark}{occurred:<TIME_COLUMNS$}  {what}  {lag:>LAG_COLUMNS$}");
+        let who = match self.who_columns {
+            0 => String::new(),
+            natural => fitted(who, natural.clamp(WHO_COLUMNS_MIN, WHO_COLUMNS_MAX)) + "  ",
+        };
+        let who_columns = who.width();
         let says = match self.is_wide() {
-            true => format!("  {}", fitted(says, width - fixed - type_columns - 2)),
-            false => format!("\n {}", fitted(says, width - 1)),
+            true => {
+                format!("  {who}{}", fitted(says, width - fixed - type_columns - 2 - who_columns))
+            }
+            false => format!("\n {who}{}", fitted(says, width - 1 - who_columns)),
         };
         (line + &says).trim_end().to_owned()
     }
@@ -149,6 +180,16 @@ impl Drawing {
             format!(" {id:<columns$}  {}", bar.unwrap_or_default(), columns = self.id_columns);
         line.trim_end().to_owned()
     }
+}
+
+/// What the first line of a row has in its columns.
+struct Told<'t> {
+    mark: &'t str,
+    occurred: &'t str,
+    what: &'t str,
+    lag: &'t str,
+    who: &'t str,
+    says: &'t str,
 }
 
 /// A bar from when an event happened over when it was recorded to when it arrived. There is at

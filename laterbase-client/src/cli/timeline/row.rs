@@ -1,5 +1,7 @@
 //! A row of a timeline.
 
+use std::collections::BTreeMap;
+
 use laterbase_core::event::Event;
 use laterbase_core::hlc::Hlc;
 use laterbase_core::id::{Dot, EventId, RootName};
@@ -18,6 +20,7 @@ pub(super) struct Row {
     pub(super) event_type: String,
     /// A short form of its data.
     pub(super) says: String,
+    pub(super) metadata: BTreeMap<String, String>,
     pub(super) occurred: i64,
     pub(super) recorded: Hlc,
     pub(super) arrived: i64,
@@ -40,6 +43,8 @@ struct JsonRow<'r> {
     arrived_at: String,
     lag_nanos: i64,
     late: bool,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    metadata: &'r BTreeMap<String, String>,
     hlc: String,
     origin: String,
     seq: u64,
@@ -51,11 +56,13 @@ struct JsonRow<'r> {
 impl Row {
     pub(super) fn of(root: &RootName, event: &Event<'_>) -> Self {
         let id = |dot| EventId { root: root.clone(), dot }.to_string();
+        let metadata = event.record.metadata.iter();
         Self {
             dot: event.dot,
             id: id(event.dot),
             voided_by: event.voided_by.iter().copied().map(id).collect(),
             says: brief(event),
+            metadata: metadata.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             event_type: event.record.event_type.to_owned(),
             occurred: event.occurred(),
             recorded: event.recorded,
@@ -63,6 +70,11 @@ impl Row {
             position: event.position,
             is_late: false,
         }
+    }
+
+    /// Who recorded it; empty if nobody says.
+    pub(super) fn who(&self) -> &str {
+        self.metadata.get("actor").map_or("", String::as_str)
     }
 
     /// When it was recorded.
@@ -91,6 +103,7 @@ impl Row {
             arrived_at: format_time(self.arrived),
             lag_nanos: self.lag_nanos(),
             late: self.is_late,
+            metadata: &self.metadata,
             hlc: self.recorded.to_string(),
             origin: self.dot.origin.to_string(),
             seq: self.dot.seq,

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::collections::BTreeMap;
+
 use laterbase_core::hlc::Hlc;
 use laterbase_core::id::{Dot, ReplicaId};
 use laterbase_core::time::parse_time;
@@ -16,6 +18,7 @@ fn row(event_type: &str, occurred: i64, recorded: i64, arrived: i64) -> Row {
         dot,
         id: format!("shipment:{dot}"),
         says: "at: Tema".to_owned(),
+        metadata: BTreeMap::new(),
         event_type: event_type.to_owned(),
         occurred,
         recorded: Hlc::from_unix_nanos(recorded),
@@ -30,7 +33,9 @@ fn drawing(rows: &[Row]) -> Drawing {
     let span = rows.iter().map(Row::span).reduce(Span::join).unwrap();
     let type_columns = rows.iter().map(|row| width(&row.event_type)).max().unwrap();
     let (id_columns, zone) = (rows[0].id.len(), Zone::new(true));
-    Drawing { width: WIDTH_DEFAULT, span, id_columns, type_columns, zone, is_coloured: false }
+    let who_columns = rows.iter().map(|row| width(row.who())).max().unwrap();
+    let width = WIDTH_DEFAULT;
+    Drawing { width, span, id_columns, type_columns, who_columns, zone, is_coloured: false }
 }
 
 #[track_caller]
@@ -57,6 +62,7 @@ fn every_line_fits_the_columns() {
     let mut rows = [row("Customs cleared at last", early, 0, late), row("Übergabe", 0, HOUR, HOUR)];
     rows[0].says = "note: 港口 ".repeat(100);
     rows[1].says = String::new();
+    rows[1].metadata.insert("actor".to_owned(), "Ama Serwaa Nyarko 港口".to_owned());
     for columns in [WIDTH_MIN, 63, 64, WIDTH_DEFAULT, 120, WIDTH_MAX] {
         let drawing = Drawing { width: columns, ..drawing(&rows) };
         let text = [drawing.head(), drawing.row(&rows[0]), drawing.row(&rows[1])].join("\n");
@@ -68,7 +74,9 @@ fn every_line_fits_the_columns() {
         assert!(text.contains(&rows[0].id));
         assert!(width(&drawing.foot(1_000_000, 999_999, 0)) <= 80);
     }
-    let text = drawing(&rows).row(&rows[0]);
+    let text = drawing(&rows).row(&rows[1]);
+    assert!(text.contains("+1h  Ama Serwaa …"), "{text}");
+    let text = drawing(&rows[..1]).row(&rows[0]);
     assert!(text.contains("  Customs cleared at …  +292y  note: 港口 "), "{text}");
 }
 
