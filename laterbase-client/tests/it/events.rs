@@ -272,11 +272,8 @@ async fn states_are_kept_by_what_changed_since_a_list() {
     client.write(&root("shipment@depot-9"), &[event(3), event(10)]).await.unwrap();
     client.write(&root("order"), &[event(4)]).await.unwrap();
     let page = client.changed(partitions, &since, 10).await.unwrap();
-    let changed: Vec<_> = page
-        .aggregates
-        .iter()
-        .map(|row| (row.root.as_deref().unwrap(), row.id.as_str()))
-        .collect();
+    let changed: Vec<_> =
+        page.aggregates.iter().map(|row| (row.root.as_deref().unwrap(), row.id.as_str())).collect();
     assert_eq!(changed, [("shipment@depot-9", "a-3")], "both events are of one aggregate");
     assert_eq!(page.aggregates[0].state.as_ref().unwrap().get(), "10");
     let page = client.changed(&root("order"), &since, 10).await.unwrap();

@@ -79,8 +79,8 @@ fn listed(reader: &Reader) -> BTreeMap<(String, String), String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
-    /// Mutation: with the cursor of the last event that was looked at, instead of the one behind
-    /// the last aggregate that was given, a change is missed.
+    /// Mutation: with the cursor of the log's end, instead of the one behind what the page looked at,
+    /// a change is missed.
     #[test]
     fn who_goes_on_by_the_cursor_has_what_a_listing_has(
         // A write of root and id, or a page of so many aggregates.
@@ -107,6 +107,8 @@ proptest! {
     }
 }
 
+/// Mutation: with the cursor behind all that the page looked at, instead of the one behind the last
+/// aggregate that it gives, three changes are missed.
 #[test]
 fn a_page_of_large_states_ends_early_and_the_next_one_goes_on() {
     let mut replica = open(&MemoryStore::new());
