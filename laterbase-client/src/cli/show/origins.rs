@@ -107,7 +107,7 @@ enum Node {
     /// Anything but an object, which is replaced as a whole.
     Value(Arc<Source>, Box<RawValue>),
     /// An object, and what made it one; nothing for the state at its start.
-    Object(Option<Arc<Source>>, BTreeMap<String, Node>),
+    Object(Option<Arc<Source>>, BTreeMap<String, Self>),
 }
 
 impl Node {
