@@ -45,7 +45,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use laterbase_core::id::RootName;
 use laterbase_core::reader::Reader;
 use laterbase_core::time::parse_bound_ahead;
-use laterbase_directory::parse_size;
+use laterbase_directory::{Stamp, parse_size};
 
 use output::Output;
 
@@ -225,6 +225,11 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
 }
 
 impl Common {
+    /// Whether there is a store, and not just a folder for one.
+    fn has_store(&self) -> anyhow::Result<bool> {
+        Ok(Stamp::engine_of(&self.store)?.is_some())
+    }
+
     fn check_existing(&self) -> anyhow::Result<()> {
         if !self.store.is_dir() {
             bail!("there is no store at {}; recording or syncing makes one", self.store.display());

@@ -4,7 +4,7 @@ use std::fmt;
 
 use clap::Args;
 use laterbase_client::client::ServerUrl;
-use laterbase_directory::Stamp;
+use laterbase_core::selection::RootSelection;
 use serde::Serialize;
 
 use super::Common;
@@ -42,29 +42,31 @@ struct Summary {
 
 pub(crate) fn run(common: &Common, args: InitArgs, output: &mut Output) -> anyhow::Result<()> {
     let mut settings = Settings::read(&common.store)?;
-    if Stamp::engine_of(&common.store)?.is_none() {
-        common.with_device(|_made| Ok(()))?;
-    }
+    let replica = match common.has_store()? {
+        true => common.with_reader(|reader| Ok(reader.replica_id().to_string()))?,
+        false => common.with_device(|made| Ok(made.id().to_string()))?,
+    };
     let before = settings.clone();
-    args.apply(&mut settings);
+    args.apply(&mut settings)?;
     if settings != before {
         settings.write(&common.store)?;
     }
-    let replica = common.with_reader(|reader| Ok(reader.replica_id().to_string()))?;
     let summary = Summary { replica, settings };
     output.summary(&summary, &summary)
 }
 
 impl InitArgs {
     /// Sets what was named, and leaves the rest as it is.
-    fn apply(self, settings: &mut Settings) {
+    fn apply(self, settings: &mut Settings) -> anyhow::Result<()> {
         let Self { server, roots, all_roots, name, actor } = self;
         settings.server = server.map(|server| server.to_string()).or(settings.server.take());
         settings.name = name.or(settings.name.take());
         settings.actor = actor.or(settings.actor.take());
         if all_roots || !roots.is_empty() {
-            settings.roots = roots.iter().map(|root| root.as_str().to_owned()).collect();
+            let named = RootSelection::from_entries(roots.iter().map(RootEntry::as_str))?;
+            settings.roots = named.entries();
         }
+        Ok(())
     }
 }
 

@@ -106,6 +106,21 @@ fn a_store_that_has_named_roots_takes_those_and_says_which_others_there_are() {
     assert_eq!((&synced["pulled"], synced.get("not_taken")), (&json!(2), None));
 }
 
+/// The first `sync --server` put its roots in the place of those that were set, and what was set while
+/// it ran was set back.
+#[test]
+fn the_first_server_changes_nothing_else_that_is_set() {
+    let listening = Listening::start(server());
+    let url = listening.url();
+    let place = Workplace::new();
+    place.succeed(&["init", "--root", "shipment", "--root", "shipment", "--name", "truck-7"]);
+    assert_eq!(place.summary(&["init"])["roots"], json!(["shipment"]), "each root once");
+    place.succeed(&["sync", "--server", &url, "--root", "order"]);
+    let set = place.summary(&["init"]);
+    assert_eq!((&set["server"], &set["roots"]), (&json!(url), &json!(["shipment"])));
+    assert_eq!(set["name"], "truck-7");
+}
+
 #[test]
 fn status_says_when_and_with_whom_it_was_synced_and_what_came_of_it() {
     let place = Workplace::new();

@@ -17,8 +17,10 @@ use crate::cli::settings::Settings;
 pub(super) struct Destination {
     pub(super) server: ServerUrl,
     pub(super) roots: RootSelection,
-    /// What is to be remembered, if nothing is yet.
-    news: Cell<Option<Settings>>,
+    /// The roots that were named.
+    named: Vec<String>,
+    /// Whether it is to be remembered.
+    is_new: Cell<bool>,
 }
 
 impl Destination {
@@ -32,12 +34,8 @@ impl Destination {
             [] => settings.selection()?,
             named => RootSelection::from_entries(named.iter().map(RootEntry::as_str))?,
         };
-        let news = is_new.then(|| Settings {
-            server: Some(server.to_string()),
-            roots: roots.entries(),
-            ..settings
-        });
-        Ok(Self { server, roots, news: Cell::new(news) })
+        let named = if args.roots.is_empty() { Vec::new() } else { roots.entries() };
+        Ok(Self { server, roots, named, is_new: Cell::new(is_new) })
     }
 
     /// How it is synced with.
@@ -45,12 +43,27 @@ impl Destination {
         SyncOptions { roots: self.roots.clone(), ..SyncOptions::default() }
     }
 
-    /// Remembers the server and the roots, once, if it is the first one.
+    /// Remembers the server, once, if it is the first one, and the roots that were named if none were
+    /// before. The store may have been set up in another way meanwhile, and that stays.
     pub(super) fn remember(&self, common: &Common) {
-        let Some(news) = self.news.take() else { return };
-        if let Err(error) = news.write(&common.store) {
+        if !self.is_new.take() {
+            return;
+        }
+        if let Err(error) = self.set_up(common) {
             complain(format_args!("warning: the server is not remembered: {error:#}"));
         }
+    }
+
+    fn set_up(&self, common: &Common) -> anyhow::Result<()> {
+        let mut settings = Settings::read(&common.store)?;
+        if settings.server.is_some() {
+            return Ok(());
+        }
+        settings.server = Some(self.server.to_string());
+        if settings.roots.is_empty() {
+            settings.roots.clone_from(&self.named);
+        }
+        settings.write(&common.store)
     }
 
     /// Roots that the server has and that are not taken, where roots were named. A server that
