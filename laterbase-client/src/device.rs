@@ -251,6 +251,16 @@ pub struct TogetherError {
     pub batch: Option<usize>,
     /// What is wrong.
     pub source: WriteError,
+    /// What else would be refused, of this batch and of those behind it: which batch, and why one of
+    /// its events is.
+    pub others: Vec<(usize, WriteError)>,
+}
+
+impl TogetherError {
+    /// What keeps a whole commit from being done, and is no batch's fault.
+    pub const fn of_commit(source: WriteError) -> Self {
+        Self { batch: None, source, others: Vec::new() }
+    }
 }
 
 #[cfg(test)]

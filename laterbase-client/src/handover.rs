@@ -17,19 +17,21 @@ mod frame;
 mod listening;
 mod message;
 pub mod receipts;
+mod refused;
 mod socket;
 
 use std::borrow::Borrow;
 
 use laterbase_core::PreparedBatch;
 use laterbase_core::reader::{Reader, Remembered};
-use laterbase_core::replica::Replica;
+use laterbase_core::replica::{Replica, WriteError};
 
 use crate::device::TogetherError;
 
-pub use caller::{HandoverError, Neighbour, Refused};
+pub use caller::{HandoverError, Neighbour};
 pub use listening::Listening;
 pub use receipts::{Receipt, Receipts, Token};
+pub use refused::Refused;
 
 /// Who has a store open, and writes for others.
 pub trait Holder: Send + Sync + 'static {
@@ -75,8 +77,11 @@ pub fn stage_together<B: Borrow<PreparedBatch>>(
 ) -> Result<u64, TogetherError> {
     let before = replica.cursor().position();
     for (index, batch) in batches.iter().map(Borrow::borrow).enumerate() {
-        let staged = replica.stage_append(batch, now_nanos);
-        staged.map_err(|source| TogetherError { batch: Some(index), source })?;
+        if let Err(source) = replica.stage_append(batch, now_nanos) {
+            let others = other_refusals(replica, &batches[index..], now_nanos);
+            let others = others.map(|(behind, error)| (index + behind, error)).collect();
+            return Err(TogetherError { batch: Some(index), source, others });
+        }
     }
     let stored = replica.cursor().position() - before;
     if let Some(receipt) = receipt {
@@ -84,4 +89,20 @@ pub fn stage_together<B: Borrow<PreparedBatch>>(
         replica.remember(&key, &value);
     }
     Ok(stored)
+}
+
+/// What would be refused of some batches, but for the first of it, which is known: so whoever leaves
+/// out what is at fault need not try again for each.
+pub(crate) fn other_refusals<B: Borrow<PreparedBatch>>(
+    replica: &Replica,
+    batches: &[B],
+    now_nanos: i64,
+) -> impl Iterator<Item = (usize, WriteError)> {
+    let refusals =
+        batches.iter().map(Borrow::borrow).enumerate().flat_map(move |(index, batch)| {
+            // What keeps a batch from being judged as a whole is met again, when it is tried again.
+            let refused = replica.refusals(batch, now_nanos).unwrap_or_default();
+            refused.into_iter().map(move |(_, error)| (index, error))
+        });
+    refusals.skip(1)
 }

@@ -124,11 +124,9 @@ impl Task for Handed {
         let outcome = match failed {
             Some(error) => {
                 let source = StoreError::engine("commit", Arc::clone(error));
-                Err(TogetherError { batch: None, source: WriteError::Store(source) })
+                Err(TogetherError::of_commit(WriteError::Store(source)))
             }
-            None => self
-                .staged
-                .unwrap_or(Err(TogetherError { batch: None, source: WriteError::Uncommitted })),
+            None => self.staged.unwrap_or(Err(TogetherError::of_commit(WriteError::Uncommitted))),
         };
         // Whoever gave up waiting asks again with the same token.
         let _ = self.reply.send(outcome);

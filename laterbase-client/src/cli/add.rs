@@ -125,7 +125,7 @@ fn add(
     record: &Record<'_>,
 ) -> anyhow::Result<Option<EventId>> {
     let text_bytes = record.data.len();
-    let entry = Entry { number: 1, said: Said::Record(*record), text_bytes, input_bytes: 0 };
+    let entry = Entry { number: 1, said: Said::Record(*record), text_bytes, progress: 1 };
     let refuse = |failure| match failure {
         Failure::Event(bad) => match bad.field {
             Some(field) => anyhow::anyhow!("{field}: {}", bad.detail),

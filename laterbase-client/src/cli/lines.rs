@@ -15,7 +15,7 @@ pub(crate) struct Lines<R> {
     input: R,
     number: u64,
     text: Vec<u8>,
-    /// Bytes since the last line that was not blank.
+    /// Bytes since the last line that was given out.
     input_bytes: u64,
     /// Whether `text` is the beginning of a line, at which the input paused.
     is_partial: bool,
@@ -30,6 +30,14 @@ pub(crate) struct Line<'l> {
     pub(crate) text: &'l [u8],
     /// What it took of the input, blank lines before it included.
     pub(crate) input_bytes: u64,
+}
+
+/// Why there is no line, and which one it would be.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub(crate) struct LineFault {
+    pub(crate) number: u64,
+    pub(crate) error: LineError,
 }
 
 /// Why there is no line.
@@ -52,18 +60,25 @@ impl<R: BufRead> Lines<R> {
         Self { input, number: 0, text: Vec::new(), input_bytes: 0, is_partial: false }
     }
 
-    /// Which line was read last, or failed to be.
-    pub(crate) const fn number(&self) -> u64 {
-        self.number
-    }
-
     /// What was read last.
     pub(crate) fn text(&self) -> &[u8] {
         &self.text
     }
 
     /// The next line that is not blank; `None` behind the last one.
-    pub(crate) fn next(&mut self) -> Result<Option<Line<'_>>, LineError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Line<'_>>, LineFault> {
+        match self.advance() {
+            Ok(true) => {
+                let input_bytes = std::mem::take(&mut self.input_bytes);
+                Ok(Some(Line { number: self.number, text: &self.text, input_bytes }))
+            }
+            Ok(false) => Ok(None),
+            Err(error) => Err(LineFault { number: self.number, error }),
+        }
+    }
+
+    /// Reads the next line that is not blank; false behind the last one.
+    fn advance(&mut self) -> Result<bool, LineError> {
         loop {
             if !self.is_partial {
                 self.text.clear();
@@ -79,7 +94,7 @@ impl<R: BufRead> Lines<R> {
                 Err(error) => return Err(LineError::Input(error)),
             }
             if self.text.is_empty() {
-                return Ok(None);
+                return Ok(false);
             }
             if self.text.len() > LINE_BYTES_MAX {
                 return Err(LineError::TooLong);
@@ -92,11 +107,10 @@ impl<R: BufRead> Lines<R> {
                 break;
             }
         }
-        let input_bytes = std::mem::take(&mut self.input_bytes);
         if self.text.last() == Some(&b'\n') {
             self.text.pop();
         }
-        Ok(Some(Line { number: self.number, text: &self.text, input_bytes }))
+        Ok(true)
     }
 }
 

@@ -21,17 +21,17 @@ const LENGTH_MAX: usize = 100;
 const EVENTS_MAX: usize = 50_000;
 
 /// The name that is most like one, if any is.
-struct Nearest<'n> {
+pub(super) struct Nearest<'n> {
     wanted: &'n str,
     best: Option<(f64, String)>,
 }
 
 impl<'n> Nearest<'n> {
-    const fn new(wanted: &'n str) -> Self {
+    pub(super) const fn new(wanted: &'n str) -> Self {
         Self { wanted, best: None }
     }
 
-    fn offer(&mut self, name: &str) {
+    pub(super) fn offer(&mut self, name: &str) {
         let is_best = self.best.as_ref().is_some_and(|(_, best)| best == name);
         // It takes a time that grows with both lengths.
         let is_long = self.wanted.len().max(name.len()) > LENGTH_MAX;
@@ -48,10 +48,12 @@ impl<'n> Nearest<'n> {
 
     /// What is to be added to a complaint.
     fn question(self) -> String {
-        match self.best {
-            Some((_, name)) => format!("; did you mean {}?", Printable(name)),
-            None => String::new(),
-        }
+        self.found().map_or_else(String::new, |name| format!("; did you mean {}?", Printable(name)))
+    }
+
+    /// The name that is most like the one that was wanted.
+    pub(super) fn found(self) -> Option<String> {
+        self.best.map(|(_, name)| name)
     }
 }
 

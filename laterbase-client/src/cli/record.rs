@@ -6,19 +6,23 @@ mod format;
 mod gather;
 mod guessing;
 mod map_file;
+mod marked_text;
 mod pausing_input;
 pub(super) mod recording;
 mod rejects;
 pub(super) mod source;
 mod table;
 mod trial;
+mod unwritten_store;
 mod wording;
 
 use std::fmt;
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 
+use anyhow::{Context as _, anyhow};
 use clap::Args;
+use laterbase_core::event::MetadataBuf;
 use laterbase_core::id::RootName;
 use laterbase_core::printable::Printable;
 use serde::Serialize;
@@ -30,7 +34,7 @@ use super::settings::Settings;
 use super::whole_file::is_standard;
 use super::written_time::WrittenTimeFlags;
 use format::Format;
-use gather::{BadEvent, Stored};
+use gather::{ACTOR, BadEvent, Defaults, Stored};
 use recording::{Failure, Recording};
 use rejects::Rejects;
 use source::Source;
@@ -61,10 +65,15 @@ pub(crate) struct RecordArgs {
     /// Say what would happen, and store nothing.
     #[arg(long, conflicts_with = "rejects")]
     check: bool,
-    /// Go on behind what cannot be recorded, and write it to this file, with the reasons: CSV by
-    /// its ending, else NDJSON. The exit status is 3 then.
+    /// Go on behind what cannot be recorded, and write it to this file, with the reasons: rows to a
+    /// .csv or .tsv, JSON to an .ndjson. Put right there, it is recorded by the same command. The
+    /// exit status is 3 then.
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
+    /// Who recorded them: kept as `actor` in the metadata of events that do not say it themselves
+    /// [default: what `laterbase init` set].
+    #[arg(long, value_name = "WHO")]
+    actor: Option<String>,
     #[command(flatten)]
     columns: ColumnFlags,
     #[command(flatten)]
@@ -108,29 +117,33 @@ pub(crate) fn run(common: &Common, args: &RecordArgs, output: &mut Output) -> an
 }
 
 fn record(common: &Common, args: &RecordArgs, output: &mut Output) -> anyhow::Result<()> {
-    let fallback = Settings::read(&common.store)?.only_root();
-    let mut source = Source::open(args, fallback.is_some())?;
-    let mut recording = Recording::new(common, args.root.as_ref()).falling_back_on(fallback);
+    let settings = Settings::read(&common.store)?;
+    let root = settings.only_root();
+    let mut source = Source::open(args, root.is_some())?;
+    let actor = args.actor.clone().or(settings.actor);
+    check_actor(actor.as_deref())?;
+    let recording = Recording::new(common, args.root.as_ref());
+    let mut recording = recording.with_defaults(Defaults { root, actor });
     if args.check {
-        let trial = Trial::open(common)?;
-        if trial.is_blind() {
-            complain(
-                "another process has the store open, so what was recorded before is not looked up",
-            );
-        }
-        recording = recording.on_trial(trial).rejecting(Rejects::listing());
+        recording = recording.on_trial(Trial::new(common)).rejecting(Rejects::listing());
     }
     if let Some(path) = &args.rejects {
-        recording = recording.rejecting(Rejects::create(path, &args.file)?);
+        recording = recording.rejecting(Rejects::create(path, args)?);
     }
     if is_standard(&args.file) && io::stdin().is_terminal() {
-        complain("reads events from the terminal, one JSON object a line; Ctrl-D ends it");
+        let what = source.wording().terminal_hint();
+        complain(format_args!("reads events from the terminal, {what}; Ctrl-D ends it"));
     }
     let done = recording.take_all(&mut source);
     source.bar.finish_and_clear();
     recording.let_go();
     let (stored, rejected) = (recording.stored(), recording.rejected());
     done.map_err(|failure| match failure {
+        Failure::Event(bad) if args.check => anyhow!(
+            "{}: {}\nNothing behind it was looked at.",
+            source.wording().place(&bad),
+            Printable(&bad.detail)
+        ),
         Failure::Event(bad) => complaint(&source.wording(), &bad, stored.new),
         Failure::Input(error) => error.context(source.name),
         Failure::Store(error) => error,
@@ -143,9 +156,17 @@ fn record(common: &Common, args: &RecordArgs, output: &mut Output) -> anyhow::Re
     output.summary(&summary, &summary)
 }
 
+/// Fails where no event could have it in its metadata.
+fn check_actor(actor: Option<&str>) -> anyhow::Result<()> {
+    match actor {
+        Some(actor) => MetadataBuf::default().set(ACTOR, actor).context("--actor"),
+        None => Ok(()),
+    }
+}
+
 fn complaint(wording: &Wording, bad: &BadEvent, recorded: u64) -> anyhow::Error {
     let (place, unit) = (wording.place(bad), wording.unit);
-    anyhow::anyhow!(
+    anyhow!(
         "{place}: {}\nNothing from {unit} {} on is stored. Batches before it stored {recorded} events.",
         Printable(&bad.detail),
         bad.batch_number,

@@ -28,15 +28,19 @@ enum Way {
 /// Why nothing of some batches was recorded, or why that is not known.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RecordError {
-    /// Something is wrong with them, or with the store that was open here.
-    #[error(transparent)]
-    Own(#[from] TogetherError),
-    /// The same, by the process that was asked.
-    #[error("{0}")]
-    Refused(Refused),
+    /// Something is wrong with them, or with the store: the first of these, and the others would
+    /// have been refused behind it. There is one at least.
+    #[error("{}", .0.first().map_or("it was refused", |first| &first.detail))]
+    Refused(Vec<Refused>),
     /// There is no way into the store.
     #[error("{0:#}")]
     NoWay(anyhow::Error),
+}
+
+impl From<TogetherError> for RecordError {
+    fn from(error: TogetherError) -> Self {
+        Self::Refused(error.refused())
+    }
 }
 
 impl Recorder {

@@ -7,6 +7,7 @@ pub(crate) mod guess;
 pub(crate) mod header;
 pub(crate) mod key;
 pub(crate) mod mapping;
+pub(crate) mod marks;
 pub(crate) mod number;
 pub(crate) mod row;
 pub(crate) mod workbook;
@@ -51,4 +52,17 @@ impl Fault {
 pub(crate) trait Rows {
     /// Reads the next row into `row`; false behind the last one.
     fn next(&mut self, row: &mut row::Row) -> Result<bool, RowError>;
+
+    /// What stands between the cells, once a row was read; `None` where they are no text.
+    fn separator(&self) -> Option<Separator> {
+        None
+    }
+}
+
+/// What stands between the cells of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Separator {
+    pub(crate) delimiter: u8,
+    /// Whether a line of its own says so, and nothing else.
+    pub(crate) is_said: bool,
 }

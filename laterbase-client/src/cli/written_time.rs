@@ -1,5 +1,6 @@
 //! Times as people write them: without an offset from UTC, as a clock on the wall shows them.
 
+use anyhow::bail;
 use clap::Args;
 use jiff::civil::{Date, DateTime};
 use jiff::fmt::strtime;
@@ -20,6 +21,17 @@ pub(crate) struct WrittenTimeFlags {
     /// Where the clocks are that the times were read from, such as Europe/Berlin [default: here].
     #[arg(long, value_name = "ZONE")]
     pub(crate) timezone: Option<String>,
+}
+
+impl WrittenTimeFlags {
+    /// The first flag that is given, for a complaint where there is no table.
+    pub(crate) const fn given(&self) -> Option<&'static str> {
+        match (&self.time_format, &self.timezone) {
+            (Some(_), _) => Some("--time-format"),
+            (None, Some(_)) => Some("--timezone"),
+            (None, None) => None,
+        }
+    }
 }
 
 /// A moment, and what the clock said that it was read from.
@@ -46,8 +58,8 @@ pub(crate) enum WrittenTimeError {
         "{0:?} is no time; say 2024-03-01 08:00, 2024-03-01T08:00:00Z, monday, yesterday 18:00 or 2h ago"
     )]
     Spoken(String),
-    #[error("{text:?} is no time of the form {format:?}: {reason}")]
-    Format { text: String, format: String, reason: String },
+    #[error("{text:?} is no time of the form {format:?}")]
+    Format { text: String, format: String },
     #[error("{text:?}: {reason}")]
     NoTime { text: String, reason: String },
     #[error(
@@ -67,6 +79,14 @@ pub(crate) enum WrittenTimeError {
 impl WrittenTimes {
     pub(crate) fn new(flags: &WrittenTimeFlags) -> anyhow::Result<Self> {
         let zone = zone_of(flags.timezone.as_deref())?;
+        if let Some(format) = &flags.time_format
+            && !can_be_read(format)
+        {
+            bail!(
+                "--time-format: by {format:?}, nobody tells what day it is; a form is written in \
+                 the letters of strptime, such as \"%d.%m.%Y %H:%M\""
+            );
+        }
         Ok(Self { zone, format: flags.time_format.clone() })
     }
 
@@ -84,10 +104,9 @@ impl WrittenTimes {
     }
 
     fn read_format(&self, text: &str, format: &str) -> Result<WrittenTime, WrittenTimeError> {
-        let refuse = |error: jiff::Error| WrittenTimeError::Format {
+        let refuse = |_error: jiff::Error| WrittenTimeError::Format {
             text: text.to_owned(),
             format: format.to_owned(),
-            reason: error.to_string(),
         };
         let parts = strtime::parse(format, text).map_err(refuse)?;
         match parts.to_timestamp() {
@@ -96,6 +115,14 @@ impl WrittenTimes {
             Err(_) => at_place(parts.to_datetime().map_err(refuse)?, &self.zone, text),
         }
     }
+}
+
+/// Whether what is written in a form can be read again.
+fn can_be_read(format: &str) -> bool {
+    let sample = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
+    let written = strtime::format(format, &sample);
+    let read = written.and_then(|text| strtime::parse(format, text));
+    read.is_ok_and(|parts| parts.to_timestamp().is_ok() || parts.to_datetime().is_ok())
 }
 
 /// The zone of a name, or the system's.
@@ -155,7 +182,7 @@ fn read_local(text: &str) -> Result<DateTime, WrittenTimeError> {
     if !is_formed {
         return Err(refuse());
     }
-    let refuse = |error: jiff::Error| no_time(text, &error.to_string());
+    let refuse = |_error: jiff::Error| no_time(text, &TimeError::NoSuchTime.to_string());
     let date: Date = date.parse().map_err(refuse)?;
     match time {
         Some(time) => Ok(date.to_datetime(time.parse().map_err(refuse)?)),

@@ -17,14 +17,14 @@ impl Device {
         batches: &[B],
         receipt: Option<&Receipt>,
     ) -> Result<u64, TogetherError> {
-        let mut failed = None;
+        let (mut failed, mut others) = (None, Vec::new());
         let stage = |replica: &mut Replica, now_nanos| {
             stage_together(replica, batches, receipt, now_nanos).map_err(|error| {
-                failed = error.batch;
+                (failed, others) = (error.batch, error.others);
                 error.source
             })
         };
-        self.write(stage).map_err(|source| TogetherError { batch: failed, source })
+        self.write(stage).map_err(|source| TogetherError { batch: failed, source, others })
     }
 }
 
@@ -39,6 +39,6 @@ impl Holder for Device {
 
     fn remember(&self, entries: Vec<Remembered>) -> Result<(), NotTaken> {
         Local::remember(self, entries)
-            .map_err(|source| NotTaken::Refused(TogetherError { batch: None, source }))
+            .map_err(|source| NotTaken::Refused(TogetherError::of_commit(source)))
     }
 }

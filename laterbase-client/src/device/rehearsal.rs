@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use laterbase_core::PreparedBatch;
 
 use super::{Device, TogetherError};
+use crate::handover::other_refusals;
 
 impl Device {
     /// Says what [`Self::record_together`] would do, and does nothing: for each batch, which of its
@@ -35,8 +36,10 @@ impl Device {
                         .collect(),
                 ),
                 Err(source) => {
+                    let others = other_refusals(&replica, &batches[index..], self.now_nanos());
+                    let others = others.map(|(behind, error)| (index + behind, error)).collect();
                     replica.abandon();
-                    return Err(TogetherError { batch: Some(index), source });
+                    return Err(TogetherError { batch: Some(index), source, others });
                 }
             }
         }

@@ -77,3 +77,29 @@ fn a_page_that_is_no_delta_is_refused() {
     let device = device();
     assert!(matches!(device.merge(b"LBDP"), Err(WriteError::Malformed(_))));
 }
+
+/// Whoever leaves out what is at fault had to ask again for each, and each time all of the rest was
+/// looked at.
+#[test]
+fn all_that_would_be_refused_is_named_at_once() {
+    let device = device();
+    let keyed = |data| Record { idempotency_key: Some("k"), ..Record::json("P", "t", data) };
+    device.record(&batch(&device, "truck", &[keyed("0")])).unwrap();
+    let late = Record { occurred: Some(i64::MAX), ..Record::json("T1", "Left", "1") };
+    let good = Record::json("T1", "Left", "1");
+    let batches = [
+        batch(&device, "pallet", &[good, late, good, late]),
+        batch(&device, "shipment", &[good]),
+        batch(&device, "truck", &[keyed("1"), good, late]),
+    ];
+    let places = |error: &TogetherError| -> Vec<(Option<usize>, Option<usize>)> {
+        error.refused().iter().map(|refused| (refused.batch, refused.index)).collect()
+    };
+    let all = [(0, 1), (0, 3), (2, 0), (2, 2)].map(|(batch, index)| (Some(batch), Some(index)));
+    let error = device.record_together(&batches).unwrap_err();
+    assert_eq!(places(&error), all);
+    assert_eq!(places(&device.rehearse(&batches).unwrap_err()), all);
+    let holder = format!("truck:{}-1 of P", device.id());
+    assert!(error.refused()[2].detail.ends_with(&holder), "{:?}", error.refused());
+    assert_eq!(device.reader().roots(), [root("truck")], "nothing of them is stored");
+}

@@ -10,7 +10,7 @@ use laterbase_core::reader::Remembered;
 
 use super::message::{self, Answer, Greeting, VERSION};
 use super::receipts::Token;
-use super::{frame, socket};
+use super::{Refused, frame, socket};
 
 /// How long a holder may take to greet. It has a thread for nothing else.
 const GREETING_TIME_MAX: Duration = Duration::from_secs(5);
@@ -58,26 +58,13 @@ pub enum HandoverError {
     /// Whoever listens there is no process of Laterbase.
     #[error("what listens in the store's folder is not Laterbase")]
     Foreign,
-    /// Nothing of the request is stored, and it is the request's own fault or the store's.
-    #[error("{0}")]
-    Refused(Refused),
+    /// Nothing of the request is stored, and it is the request's own fault or the store's: for the
+    /// first of these, and the others would have been refused behind it.
+    #[error("{}", in_words(.0))]
+    Refused(Vec<Refused>),
     /// The system refused.
     #[error("the process that has the store open cannot be reached")]
     Io(#[source] io::Error),
-}
-
-/// What is wrong with what was handed over.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{detail}")]
-pub struct Refused {
-    /// Which batch is at fault, from 0; `None` if it is no single one.
-    pub batch: Option<usize>,
-    /// Which event of it, from 0.
-    pub index: Option<usize>,
-    /// Which field of that.
-    pub field: Option<String>,
-    /// What is wrong.
-    pub detail: String,
 }
 
 impl Neighbour {
@@ -137,11 +124,13 @@ impl Neighbour {
         let answer = answer.ok_or(HandoverError::Lost)?;
         match Answer::decode(&answer).map_err(|_other| HandoverError::Foreign)? {
             Answer::Done(stored) => Ok(stored),
-            Answer::Refused { batch, index, field, detail } => {
-                Err(HandoverError::Refused(Refused { batch, index, field, detail }))
-            }
+            Answer::Refused(refused) => Err(HandoverError::Refused(refused)),
         }
     }
+}
+
+fn in_words(refused: &[Refused]) -> &str {
+    refused.first().map_or("nothing of it is stored", |first| &first.detail)
 }
 
 fn is_late(error: &io::Error) -> bool {

@@ -7,12 +7,10 @@ use std::time::Duration;
 
 use laterbase_core::PreparedBatch;
 use laterbase_core::event::Record;
-use laterbase_core::replica::WriteError;
 
 use super::message::{Answer, Greeting, HandedBatch, Request, VERSION};
 use super::receipts::{Receipts, Token};
-use super::{Holder, NotTaken, frame};
-use crate::device::TogetherError;
+use super::{Holder, NotTaken, Refused, frame};
 
 /// How long a message may take on its way.
 const MESSAGE_TIME_MAX: Duration = Duration::from_secs(10);
@@ -81,7 +79,7 @@ fn record(
 fn answer(taken: Result<u64, NotTaken>) -> Option<Answer> {
     match taken {
         Ok(stored) => Some(Answer::Done(stored)),
-        Err(NotTaken::Refused(error)) => Some(of_write(&error)),
+        Err(NotTaken::Refused(error)) => Some(Answer::Refused(error.refused())),
         Err(NotTaken::Closing) => None,
     }
 }
@@ -94,50 +92,19 @@ fn prepare(holder: &dyn Holder, handed: &[HandedBatch<'_>]) -> Result<Vec<Prepar
         // Whoever hands events over has said when each of them happened.
         let mut batch = PreparedBatch::new(root.clone(), folds, 0);
         for (index, bytes) in records.iter().enumerate() {
-            let at = (Some(number), Some(index));
-            let record = Record::decode(bytes)
-                .map_err(|error| refused(at.0, at.1, None, error.to_string()))?;
-            batch
-                .push(&record)
-                .map_err(|error| refused(at.0, at.1, error.field(), error.to_string()))?;
+            let refused = |field: Option<&str>, detail| {
+                let (batch, index) = (Some(number), Some(index));
+                Answer::Refused(vec![Refused {
+                    batch,
+                    index,
+                    field: field.map(str::to_owned),
+                    detail,
+                }])
+            };
+            let record = Record::decode(bytes).map_err(|error| refused(None, error.to_string()))?;
+            batch.push(&record).map_err(|error| refused(error.field(), error.to_string()))?;
         }
         batches.push(batch);
     }
     Ok(batches)
-}
-
-/// What is wrong with a write, in the words that the command has for it.
-fn of_write(error: &TogetherError) -> Answer {
-    let (index, field, detail) = match &error.source {
-        WriteError::Future { index } => {
-            (Some(*index), Some("occurred_at"), "lies in the future".to_owned())
-        }
-        WriteError::KeyConflict { index, .. } => {
-            let detail = "this key was used before, for another event".to_owned();
-            (Some(*index), Some("idempotency_key"), detail)
-        }
-        WriteError::Void { index, .. } => (Some(*index), Some("voids"), error_text(&error.source)),
-        source => (None, None, error_text(source)),
-    };
-    refused(error.batch.filter(|_| index.is_some()), index, field, detail)
-}
-
-/// An error with its causes.
-fn error_text(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
-}
-
-fn refused(
-    batch: Option<usize>,
-    index: Option<usize>,
-    field: Option<&str>,
-    detail: String,
-) -> Answer {
-    Answer::Refused { batch, index, field: field.map(str::to_owned), detail }
 }

@@ -4,6 +4,7 @@ use laterbase_core::PreparedBatch;
 use laterbase_core::id::RootName;
 use laterbase_core::reader::Remembered;
 
+use super::Refused;
 use super::codec::{Input, Malformed, Output};
 use super::receipts::Token;
 
@@ -12,7 +13,7 @@ const MAGIC: [u8; 4] = *b"LBHO";
 
 /// The protocol that is spoken here. Records travel in their stored form, so their format is part
 /// of it.
-pub(super) const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 2;
 
 /// Stands for "no single one" where a batch or an event is named.
 const NONE: u32 = u32::MAX;
@@ -108,8 +109,8 @@ impl<'b> Request<'b> {
 pub(super) enum Answer {
     /// It is done and durable; so many events were new.
     Done(u64),
-    /// Nothing of it is stored.
-    Refused { batch: Option<usize>, index: Option<usize>, field: Option<String>, detail: String },
+    /// Nothing of it is stored: for the first of these, and the others would come behind it.
+    Refused(Vec<Refused>),
 }
 
 impl Answer {
@@ -119,13 +120,15 @@ impl Answer {
             Self::Done(stored) => {
                 out.byte(b'd').u64(*stored);
             }
-            Self::Refused { batch, index, field, detail } => {
-                out.byte(b'x');
-                for place in [batch, index] {
-                    out.u32(place.and_then(|place| u32::try_from(place).ok()).unwrap_or(NONE));
+            Self::Refused(refused) => {
+                out.byte(b'x').count(refused.len());
+                for Refused { batch, index, field, detail } in refused {
+                    for place in [batch, index] {
+                        out.u32(place.and_then(|place| u32::try_from(place).ok()).unwrap_or(NONE));
+                    }
+                    out.text(field.as_deref().unwrap_or_default().as_bytes());
+                    out.text(detail.as_bytes());
                 }
-                out.text(field.as_deref().unwrap_or_default().as_bytes());
-                out.text(detail.as_bytes());
             }
         }
         out.into_bytes()
@@ -135,15 +138,15 @@ impl Answer {
         let mut input = Input(bytes);
         let answer = match input.byte()? {
             b'd' => Self::Done(input.u64()?),
-            b'x' => {
+            b'x' => Self::Refused(input.list(|input| {
                 let mut place = || match input.u32()? {
                     NONE => Ok(None),
                     place => Ok(Some(place as usize)),
                 };
                 let (batch, index) = (place()?, place()?);
                 let field = Some(input.utf8()?.to_owned()).filter(|field| !field.is_empty());
-                Self::Refused { batch, index, field, detail: input.utf8()?.to_owned() }
-            }
+                Ok(Refused { batch, index, field, detail: input.utf8()?.to_owned() })
+            })?),
             _ => return Err(Malformed),
         };
         input.end()?;

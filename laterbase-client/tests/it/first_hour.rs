@@ -88,12 +88,12 @@ fn two_lists_become_events_once() {
     // What was wrong is put right in the file that it was written to.
     let wrong = fs::read_to_string(place.path("wrong.csv")).unwrap();
     assert_eq!(wrong.lines().count(), 4, "{wrong}");
-    assert!(wrong.contains("7,\"Time: \"\"half past nine\"\" is no time"), "{wrong}");
+    assert!(wrong.contains("7;\"Time: \"\"half past nine\"\" is no time"), "{wrong}");
     assert!(wrong.contains("2024-10-27T02:30:00+02:00"), "{wrong}");
     let right = wrong
-        .replace(",,Gate in", ",OOLU 111111-0,Gate in")
-        .replace(",half past nine,", ",2024-03-02 09:45,")
-        .replace(",2024-10-27 02:30,", ",2024-10-27T02:30:00+01:00,");
+        .replace(";;Gate in", ";OOLU 111111-0;Gate in")
+        .replace(";half past nine;", ";2024-03-02 09:45;")
+        .replace(";2024-10-27 02:30;", ";2024-10-27T02:30:00+01:00;");
     fs::write(place.path("right.csv"), right).unwrap();
     let ran = run(&place, "record --map lists.toml right.csv");
     assert_eq!(ran, (0, "recorded 3 events\n".to_owned()));

@@ -49,11 +49,14 @@ mod proxy;
 mod read_in_use;
 mod reading_commands;
 mod readme;
+#[cfg(unix)]
+mod record_checks;
 mod record_command;
 mod record_maps;
 mod record_rejects;
 #[cfg(unix)]
 mod record_tables;
+mod rejects_again;
 mod sample;
 mod scale;
 mod set_back;

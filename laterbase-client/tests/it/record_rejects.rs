@@ -1,15 +1,12 @@
-//! `laterbase record --rejects` and `--check`: what becomes of files in which something is wrong.
+//! `laterbase record --rejects`: what becomes of files in which something is wrong.
 
 use std::fs;
-use std::sync::Arc;
 
-use laterbase_client::device::{Device, DeviceOptions};
-use laterbase_client::handover::Listening;
 use serde_json::{Value, json};
 
 use crate::command::Workplace;
 
-const COLUMNS: [&str; 8] = [
+pub(crate) const COLUMNS: [&str; 8] = [
     "--root",
     "asn",
     "--id-column=ASN",
@@ -21,7 +18,7 @@ const COLUMNS: [&str; 8] = [
 ];
 
 /// Rows of which every kind of fault is one: in a cell, in the row, by its bounds, in the store.
-const YARD: &str = "\
+pub(crate) const YARD: &str = "\
 ASN,What,When,Note
 A-1,Arrived,2024-03-01 08:00,first
 A-2,Arrived,soon,\"two
@@ -34,7 +31,7 @@ A-5,Arrived,2024-03-01 11:00,last
 A-5,Arrived,2024-03-01 11:00,last
 ";
 
-fn record(more: &[&'static str]) -> Vec<&'static str> {
+pub(crate) fn record(more: &[&'static str]) -> Vec<&'static str> {
     [&["record"], more, &COLUMNS].concat()
 }
 
@@ -60,7 +57,7 @@ fn good_rows_are_recorded_and_bad_ones_written_to_a_file() {
         "5,ASN: is empty,,Arrived,2024-03-01 09:00,\n",
         ",A-3,Arrived,2024-03-01 10:00,,extra\n",
         "7,When: lies in the future,A-4,Arrived,2224-03-01 10:00,planned\n",
-        "8,\"this key was used before, for another event\",A-1,Arrived,2024-03-01 08:00,not the first\n",
+        "8,\"this key was used before, for another event of the same input\",A-1,Arrived,2024-03-01 08:00,not the first\n",
     ] {
         assert!(rows.contains(row), "{bad}");
     }
@@ -75,37 +72,14 @@ fn what_was_rejected_can_be_put_right_and_recorded() {
     let right = bad.replace(",soon,", ",2024-03-01 12:00,").replace("2224", "2024");
     let right = right.replace(",,Arrived", ",A-9,Arrived").replace(",,extra", ",");
     fs::write(place.path("yard.csv"), right).unwrap();
-    let ended = place.run(&record(&["--rejects", "still bad.ndjson", "--json"]));
+    let ended = place.run(&record(&["--rejects", "still bad.csv", "--json"]));
     let summary: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(summary, json!({"recorded": 4, "replayed": 0, "rejected": 1}));
-    let rejected = fs::read_to_string(place.path("still bad.ndjson")).unwrap();
-    let rejected: Value = serde_json::from_str(&rejected).unwrap();
-    assert!(rejected["reason"].as_str().unwrap().contains("key was used"), "{rejected}");
-    assert_eq!(rejected["said"][2], "A-1");
+    let rejected = fs::read_to_string(place.path("still bad.csv")).unwrap();
+    assert!(rejected.contains("key was used before, for another event: asn:"), "{rejected}");
+    assert!(rejected.contains(" of A-1\",A-1,Arrived"), "{rejected}");
     let log = place.succeed(&["log", "--root", "asn"]);
     assert!(!log.contains("rejected_"), "{log}");
-}
-
-#[test]
-fn bad_lines_of_json_are_rejected_as_they_are() {
-    let place = Workplace::new();
-    let lines = "{\"aggregate_id\":\"A\",\"type\":\"t\",\"data\":1}\nnot json\n{\"aggregate_id\":\"B\"}\n{\"aggregate_id\":\"C\",\"type\":\"t\",\"data\":1}";
-    fs::write(place.path("day.ndjson"), lines).unwrap();
-    let command = ["record", "--root", "asn", "day.ndjson", "--rejects", "bad.ndjson"];
-    assert_eq!(place.run(&command).code, 3);
-    assert_eq!(ids(&place), ["A", "C"]);
-    let bad = fs::read_to_string(place.path("bad.ndjson")).unwrap();
-    let bad: Vec<Value> = bad.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!((&bad[0]["row"], &bad[0]["said"]), (&json!(2), &json!("not json")));
-    assert_eq!(
-        (&bad[1]["column"], &bad[1]["said"]),
-        (&json!("type"), &json!("{\"aggregate_id\":\"B\"}"))
-    );
-    // And as a table, whose one column is the text.
-    let command = ["record", "--root", "asn", "day.ndjson", "--rejects", "bad.csv"];
-    assert_eq!(place.run(&command).code, 3);
-    let bad = fs::read_to_string(place.path("bad.csv")).unwrap();
-    assert!(bad.starts_with("rejected_row,rejected_because,event\n2,"), "{bad}");
 }
 
 #[test]
@@ -131,64 +105,7 @@ fn the_file_itself_is_not_written_over() {
     let complaint = place.fail(&record(&["--rejects", "./yard.csv"]));
     assert!(complaint.contains("would write over"), "{complaint}");
     assert_eq!(fs::read_to_string(place.path("yard.csv")).unwrap(), YARD);
-    assert!(place.fail(&record(&["--rejects", "no/where"])).contains("cannot write no/where"));
-}
-
-#[test]
-fn a_check_says_what_would_happen_and_stores_nothing() {
-    let place = Workplace::new();
-    fs::write(place.path("yard.csv"), YARD).unwrap();
-    let check = record(&["--check"]);
-    let said = "would record 2 events; 1 are there already; 5 cannot be recorded\n";
-    let ended = place.run(&check);
-    assert_eq!((ended.code, ended.stdout.as_str()), (3, said), "{}", ended.stderr);
-    for expected in [
-        "laterbase: yard.csv, line 3, column When: \"soon\" is no time",
-        "laterbase: yard.csv, line 5, column ASN: is empty",
-        "laterbase: yard.csv, line 7, column When: lies in the future",
-        "laterbase: yard.csv, line 8: this key was used before",
-    ] {
-        assert!(ended.stderr.contains(expected), "{}", ended.stderr);
-    }
-    assert!(!place.path("laterbase-data").exists());
-    assert_eq!(place.run(&record(&["--rejects", "bad.csv"])).code, 3);
-    let ended = place.run(&check);
-    let said = "would record 0 events; 3 are there already; 5 cannot be recorded\n";
-    assert_eq!((ended.code, ended.stdout.as_str(), place.event_count()), (3, said, 2));
-}
-
-/// Keys of earlier batches are known in a check too, which keeps no batch.
-#[test]
-fn a_check_knows_the_keys_of_rows_far_apart() {
-    let place = Workplace::new();
-    let rows: String = (0..2_400)
-        .map(|number| format!("A-{},Arrived,2024-03-01,{}\n", number % 1_200, number / 2_399))
-        .collect();
-    fs::write(place.path("yard.csv"), format!("ASN,What,When,Note\n{rows}")).unwrap();
-    let ended = place.run(&record(&["--check", "--json"]));
-    let summary: Value = serde_json::from_str(&ended.stdout).unwrap();
-    let expected = json!({"recorded": 1_200, "replayed": 1_199, "rejected": 1, "check": true});
-    assert_eq!((ended.code, summary), (3, expected));
-    assert!(ended.stderr.contains("line 2401: this key was used"), "{}", ended.stderr);
-}
-
-#[test]
-fn a_check_beside_another_process_says_what_it_did_not_look_at() {
-    let place = Workplace::new();
-    fs::write(place.path("yard.csv"), "ASN,What,When\nA-1,Arrived,2024-03-01\n").unwrap();
-    place.succeed(&record(&[]));
-    let store = place.path("laterbase-data");
-    let device = Arc::new(Device::open(&store, DeviceOptions::default()).unwrap());
-    let listening = Listening::start(&store, Arc::clone(&device) as Arc<_>).unwrap();
-    let ended = place.run(&record(&["--check"]));
-    assert_eq!((ended.code, ended.stdout.as_str()), (0, "would record 1 events\n"));
-    assert!(ended.stderr.contains("is not looked up"), "{}", ended.stderr);
-    // Rejects and replays are told by way of the other process as well.
-    fs::write(place.path("yard.csv"), YARD).unwrap();
-    let ended = place.run(&record(&["--rejects", "bad.csv"]));
-    assert_eq!(ended.stdout, "recorded 2 events; 1 were there already; 5 cannot be recorded\n");
-    listening.stop();
-    Arc::into_inner(device).unwrap().close().unwrap();
+    assert!(place.fail(&record(&["--rejects", "no/where.csv"])).contains("cannot write no/where"));
 }
 
 /// A file that ends in a fault is recorded up to the batch before it; the rest comes by a second
@@ -205,4 +122,88 @@ fn a_run_that_failed_halfway_goes_on_where_it_was() {
     fs::write(place.path("yard.csv"), format!("{header}{rows}")).unwrap();
     let said = place.succeed(&record(&[]));
     assert_eq!(said, "recorded 500 events; 2000 were there already\n");
+}
+
+/// All rows were the first line, and so the good ones went with a bad one.
+#[test]
+fn a_bad_row_takes_no_good_one_with_it_whatever_ends_the_rows() {
+    let place = Workplace::new();
+    let rows = "ASN,What,When,Note\rA-1,Arrived,2024-03-01,\rA-2,Arrived,2224-03-01,\rA-3,Arrived,2024-03-02,\r";
+    fs::write(place.path("yard.csv"), rows).unwrap();
+    let ended = place.run(&record(&["--rejects", "bad.csv"]));
+    assert_eq!((ended.code, ids(&place)), (3, vec!["A-1".to_owned(), "A-3".to_owned()]));
+    let bad = fs::read_to_string(place.path("bad.csv")).unwrap();
+    assert!(bad.contains("\n3,When: lies in the future,A-2,Arrived,2224-03-01,\n"), "{bad}");
+}
+
+/// Its cells were cut off where they were no text, and the rest of the row was lost.
+#[test]
+fn a_row_that_is_no_text_is_rejected_whole() {
+    let place = Workplace::new();
+    let rows = b"ASN,What,When,Note\nA-1,Arriv\xe9,2024-03-01,caf\xe9\nA-2,Arrived,2024-03-01,\n";
+    fs::write(place.path("yard.csv"), rows).unwrap();
+    assert_eq!(place.run(&record(&["--rejects", "bad.csv"])).code, 3);
+    let bad = fs::read(place.path("bad.csv")).unwrap();
+    let row = b",A-1,Arriv\xe9,2024-03-01,caf\xe9\n";
+    assert!(bad.ends_with(row), "{}", String::from_utf8_lossy(&bad));
+    // Nobody has put it right, so it is rejected again, and as it was.
+    fs::rename(place.path("bad.csv"), place.path("yard.csv")).unwrap();
+    assert_eq!(place.run(&record(&["--rejects", "bad.csv"])).code, 3);
+    assert!(fs::read(place.path("bad.csv")).unwrap().ends_with(row));
+    assert_eq!(ids(&place), ["A-2"]);
+}
+
+/// The next row was taken for the names then.
+#[test]
+fn a_table_whose_names_are_no_text_is_refused() {
+    let place = Workplace::new();
+    let rows = b"ASN,What,When,Caf\xe9\nASN,What,When,x\nA-2,Arrived,2024-03-01,\n";
+    fs::write(place.path("yard.csv"), rows).unwrap();
+    let complaint = place.fail(&record(&["--rejects", "bad.csv"]));
+    assert!(complaint.contains("yard.csv, line 1: cell 4 is not UTF-8"), "{complaint}");
+    assert!(!place.path("laterbase-data").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn no_other_name_of_what_is_read_is_written_over() {
+    let place = Workplace::new();
+    fs::write(place.path("yard.csv"), YARD).unwrap();
+    fs::write(place.path("map.toml"), "").unwrap();
+    for (read, other) in [("yard.csv", "same.csv"), ("map.toml", "map.csv")] {
+        fs::hard_link(place.path(read), place.path(other)).unwrap();
+        let complaint = place.fail(&record(&["--map", "map.toml", "--rejects", other]));
+        assert!(complaint.contains("would write over"), "{complaint}");
+    }
+    let mut command = place.command(&record(&["--format", "csv", "--rejects", "same.csv"])[..12]);
+    command.arg("-").stdin(fs::File::open(place.path("yard.csv")).unwrap());
+    let ended: crate::command::Ended = command.output().unwrap().into();
+    assert!(ended.stderr.contains("would write over"), "{}", ended.stderr);
+    assert_eq!(fs::read_to_string(place.path("yard.csv")).unwrap(), YARD);
+    // A second run writes over the rejects of the first.
+    for _ in 0..2 {
+        assert_eq!(place.run(&record(&["--map", "map.toml", "--rejects", "bad.csv"])).code, 3);
+    }
+}
+
+#[test]
+fn who_records_is_in_the_metadata_of_every_row() {
+    let place = Workplace::new();
+    let actors = || -> Vec<Value> {
+        let log = place.succeed(&["log", "--root", "asn"]);
+        let metadata = |line| serde_json::from_str::<Value>(line).unwrap()["metadata"].clone();
+        log.lines().map(metadata).collect()
+    };
+    let row = |id: &str| format!("ASN,What,When\n{id},Arrived,2024-03-01\n");
+    fs::write(place.path("yard.csv"), row("A-1")).unwrap();
+    place.succeed(&record(&[]));
+    place.succeed(&["init", "--actor", "ama"]);
+    fs::write(place.path("yard.csv"), row("A-2")).unwrap();
+    place.succeed(&record(&[]));
+    fs::write(place.path("yard.csv"), row("A-3")).unwrap();
+    place.succeed(&record(&["--actor", "kofi"]));
+    assert_eq!(actors(), [Value::Null, json!({"actor": "ama"}), json!({"actor": "kofi"})]);
+    let long = "x".repeat(2_000);
+    let ended = place.run(&["record", "--root", "asn", "--actor", &long, "yard.csv"]);
+    assert!(ended.stderr.contains("--actor"), "{}", ended.stderr);
 }

@@ -52,7 +52,29 @@ pub(super) fn stage_each(
     now_nanos: i64,
 ) -> Result<AppendedEach, WriteError> {
     let events: Vec<PreparedRecord<'_>> = batch.records().collect();
-    let mut judge = Judge::new(replica, batch.root(), &events, now_nanos);
+    let (plans, refused) = plan_each(replica, batch.root(), &events, now_nanos)?;
+    let (dots, replayed) = write(replica, batch, &events, &plans, now_nanos)?;
+    Ok(AppendedEach { dots, refused, replayed, end: end(replica) })
+}
+
+/// Which events of a batch would be refused, and why.
+pub(super) fn refusals(
+    replica: &Replica,
+    batch: &PreparedBatch,
+    now_nanos: i64,
+) -> Result<Vec<(usize, WriteError)>, WriteError> {
+    let events: Vec<PreparedRecord<'_>> = batch.records().collect();
+    Ok(plan_each(replica, batch.root(), &events, now_nanos)?.1)
+}
+
+/// What is to be done with each event, and why those are refused that are left out.
+fn plan_each(
+    replica: &Replica,
+    root: &RootName,
+    events: &[PreparedRecord<'_>],
+    now_nanos: i64,
+) -> Result<(Vec<Plan>, Vec<(usize, WriteError)>), WriteError> {
+    let mut judge = Judge::new(replica, root, events, now_nanos);
     let (mut plans, mut refused) = (Vec::with_capacity(events.len()), Vec::new());
     for index in 0..events.len() {
         plans.push(match judge.plan(index) {
@@ -67,9 +89,7 @@ pub(super) fn stage_each(
             planned => planned?,
         });
     }
-    drop(judge);
-    let (dots, replayed) = write(replica, batch, &events, &plans, now_nanos)?;
-    Ok(AppendedEach { dots, refused, replayed, end: end(replica) })
+    Ok((plans, refused))
 }
 
 /// The last arrival position, what is staged included.

@@ -22,7 +22,15 @@ fn a_byte_order_mark_before_a_line_is_passed_over() {
 #[test]
 fn an_endless_line_is_refused_before_it_fills_the_memory() {
     let mut lines = Lines::new(io::BufReader::new(io::repeat(b'x')));
-    assert!(matches!(lines.next(), Err(LineError::TooLong)));
-    assert_eq!(lines.number(), 1);
+    assert!(matches!(lines.next(), Err(LineFault { error: LineError::TooLong, number: 1 })));
     assert!(lines.text.capacity() <= 2 * LINE_BYTES_MAX + 2);
+}
+
+/// It was the number of the line before, plus one, blank lines or not.
+#[test]
+fn a_line_that_is_too_long_is_named_by_its_number() {
+    let text = [b"one\n\n\n".to_vec(), vec![b'x'; LINE_BYTES_MAX + 1]].concat();
+    let mut lines = Lines::new(&text[..]);
+    assert_eq!(lines.next().unwrap().map(|line| line.number), Some(1));
+    assert!(matches!(lines.next(), Err(LineFault { error: LineError::TooLong, number: 4 })));
 }

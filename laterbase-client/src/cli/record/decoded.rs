@@ -62,7 +62,7 @@ impl<R: BufRead> Decoded<R> {
 
     /// Decodes what of the input is there, into the text that was given out.
     fn decode(&mut self, is_big_endian: bool) -> io::Result<()> {
-        (self.taken, self.text) = (0, std::mem::take(&mut self.text));
+        self.taken = 0;
         self.text.clear();
         while self.text.is_empty() {
             let input = self.input.fill_buf()?;

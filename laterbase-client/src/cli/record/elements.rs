@@ -4,7 +4,7 @@
 
 use std::io::{BufRead, ErrorKind};
 
-use crate::cli::lines::{LINE_BYTES_MAX, Line, LineError};
+use crate::cli::lines::{LINE_BYTES_MAX, Line, LineError, LineFault};
 
 /// Reads an array's elements, or documents one behind the other.
 pub(crate) struct Elements<R> {
@@ -60,18 +60,23 @@ impl<R: BufRead> Elements<R> {
         }
     }
 
-    /// Which element was read last, or failed to be.
-    pub(crate) const fn number(&self) -> u64 {
-        self.number
-    }
-
     /// What was read last.
     pub(crate) fn text(&self) -> &[u8] {
         &self.text
     }
 
     /// The next element; `None` behind the last one.
-    pub(crate) fn next(&mut self) -> Result<Option<Line<'_>>, LineError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Line<'_>>, LineFault> {
+        match self.advance() {
+            Ok(true) => Ok(Some(self.element())),
+            Ok(false) => Ok(None),
+            // What is wrong between two elements is named by the one before.
+            Err(error) => Err(LineFault { number: self.number.max(1), error }),
+        }
+    }
+
+    /// Reads the next element; false behind the last one.
+    fn advance(&mut self) -> Result<bool, LineError> {
         if !matches!(self.place, Place::Inside { .. }) {
             self.text.clear();
         }
@@ -80,14 +85,14 @@ impl<R: BufRead> Elements<R> {
                 Step::Goes => self.pass(),
                 Step::Ends => {
                     self.pass();
-                    return Ok(Some(self.element()));
+                    return Ok(true);
                 }
-                Step::EndsBefore => return Ok(Some(self.element())),
+                Step::EndsBefore => return Ok(true),
             }
         }
         match self.place {
-            Place::Inside { is_in_array: false } => Ok(Some(self.element())),
-            Place::Start | Place::Between | Place::End => Ok(None),
+            Place::Inside { is_in_array: false } => Ok(true),
+            Place::Start | Place::Between | Place::End => Ok(false),
             _ => Err(malformed("the array does not end")),
         }
     }

@@ -47,6 +47,11 @@ impl Format {
         }
     }
 
+    /// Whether it is a spreadsheet.
+    pub(crate) const fn is_workbook(self) -> bool {
+        matches!(self, Self::Xlsx | Self::Ods)
+    }
+
     /// Whether there are rows and columns in it.
     pub(crate) const fn is_table(self) -> bool {
         matches!(self, Self::Csv | Self::Tsv | Self::Xlsx | Self::Ods)

@@ -1,26 +1,29 @@
 //! Consecutive events on their way into one commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
 use std::sync::Arc;
 
-use laterbase_client::device::{Device, TogetherError};
+use laterbase_client::device::Device;
 use laterbase_client::handover::Refused;
 use laterbase_core::PreparedBatch;
-use laterbase_core::event::Record;
+use laterbase_core::event::{MetadataBuf, MetadataError, Record};
 use laterbase_core::fold::Folds;
 use laterbase_core::id::RootName;
-use laterbase_core::json::JsonEvent;
-use laterbase_core::replica::WriteError;
+use laterbase_core::json::{JsonError, JsonEvent};
 use laterbase_directory::environment::wall_clock_nanos;
 
-use super::recording::Failure;
+use super::marked_text::unmarked;
+use super::rejects::Raw;
 use super::source::{Entry, Said};
 use crate::cli::lines::LINE_BYTES_MAX;
 use crate::cli::recorder::{RecordError, Recorder};
 
 /// Most events in a batch.
 const EVENTS_MAX: usize = 1_000;
+
+/// Who recorded an event, by convention, in its metadata.
+pub(in crate::cli) const ACTOR: &str = "actor";
 
 /// Most bytes of text in a batch, unless a single event is longer.
 const BYTES_MAX: usize = LINE_BYTES_MAX;
@@ -36,6 +39,15 @@ pub(in crate::cli) struct BadEvent {
     pub(crate) detail: String,
     /// The first one of the batch.
     pub(crate) batch_number: u64,
+    /// Which event of the batch it is, from 0, if it was taken into that.
+    taken: Option<usize>,
+}
+
+/// Why a batch was not stored.
+pub(super) enum NotStored {
+    /// What is at fault, the first one first. There is one at least.
+    Events(Vec<BadEvent>),
+    Store(anyhow::Error),
 }
 
 /// How many events were stored.
@@ -57,18 +69,36 @@ impl AddAssign for Stored {
 pub(crate) struct Gathering<'r> {
     folds: Arc<Folds>,
     root: Option<&'r RootName>,
-    /// The root of events that name none.
-    fallback: Option<RootName>,
+    defaults: Defaults,
     roots: BTreeMap<RootName, RootEvents>,
+    /// The events that were taken, in the order of the input.
+    taken: Vec<Taken>,
+    /// How many of them were not taken out again.
     event_count: usize,
     text_bytes: usize,
     first_number: Option<u64>,
 }
 
-/// The events of one root, and where in the input each came from.
+/// What is said of events that do not say it themselves.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Defaults {
+    pub(super) root: Option<RootName>,
+    /// Who records, for their metadata.
+    pub(super) actor: Option<String>,
+}
+
+/// The events of one root, and which of those that were taken each is.
 struct RootEvents {
     batch: PreparedBatch,
-    numbers: Vec<u64>,
+    taken: Vec<usize>,
+}
+
+/// An event that was taken.
+struct Taken {
+    /// Where it is in the input.
+    number: u64,
+    /// As it stands there, if it may have to be rejected.
+    raw: Option<Raw>,
 }
 
 impl<'r> Gathering<'r> {
@@ -78,17 +108,18 @@ impl<'r> Gathering<'r> {
         Self {
             folds,
             root,
-            fallback: None,
+            defaults: Defaults { root: None, actor: None },
             roots,
+            taken: Vec::new(),
             event_count: 0,
             text_bytes: 0,
             first_number: None,
         }
     }
 
-    /// The same, where events that name no root are of this one.
-    pub(super) fn falling_back_on(self, fallback: Option<RootName>) -> Self {
-        Self { fallback, ..self }
+    /// The same, where this is said of events that do not say it.
+    pub(super) fn with_defaults(self, defaults: Defaults) -> Self {
+        Self { defaults, ..self }
     }
 
     /// Whether nothing has been taken.
@@ -105,25 +136,46 @@ impl<'r> Gathering<'r> {
     /// Takes an event.
     pub(super) fn push(&mut self, entry: &Entry<'_>) -> Result<(), BadEvent> {
         let number = entry.number;
+        if self.is_empty() {
+            // What was left by events that were not taken is of another time.
+            self.begin(0);
+        }
         self.first_number.get_or_insert(number);
         match entry.said {
-            Said::Json(text) => {
-                let event = JsonEvent::parse(text)
-                    .map_err(|error| self.blame(number, error.field, error.detail))?;
-                let root = self.root_for(number, event.root())?;
-                event
-                    .check_root(&root)
-                    .map_err(|error| self.blame(number, error.field, error.detail))?;
-                self.push_record(number, root, &event.record())?;
-            }
+            Said::Json(text) => match JsonEvent::parse(text) {
+                Ok(event) => self.push_json(number, &event)?,
+                Err(error) => {
+                    // As it stands in a file of rejected events.
+                    let unmarked = unmarked(text).ok_or_else(|| self.blame_json(number, error))?;
+                    let event = JsonEvent::parse(&unmarked);
+                    self.push_json(
+                        number,
+                        &event.map_err(|error| self.blame_json(number, error))?,
+                    )?;
+                }
+            },
             Said::Record(record) => {
                 let root = self.root_for(number, None)?;
                 self.push_record(number, root, &record)?;
             }
         }
+        self.taken.push(Taken { number, raw: None });
         self.event_count += 1;
         self.text_bytes += entry.text_bytes;
         Ok(())
+    }
+
+    /// Keeps the event that was taken last as it stands in the input.
+    pub(super) fn keep(&mut self, raw: Raw) {
+        if let Some(last) = self.taken.last_mut() {
+            last.raw = Some(raw);
+        }
+    }
+
+    fn push_json(&mut self, number: u64, event: &JsonEvent<'_>) -> Result<(), BadEvent> {
+        let root = self.root_for(number, event.root())?;
+        event.check_root(&root).map_err(|error| self.blame_json(number, error))?;
+        self.push_record(number, root, &event.record())
     }
 
     fn push_record(
@@ -137,71 +189,83 @@ impl<'r> Gathering<'r> {
             // The batch's first event has just come, and the batch is stored once they pause.
             let now = wall_clock_nanos();
             let batch = PreparedBatch::new(root.clone(), Arc::clone(folds), now);
-            RootEvents { batch, numbers: Vec::new() }
+            RootEvents { batch, taken: Vec::new() }
         });
-        if let Err(error) = events.batch.push(record) {
+        let metadata = self.defaults.metadata_of(record);
+        let pushed = match &metadata {
+            Ok(None) => events.batch.push(record),
+            Ok(Some(metadata)) => events.batch.push(&record.with_metadata(metadata.as_metadata())),
+            Err(error) => {
+                let field = Some("metadata".to_owned());
+                return Err(self.blame_event(number, field, format!("actor: {error}")));
+            }
+        };
+        if let Err(error) = pushed {
             let field = error.field().map(str::to_owned);
             return Err(self.blame_event(number, field, error.to_string()));
         }
-        events.numbers.push(number);
+        events.taken.push(self.taken.len());
         Ok(())
     }
 
     /// Stores the batch and begins the next. After an error, the batch is as it was.
-    pub(super) fn store(&mut self, recorder: &mut Recorder) -> Result<Stored, Failure> {
-        let (batches, numbers) = split(self.roots.values());
+    pub(super) fn store(&mut self, recorder: &mut Recorder) -> Result<Stored, NotStored> {
+        let (batches, places) = split(self.roots.values());
         let recorded = recorder.record(&batches);
-        let new = recorded.map_err(|error| self.blame_record(error, &numbers))?;
+        let new = recorded.map_err(|error| self.blame_record(error, &places))?;
         Ok(self.begin(new))
     }
 
     /// The same by something that stands in for the store.
     pub(super) fn try_on(
         &mut self,
-        record: impl FnOnce(&[&PreparedBatch]) -> Result<u64, TogetherError>,
-    ) -> Result<Stored, Failure> {
-        let (batches, numbers) = split(self.roots.values());
+        record: impl FnOnce(&[&PreparedBatch]) -> Result<u64, RecordError>,
+    ) -> Result<Stored, NotStored> {
+        let (batches, places) = split(self.roots.values());
         let recorded = record(&batches);
-        let new = recorded.map_err(|error| Failure::Event(self.blame_write(&error, &numbers)))?;
+        let new = recorded.map_err(|error| self.blame_record(error, &places))?;
         Ok(self.begin(new))
     }
 
     /// Finds out whether a device would take the batch.
-    pub(super) fn rehearse(&self, device: &Device) -> Result<(), BadEvent> {
-        let (batches, numbers) = split(self.roots.values());
+    pub(super) fn rehearse(&self, device: &Device) -> Result<(), NotStored> {
+        let (batches, places) = split(self.roots.values());
         let rehearsed = device.rehearse(&batches);
-        rehearsed.map(drop).map_err(|error| self.blame_write(&error, &numbers))
+        rehearsed.map(drop).map_err(|error| self.blame_all(error.refused(), &places))
     }
 
     /// Begins the next batch, of this one's events so many were new.
     fn begin(&mut self, new: u64) -> Stored {
         let replayed = (self.event_count as u64).saturating_sub(new);
         self.roots.clear();
+        self.taken.clear();
         (self.event_count, self.text_bytes, self.first_number) = (0, 0, None);
         Stored { new, replayed }
     }
 
-    /// Takes an event out of the batch again; false if it is not there.
-    pub(super) fn take_out(&mut self, number: u64) -> bool {
-        let holds = |events: &&mut RootEvents| events.numbers.contains(&number);
-        let Some(events) = self.roots.values_mut().find(holds) else { return false };
-        let (root, now) = (events.batch.root().clone(), wall_clock_nanos());
-        let mut batch = PreparedBatch::new(root, Arc::clone(&self.folds), now);
-        let mut numbers = Vec::new();
-        for (record, &other) in events.batch.encoded().zip(&events.numbers) {
-            // They were taken before, so they are again.
-            let is_kept = other != number
-                && Record::decode(record).is_ok_and(|record| batch.push(&record).is_ok());
-            if is_kept {
-                numbers.push(other);
+    /// Takes events that are at fault out of the batch again. Gives them as they stand in the input;
+    /// without those that are not in the batch, or of which that is not known.
+    pub(super) fn take_out<'b>(&mut self, bad: &'b [BadEvent]) -> Vec<(&'b BadEvent, Raw)> {
+        let mut rejected = Vec::new();
+        let mut places = BTreeSet::new();
+        for bad in bad {
+            let taken = bad.taken.and_then(|place| Some((place, self.taken.get_mut(place)?)));
+            let Some((place, taken)) = taken else { continue };
+            let Some(raw) = taken.raw.take() else { continue };
+            places.insert(place);
+            rejected.push((bad, raw));
+        }
+        for events in self.roots.values_mut() {
+            if events.taken.iter().any(|place| places.contains(place)) {
+                *events = events.without(&places, &self.folds);
             }
         }
-        *events = RootEvents { batch, numbers };
-        self.event_count -= 1;
+        self.roots.retain(|_, events| !events.taken.is_empty());
+        self.event_count = self.roots.values().map(|events| events.taken.len()).sum();
         if self.event_count == 0 {
             self.begin(0);
         }
-        true
+        rejected
     }
 
     /// The events, as they will be kept.
@@ -212,7 +276,12 @@ impl<'r> Gathering<'r> {
     /// Says that an event is at fault.
     pub(crate) fn blame(&self, number: u64, field: Option<String>, detail: String) -> BadEvent {
         let batch_number = self.first_number.unwrap_or(number);
-        BadEvent { number: Some(number), field, is_core_field: false, detail, batch_number }
+        let number = Some(number);
+        BadEvent { number, field, is_core_field: false, detail, batch_number, taken: None }
+    }
+
+    fn blame_json(&self, number: u64, error: JsonError) -> BadEvent {
+        self.blame(number, error.field, error.detail)
     }
 
     /// The same, by a field that is named as events have it.
@@ -220,41 +289,32 @@ impl<'r> Gathering<'r> {
         BadEvent { is_core_field: true, ..self.blame(number, field, detail) }
     }
 
-    fn blame_record(&self, error: RecordError, numbers: &[&[u64]]) -> Failure {
-        let refused = match error {
-            RecordError::Own(error) => return Failure::Event(self.blame_write(&error, numbers)),
-            RecordError::NoWay(error) => return Failure::Store(error),
-            RecordError::Refused(refused) => refused,
-        };
+    fn blame_record(&self, error: RecordError, places: &[&[usize]]) -> NotStored {
+        match error {
+            RecordError::Refused(refused) => self.blame_all(refused, places),
+            RecordError::NoWay(error) => NotStored::Store(error),
+        }
+    }
+
+    fn blame_all(&self, refused: Vec<Refused>, places: &[&[usize]]) -> NotStored {
+        NotStored::Events(refused.into_iter().map(|it| self.blame_refused(it, places)).collect())
+    }
+
+    fn blame_refused(&self, refused: Refused, places: &[&[usize]]) -> BadEvent {
         let Refused { batch, index, field, detail } = refused;
-        let number = batch.zip(index).and_then(|(batch, index)| numbers.get(batch)?.get(index));
-        Failure::Event(match number {
-            Some(number) => self.blame_event(*number, field, detail),
-            None => self.blame_none(detail),
-        })
-    }
-
-    /// Says that no single event is at fault.
-    fn blame_none(&self, detail: String) -> BadEvent {
-        let batch_number = self.first_number.unwrap_or(1);
-        BadEvent { number: None, field: None, is_core_field: false, detail, batch_number }
-    }
-
-    fn blame_write(&self, error: &TogetherError, numbers: &[&[u64]]) -> BadEvent {
-        let detail = error.to_string();
-        let (index, field) = match error.source {
-            WriteError::Future { index } => (index, "occurred_at"),
-            WriteError::KeyConflict { index, .. } => (index, "idempotency_key"),
-            WriteError::Void { index, .. } => (index, "voids"),
-            _ => return self.blame_none(detail),
-        };
-        let number = error.batch.and_then(|batch| numbers.get(batch)?.get(index)).copied();
-        let detail = match error.source {
-            WriteError::Future { .. } => "lies in the future".to_owned(),
-            WriteError::Void { .. } => error.source.to_string(),
-            _ => "this key was used before, for another event".to_owned(),
-        };
-        self.blame_event(number.unwrap_or(0), Some(field.to_owned()), detail)
+        let place = batch.zip(index).and_then(|(batch, index)| places.get(batch)?.get(index));
+        let found = place.and_then(|place| Some((*place, self.taken.get(*place)?)));
+        match found {
+            Some((place, taken)) => {
+                BadEvent { taken: Some(place), ..self.blame_event(taken.number, field, detail) }
+            }
+            // No single event is at fault.
+            None => {
+                let batch_number = self.first_number.unwrap_or(1);
+                let (number, field, taken) = (None, None, None);
+                BadEvent { number, field, is_core_field: false, detail, batch_number, taken }
+            }
+        }
     }
 
     fn root_for(&self, number: u64, named: Option<&str>) -> Result<RootName, BadEvent> {
@@ -269,15 +329,51 @@ impl<'r> Gathering<'r> {
             (Some(root), _) => Ok(root.clone()),
             (None, Some(named)) => RootName::new(named).map_err(|error| error.to_string()),
             (None, None) => {
-                self.fallback.clone().ok_or("is missing, and there is no --root".to_owned())
+                self.defaults.root.clone().ok_or("is missing, and there is no --root".to_owned())
             }
         }
     }
 }
 
-/// The batches of some roots, and where in the input their events came from.
+impl Defaults {
+    /// The metadata of an event that does not say who recorded it; `None` if it does, or nobody knows.
+    fn metadata_of(&self, record: &Record<'_>) -> Result<Option<MetadataBuf>, MetadataError> {
+        let Some(actor) = self.actor.as_ref().filter(|_| record.metadata.get(ACTOR).is_none())
+        else {
+            return Ok(None);
+        };
+        let mut metadata = MetadataBuf::default();
+        for (name, value) in record.metadata.iter().chain([(ACTOR, actor.as_str())]) {
+            metadata.set(name, value)?;
+        }
+        Ok(Some(metadata))
+    }
+}
+
+impl RootEvents {
+    /// The same events but for some.
+    fn without(&self, places: &BTreeSet<usize>, folds: &Arc<Folds>) -> Self {
+        let root = self.batch.root().clone();
+        let mut batch = PreparedBatch::new(root, Arc::clone(folds), wall_clock_nanos());
+        let mut taken = Vec::new();
+        for (record, place) in self.batch.encoded().zip(&self.taken) {
+            // They were taken before, so they are again.
+            let is_kept = !places.contains(place)
+                && Record::decode(record).is_ok_and(|record| batch.push(&record).is_ok());
+            if is_kept {
+                taken.push(*place);
+            }
+        }
+        Self { batch, taken }
+    }
+}
+
+/// The batches of some roots, and which of the events that were taken theirs are.
 fn split<'l>(
     roots: impl Iterator<Item = &'l RootEvents>,
-) -> (Vec<&'l PreparedBatch>, Vec<&'l [u64]>) {
-    roots.map(|root| (&root.batch, &root.numbers[..])).unzip()
+) -> (Vec<&'l PreparedBatch>, Vec<&'l [usize]>) {
+    roots.map(|root| (&root.batch, &root.taken[..])).unzip()
 }
+
+#[cfg(test)]
+mod tests;

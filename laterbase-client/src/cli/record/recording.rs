@@ -1,13 +1,13 @@
 //! Events on their way from an input into the store.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use anyhow::anyhow;
 use laterbase_client::device::DeviceOptions;
 use laterbase_core::id::RootName;
 
-use super::gather::{BadEvent, Gathering, Stored};
-use super::rejects::{Raw, Rejects};
+use super::gather::{BadEvent, Defaults, Gathering, NotStored, Stored};
+use super::rejects::Rejects;
 use super::source::{Entry, Source, SourceError};
 use super::trial::{self, Trial};
 use super::wording::Wording;
@@ -22,6 +22,18 @@ pub(in crate::cli) enum Failure {
     Store(anyhow::Error),
 }
 
+impl From<NotStored> for Failure {
+    fn from(not_stored: NotStored) -> Self {
+        match not_stored {
+            NotStored::Store(error) => Self::Store(error),
+            NotStored::Events(bad) => match bad.into_iter().next() {
+                Some(first) => Self::Event(first),
+                None => Self::Store(anyhow!("the events were refused")),
+            },
+        }
+    }
+}
+
 /// Records batch by batch.
 pub(in crate::cli) struct Recording<'r> {
     common: Common,
@@ -33,8 +45,6 @@ pub(in crate::cli) struct Recording<'r> {
     trial: Option<Trial>,
     /// Takes what cannot be recorded, if that is not to end the recording.
     rejects: Option<Rejects>,
-    /// The events of the batch as they stood in the input, if they may have to be rejected.
-    raws: BTreeMap<u64, Raw>,
     /// How the input's events are called, once one was read.
     wording: Option<Wording>,
     /// Counts what is stored, also if a later event is bad.
@@ -51,15 +61,14 @@ impl<'r> Recording<'r> {
             recorder: None,
             trial: None,
             rejects: None,
-            raws: BTreeMap::new(),
             wording: None,
             stored: Stored::default(),
         }
     }
 
-    /// The same, where events that name no root are of this one.
-    pub(in crate::cli) fn falling_back_on(self, fallback: Option<RootName>) -> Self {
-        Self { gathering: self.gathering.falling_back_on(fallback), ..self }
+    /// The same, where this is said of events that do not say it.
+    pub(super) fn with_defaults(self, defaults: Defaults) -> Self {
+        Self { gathering: self.gathering.with_defaults(defaults), ..self }
     }
 
     /// The same, of which nothing is stored.
@@ -76,19 +85,22 @@ impl<'r> Recording<'r> {
     pub(super) fn take_all(&mut self, source: &mut Source) -> Result<(), Failure> {
         let bar = source.bar.clone();
         loop {
-            let (number, bad) = match source.next() {
+            let bad = match source.next() {
                 Ok(Some(entry)) => {
-                    bar.inc(entry.input_bytes);
-                    (entry.number, self.take(&entry)?)
+                    bar.inc(entry.progress);
+                    self.take(&entry)?
                 }
                 Ok(None) => break,
                 Err(SourceError::Paused) => {
                     self.store()?;
-                    self.close_recorder();
+                    self.let_go();
+                    if let Some(rejects) = &mut self.rejects {
+                        rejects.flush().map_err(Failure::Store)?;
+                    }
                     continue;
                 }
                 Err(SourceError::Bad { number, field, detail }) => {
-                    (number, Some(self.gathering.blame(number, field, detail)))
+                    Some(self.gathering.blame(number, field, detail))
                 }
                 Err(SourceError::Broken { number, detail }) => {
                     return Err(Failure::Event(self.gathering.blame(number, None, detail)));
@@ -98,7 +110,7 @@ impl<'r> Recording<'r> {
             match (&mut self.rejects, bad) {
                 (None, None) => {}
                 (None, Some(bad)) => return Err(Failure::Event(bad)),
-                (Some(_), None) => drop(self.raws.insert(number, source.raw())),
+                (Some(_), None) => self.gathering.keep(source.raw()),
                 (Some(rejects), Some(bad)) => {
                     let wording = self.wording.get_or_insert_with(|| source.wording());
                     rejects.take(&bad, &source.raw(), wording).map_err(Failure::Store)?;
@@ -149,31 +161,31 @@ impl<'r> Recording<'r> {
     /// Stores what was gathered, but for what is rejected.
     fn store(&mut self) -> Result<(), Failure> {
         while !self.gathering.is_empty() {
-            let bad = match (self.store_whole(), &self.rejects) {
-                (Ok(()), _) => break,
-                (Err(Failure::Event(bad)), Some(_)) => bad,
-                (Err(failure), _) => return Err(failure),
+            let bad = match self.store_whole() {
+                Ok(()) => break,
+                Err(NotStored::Events(bad)) if self.rejects.is_some() => bad,
+                Err(not_stored) => return Err(not_stored.into()),
             };
-            let raw = bad.number.and_then(|number| self.raws.remove(&number));
-            let taken_out = bad.number.is_some_and(|number| self.gathering.take_out(number));
-            match (&mut self.rejects, raw, &self.wording) {
-                (Some(rejects), Some(raw), Some(wording)) if taken_out => {
-                    rejects.take(&bad, &raw, wording).map_err(Failure::Store)?;
+            let rejected = self.gathering.take_out(&bad);
+            match (&mut self.rejects, &self.wording) {
+                (Some(rejects), Some(wording)) if !rejected.is_empty() => {
+                    for (bad, raw) in &rejected {
+                        rejects.take(bad, raw, wording).map_err(Failure::Store)?;
+                    }
                 }
                 // It is no single event's fault, and none less would do.
-                _ => return Err(Failure::Event(bad)),
+                _ => return Err(NotStored::Events(bad).into()),
             }
         }
-        self.raws.clear();
         Ok(())
     }
 
-    fn store_whole(&mut self) -> Result<(), Failure> {
+    fn store_whole(&mut self) -> Result<(), NotStored> {
         if let Some(trial) = &mut self.trial {
             self.stored += self.gathering.try_on(|batches| trial.record(batches))?;
             return Ok(());
         }
-        if self.recorder.is_none() && !self.common.store.exists() {
+        if self.recorder.is_none() && !self.common.has_store().map_err(NotStored::Store)? {
             self.rehearse()?;
         }
         let recorder = match &mut self.recorder {
@@ -185,10 +197,10 @@ impl<'r> Recording<'r> {
     }
 
     /// Finds out whether a new store would take the first batch, before there is one.
-    fn rehearse(&self) -> Result<(), Failure> {
+    fn rehearse(&self) -> Result<(), NotStored> {
         let device = trial::empty_device(&self.common);
-        let device = device.map_err(|error| Failure::Store(error.into()))?;
-        self.gathering.rehearse(&device).map_err(Failure::Event)
+        let device = device.map_err(|error| NotStored::Store(error.into()))?;
+        self.gathering.rehearse(&device)
     }
 
     /// The way into the store, once something was stored.
@@ -196,23 +208,19 @@ impl<'r> Recording<'r> {
         self.recorder.as_ref()
     }
 
-    fn close_recorder(&mut self) {
+    /// Lets other processes have the store.
+    pub(in crate::cli) fn let_go(&mut self) {
         if let Some(recorder) = self.recorder.take() {
             recorder.close();
         }
-    }
-
-    /// Lets other processes have the store.
-    pub(in crate::cli) fn let_go(&mut self) {
-        self.close_recorder();
-        if let Some(trial) = self.trial.take() {
-            trial.close();
+        if let Some(trial) = &mut self.trial {
+            trial.let_go();
         }
     }
 }
 
-fn open_recorder(common: &mut Common) -> Result<Recorder, Failure> {
-    let recorder = Recorder::open(common).map_err(Failure::Store)?;
+fn open_recorder(common: &mut Common) -> Result<Recorder, NotStored> {
+    let recorder = Recorder::open(common).map_err(NotStored::Store)?;
     // It is taken once.
     common.new_identity = false;
     Ok(recorder)

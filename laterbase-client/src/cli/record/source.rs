@@ -17,7 +17,7 @@ use super::pausing_input::PausingInput;
 use super::rejects::Raw;
 use super::table::Table;
 use super::wording::Wording;
-use crate::cli::lines::{Line, LineError, Lines};
+use crate::cli::lines::{Line, LineError, LineFault, Lines};
 use crate::cli::progress::{Unit, bar};
 use crate::cli::rows::Fault;
 use crate::cli::rows::delimited::Delimited;
@@ -55,8 +55,9 @@ pub(in crate::cli) struct Entry<'s> {
     pub(in crate::cli) said: Said<'s>,
     /// About how large it is.
     pub(in crate::cli) text_bytes: usize,
-    /// What it took of the input.
-    pub(in crate::cli) input_bytes: u64,
+    /// What it adds to the progress bar: bytes of the input, or the one event where those are not
+    /// known.
+    pub(in crate::cli) progress: u64,
 }
 
 /// An event as its source says it.
@@ -112,14 +113,9 @@ impl Source {
     /// The next event; `None` behind the last one.
     pub(super) fn next(&mut self) -> Result<Option<Entry<'_>>, SourceError> {
         match &mut self.form {
-            Form::Lines(lines) => {
-                let number = lines.number() + 1;
-                lines.next().map(|line| line.map(of_line)).map_err(|error| of_error(number, &error))
-            }
+            Form::Lines(lines) => lines.next().map(|line| line.map(of_line)).map_err(of_fault),
             Form::Elements(elements) => {
-                let number = elements.number() + 1;
-                let next = elements.next();
-                next.map(|line| line.map(of_line)).map_err(|error| of_error(number, &error))
+                elements.next().map(|line| line.map(of_line)).map_err(of_fault)
             }
             Form::Table { table, .. } => table.next(),
         }
@@ -127,7 +123,7 @@ impl Source {
 
     /// The first rows of a table, its names among them.
     pub(super) fn first_rows(&mut self, count: usize) -> anyhow::Result<Vec<Row>> {
-        let Form::Table { table, .. } = &mut self.form else { return Ok(Vec::new()) };
+        let Form::Table { table, unit } = &mut self.form else { return Ok(Vec::new()) };
         let mut rows = Vec::new();
         while rows.len() < count {
             match table.next_row() {
@@ -138,7 +134,7 @@ impl Source {
                     SourceError::Bad { number, detail, .. }
                     | SourceError::Broken { number, detail },
                 ) => {
-                    bail!("row {number}: {detail}")
+                    bail!("{unit} {number}: {detail}")
                 }
                 Err(SourceError::Unusable(error)) => return Err(error),
             }
@@ -153,31 +149,30 @@ impl Source {
             Form::Elements(_) => ("event", "field"),
             Form::Table { unit, .. } => (*unit, "column"),
         };
-        let (columns, header) = match &self.form {
-            Form::Table { table, .. } => (table.columns_of_fields(), Some(table.header())),
+        let (columns, layout) = match &self.form {
+            Form::Table { table, .. } => (table.columns_of_fields(), Some(table.layout())),
             _ => (Vec::new(), None),
         };
-        Wording { name: self.name.clone(), unit, part, columns, header }
+        Wording { name: self.name.clone(), unit, part, columns, layout }
     }
 
     /// The event that was read last, as it stands in the input.
     pub(super) fn raw(&self) -> Raw {
         match &self.form {
-            Form::Lines(lines) => Raw::Text(String::from_utf8_lossy(lines.text()).into_owned()),
-            Form::Elements(elements) => {
-                Raw::Text(String::from_utf8_lossy(elements.text()).into_owned())
-            }
-            Form::Table { table, .. } => Raw::Cells(table.cells()),
+            Form::Lines(lines) => Raw::Text(lines.text().to_vec()),
+            Form::Elements(elements) => Raw::Text(elements.text().to_vec()),
+            Form::Table { table, .. } => table.raw(),
         }
     }
 }
 
 const fn of_line(line: Line<'_>) -> Entry<'_> {
     let Line { number, text, input_bytes } = line;
-    Entry { number, said: Said::Json(text), text_bytes: text.len(), input_bytes }
+    Entry { number, said: Said::Json(text), text_bytes: text.len(), progress: input_bytes }
 }
 
-fn of_error(number: u64, error: &LineError) -> SourceError {
+fn of_fault(fault: LineFault) -> SourceError {
+    let LineFault { number, error } = fault;
     match error {
         LineError::Paused => SourceError::Paused,
         error => SourceError::Broken { number, detail: error.to_string() },
@@ -185,7 +180,7 @@ fn of_error(number: u64, error: &LineError) -> SourceError {
 }
 
 fn check_flags(args: &RecordArgs, format: Format, has_fallback: bool) -> anyhow::Result<()> {
-    match args.columns.given() {
+    match args.columns.given().or(args.times.given()) {
         Some(flag) if !format.is_table() => bail!(
             "{flag} is for tables, and this is read as {}; say --format csv, or another one",
             format.name()
@@ -250,7 +245,7 @@ fn check_kind(mut file: File, format: Format) -> anyhow::Result<File> {
     let mut head = Vec::new();
     file.by_ref().take(4).read_to_end(&mut head)?;
     file.rewind()?;
-    let is_spreadsheet = matches!(format, Format::Xlsx | Format::Ods);
+    let is_spreadsheet = format.is_workbook();
     if head == OLD_EXCEL {
         bail!("is of an old Excel, or has a password; save it as .xlsx without one");
     }

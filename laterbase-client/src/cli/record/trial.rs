@@ -3,64 +3,72 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use laterbase_client::device::{Device, DeviceError, DeviceOptions, TogetherError, UpkeepMode};
 use laterbase_core::PreparedBatch;
 use laterbase_core::event::Record;
 use laterbase_core::id::RootName;
 use laterbase_core::memory_store::MemoryStore;
 use laterbase_core::replica::{ReplicaOptions, WriteError};
+use laterbase_core::store::Store;
+use laterbase_directory::OpenError;
 
+use super::unwritten_store::{UNFLUSHED, UnwrittenStore};
 use crate::cli::Common;
-use crate::cli::held::{Held, is_locked};
+use crate::cli::held::is_locked;
+use crate::cli::output::complain;
+use crate::cli::recorder::RecordError;
 
 /// A store that keeps nothing.
 pub(super) struct Trial {
-    store: Store,
+    common: Common,
+    /// Opened for a batch, and let go while the input pauses.
+    device: Option<Device>,
+    /// Whether it was said that what was recorded before is not looked up.
+    is_told_blind: bool,
     /// Keys that events took so far, and what these were, as hashes.
     taken: BTreeMap<Hash, Hash>,
 }
 
 type Hash = [u8; 16];
 
-enum Store {
-    Own(Held),
-    /// There is no store yet; or, if `is_blind`, another process has it open, and what it holds is
-    /// not looked up.
-    Empty {
-        device: Box<Device>,
-        is_blind: bool,
-    },
-}
-
 impl Trial {
-    /// Opens the store if there is one that nobody has open.
-    pub(super) fn open(common: &Common) -> anyhow::Result<Self> {
-        let is_there = common.store.exists();
-        let held = is_there.then(|| common.try_hold(DeviceOptions::default())).transpose();
-        let store = match held {
-            Ok(Some(held)) => Store::Own(held),
-            Ok(None) => Store::Empty { device: Box::new(empty_device(common)?), is_blind: false },
-            Err(error) if is_locked(&error) => {
-                Store::Empty { device: Box::new(empty_device(common)?), is_blind: true }
-            }
-            Err(error) => return Err(error.into()),
-        };
-        Ok(Self { store, taken: BTreeMap::new() })
+    pub(super) fn new(common: &Common) -> Self {
+        // Nothing of it is done.
+        let common = Common { new_identity: false, ..common.clone() };
+        Self { common, device: None, is_told_blind: false, taken: BTreeMap::new() }
     }
 
-    /// Whether what was recorded before could not be looked up.
-    pub(super) const fn is_blind(&self) -> bool {
-        matches!(self.store, Store::Empty { is_blind: true, .. })
+    /// Looks at the store as it is now, whoever has it open.
+    fn open(&mut self) -> anyhow::Result<Device> {
+        match self.common.freeze() {
+            Ok(store) => {
+                let store = UnwrittenStore::over(store).context("cannot read the store")?;
+                device_over(&self.common, Arc::new(store)).context("cannot read the store")
+            }
+            Err(DeviceError::Store(OpenError::NoStore { .. })) => Ok(empty_device(&self.common)?),
+            // An engine that cannot be read beside the process that has it open.
+            Err(error) if is_locked(&error) => {
+                if !std::mem::replace(&mut self.is_told_blind, true) {
+                    complain(
+                        "another process has the store open, so what was recorded before is not \
+                         looked up",
+                    );
+                }
+                Ok(empty_device(&self.common)?)
+            }
+            Err(error) => Err(error).context("cannot read the store"),
+        }
     }
 
     /// Gives the number of events that would be new.
-    pub(super) fn record(&mut self, batches: &[&PreparedBatch]) -> Result<u64, TogetherError> {
-        let device: &Device = match &self.store {
-            Store::Own(held) => held,
-            Store::Empty { device, .. } => device,
+    pub(super) fn record(&mut self, batches: &[&PreparedBatch]) -> Result<u64, RecordError> {
+        let device = match self.device.take() {
+            Some(device) => device,
+            None => self.open().map_err(RecordError::NoWay)?,
         };
-        let would_be_new = device.rehearse(batches)?;
-        let (mut taken, mut new) = (BTreeMap::new(), 0);
+        let would_be_new = self.device.insert(device).rehearse(batches)?;
+        let (mut taken, mut new, mut conflicts) = (BTreeMap::new(), 0, Vec::new());
         for (number, (batch, would_be_new)) in batches.iter().zip(would_be_new).enumerate() {
             for (index, (record, is_new)) in batch.encoded().zip(would_be_new).enumerate() {
                 let is_new = u64::from(is_new);
@@ -70,8 +78,7 @@ impl Trial {
                 };
                 match self.taken.get(&key) {
                     Some(earlier) if *earlier != said => {
-                        let source = WriteError::KeyConflict { index, holder: None };
-                        return Err(TogetherError { batch: Some(number), source });
+                        conflicts.push((number, WriteError::KeyConflict { index, holder: None }));
                     }
                     Some(_) => {}
                     None => {
@@ -81,14 +88,17 @@ impl Trial {
                 }
             }
         }
+        let mut conflicts = conflicts.into_iter();
+        if let Some((batch, source)) = conflicts.next() {
+            return Err(TogetherError { batch: Some(batch), source, others: conflicts.collect() })?;
+        }
         self.taken.append(&mut taken);
         Ok(new)
     }
 
-    pub(super) fn close(self) {
-        if let Store::Own(held) = self.store {
-            held.close();
-        }
+    /// Lets the store go: what is recorded meanwhile is seen by the next batch.
+    pub(super) fn let_go(&mut self) {
+        self.device = None;
     }
 }
 
@@ -110,8 +120,13 @@ fn hash(bytes: &[u8]) -> Hash {
 
 /// A new store in memory that behaves as the command is told to.
 pub(super) fn empty_device(common: &Common) -> Result<Device, DeviceError> {
+    device_over(common, Arc::new(MemoryStore::new()))
+}
+
+fn device_over(common: &Common, store: Arc<dyn Store>) -> Result<Device, DeviceError> {
     let options = DeviceOptions { upkeep: UpkeepMode::Writer, ..DeviceOptions::default() };
     let future_nanos_max = common.max_future.unwrap_or(options.replica.future_nanos_max);
-    let replica = ReplicaOptions { future_nanos_max, ..options.replica };
-    Device::over(Arc::new(MemoryStore::new()), DeviceOptions { replica, ..options })
+    let replica =
+        ReplicaOptions { future_nanos_max, front_events_flush: UNFLUSHED, ..options.replica };
+    Device::over(store, DeviceOptions { replica, ..options })
 }

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, ErrorKind};
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 use super::row::{Kind, Row};
-use super::{CELLS_MAX, Fault, RowError, Rows};
+use super::{CELLS_MAX, Fault, RowError, Rows, Separator};
 
 /// Longest row. The largest event is a quarter as long.
 const ROW_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -14,7 +14,7 @@ const ROW_BYTES_MAX: usize = 4 * 1024 * 1024;
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// What may stand between cells, the likeliest first.
-const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+pub(crate) const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// Reads rows of text.
 ///
@@ -23,9 +23,10 @@ const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 pub(crate) struct Delimited<R> {
     input: Input<R>,
     delimiter: Option<u8>,
+    /// What was found to stand between the cells.
+    separator: Option<Separator>,
     parser: Option<Reader>,
-    /// Line breaks that were passed.
-    lines: u64,
+    passed: LineBreaks,
     unfinished: Unfinished,
 }
 
@@ -45,31 +46,37 @@ impl<R: BufRead> Delimited<R> {
     /// Without a delimiter, it is found out from the first line.
     pub(crate) fn new(input: R, delimiter: Option<u8>) -> Self {
         let input = Input { rest: input, head: Vec::new(), taken: 0 };
-        Self { input, delimiter, parser: None, lines: 0, unfinished: Unfinished::new() }
+        let (passed, unfinished) = (LineBreaks::default(), Unfinished::new());
+        Self { input, delimiter, separator: None, parser: None, passed, unfinished }
     }
 
     /// Looks at the first line before anything is read: for the delimiter, or for the line of its
     /// own by which spreadsheets say it.
     fn start(&mut self) -> Result<Reader, RowError> {
         let head = self.input.read_head()?;
-        let said = match head.trim_ascii_end() {
-            [b's', b'e', b'p', b'=', delimiter] => Some(*delimiter),
+        // A tab may be what it says, so only the line break is cut.
+        let line_end = head.iter().rposition(|byte| !is_break(*byte)).map_or(0, |last| last + 1);
+        let said = match head[..line_end] {
+            [b's', b'e', b'p', b'=', delimiter] => Some(delimiter),
             _ => None,
         };
         let found = said.unwrap_or_else(|| likeliest_delimiter(head));
         if said.is_some() {
             self.input.consume(b"sep=;".len());
         }
-        Ok(ReaderBuilder::new().delimiter(self.delimiter.unwrap_or(found)).build())
+        let is_said = said.is_some() && self.delimiter.is_none();
+        let delimiter = self.delimiter.unwrap_or(found);
+        self.separator = Some(Separator { delimiter, is_said });
+        Ok(ReaderBuilder::new().delimiter(delimiter).build())
     }
 
     /// Passes over blank lines, so that a row's number is that of its own line. False at the end.
     fn skip_blank(&mut self) -> Result<bool, RowError> {
         loop {
-            let input = self.input.fill(self.lines + 1)?;
-            let is_break = |byte: &&u8| matches!(byte, b'\r' | b'\n');
-            let (count, rest) = (input.iter().take_while(is_break).count(), input.len());
-            self.lines += count_line_breaks(&input[..count]);
+            let input = self.input.fill(self.passed.count + 1)?;
+            let breaks = input.iter().take_while(|byte| is_break(**byte));
+            let (count, rest) = (breaks.count(), input.len());
+            self.passed.pass(&input[..count]);
             self.input.consume(count);
             self.unfinished.input_bytes += count as u64;
             if rest == 0 || count < rest {
@@ -91,8 +98,8 @@ impl<R: BufRead> Delimited<R> {
                 &mut row.bytes[row.byte_count..],
                 &mut row.ends[row.end_count..],
             );
-            self.lines += count_line_breaks(&input[..read]);
             if !is_over {
+                self.passed.pass(&input[..read]);
                 self.input.consume(read);
                 row.input_bytes += read as u64;
             }
@@ -118,7 +125,9 @@ impl<R: BufRead> Rows for Delimited<R> {
         };
         let number = match self.unfinished.number {
             Some(number) => Ok(number),
-            None => self.skip_blank().map(|is_more| if is_more { self.lines + 1 } else { 0 }),
+            None => {
+                self.skip_blank().map(|is_more| if is_more { self.passed.count + 1 } else { 0 })
+            }
         };
         let finished = number.and_then(|number| {
             self.unfinished.number = Some(number).filter(|number| *number > 0);
@@ -128,6 +137,29 @@ impl<R: BufRead> Rows for Delimited<R> {
         finished?;
         let Some(number) = self.unfinished.number else { return Ok(false) };
         self.unfinished.move_to(row, number).map(|()| true)
+    }
+
+    fn separator(&self) -> Option<Separator> {
+        self.separator
+    }
+}
+
+/// The line breaks of an input, as they are passed: `\n`, `\r\n`, and the `\r` alone by which old
+/// spreadsheets end their rows.
+#[derive(Clone, Copy, Debug, Default)]
+struct LineBreaks {
+    count: u64,
+    /// Whether the byte before was a `\r`, whose line break a `\n` belongs to.
+    is_behind_return: bool,
+}
+
+impl LineBreaks {
+    fn pass(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            let is_second_half = *byte == b'\n' && self.is_behind_return;
+            self.count += u64::from(is_break(*byte) && !is_second_half);
+            self.is_behind_return = *byte == b'\r';
+        }
     }
 }
 
@@ -160,16 +192,17 @@ impl Unfinished {
         row.begin(number);
         row.input_bytes = std::mem::take(&mut self.input_bytes);
         (self.number, self.byte_count, self.end_count) = (None, 0, 0);
-        let mut start = 0;
-        for (index, &end) in ends.iter().enumerate() {
-            let Ok(text) = str::from_utf8(&bytes[start..end]) else {
+        let cells =
+            ends.iter().scan(0, |start, &end| Some(&bytes[std::mem::replace(start, end)..end]));
+        for (index, cell) in cells.clone().enumerate() {
+            let Ok(text) = str::from_utf8(cell) else {
+                row.keep_bytes(cells);
                 return Err(RowError::Bad(Fault::of_row(format!(
                     "cell {} is not UTF-8; save the file as \"CSV UTF-8\"",
                     index + 1
                 ))));
             };
             row.push(text, Kind::Written);
-            start = end;
         }
         Ok(())
     }
@@ -184,14 +217,18 @@ struct Input<R> {
 }
 
 impl<R: BufRead> Input<R> {
-    /// Reads the first line, or the beginning of one that is long. After a pause, it goes on.
+    /// Reads the first line that is not blank, or the beginning of one that is long. After a pause,
+    /// it goes on.
     fn read_head(&mut self) -> Result<&[u8], RowError> {
-        while self.head.len() < HEAD_BYTES_MAX && !self.head.ends_with(b"\n") {
+        let is_whole = |head: &[u8]| {
+            head.last().is_some_and(|last| is_break(*last)) && !head.iter().copied().all(is_break)
+        };
+        while self.head.len() < HEAD_BYTES_MAX && !is_whole(&self.head) {
             let input = self.rest.fill_buf().map_err(|error| of_error(&error, 1))?;
             if input.is_empty() {
                 break;
             }
-            let line_end = input.iter().position(|byte| *byte == b'\n');
+            let line_end = input.iter().position(|byte| is_break(*byte));
             let room = HEAD_BYTES_MAX - self.head.len();
             let count = line_end.map_or(input.len(), |end| end + 1).min(room);
             self.head.extend_from_slice(&input[..count]);
@@ -228,15 +265,15 @@ fn not_closed(number: u64) -> RowError {
     RowError::Broken { number, detail: detail.to_owned() }
 }
 
-fn count_line_breaks(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+const fn is_break(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
 }
 
 /// What stands most often in the first line, outside of quotes.
 fn likeliest_delimiter(head: &[u8]) -> u8 {
     let mut counts = [0_usize; DELIMITERS.len()];
     let mut is_quoted = false;
-    for byte in head {
+    for byte in head.iter().skip_while(|byte| is_break(**byte)) {
         match byte {
             b'"' => is_quoted = !is_quoted,
             _ if is_quoted => {}

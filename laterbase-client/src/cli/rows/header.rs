@@ -2,13 +2,12 @@
 
 use anyhow::bail;
 
+use super::mapping::shorten;
 use super::row::Row;
+use crate::cli::nearest::Nearest;
 
 /// Most columns that a message lists.
 const LISTED_MAX: usize = 30;
-
-/// How like a name another one must be to be proposed, from 0 to 1.
-const LIKENESS_MIN: f64 = 0.7;
 
 /// The first row, without the space around its names.
 #[derive(Clone, Debug)]
@@ -67,6 +66,7 @@ impl Header {
         let exact = self.names.iter().position(|known| known == name && !name.is_empty());
         let Some(column) = exact else {
             let meant = self.nearest(name).map(|known| format!("; did you mean {known:?}?"));
+            let name = shorten(name);
             bail!("there is no column {name:?}{}", meant.unwrap_or_else(|| self.are()));
         };
         self.check_unique(column)?;
@@ -78,6 +78,7 @@ impl Header {
         let name = self.name(column);
         let mut same = (0..self.names.len()).filter(|other| self.names[*other] == name);
         if let (Some(first), Some(second)) = (same.next(), same.next()) {
+            let name = shorten(name);
             bail!(
                 "the columns {} and {} are both named {name:?}; rename one, or choose others by \
                  --columns",
@@ -93,7 +94,7 @@ impl Header {
         let names: Vec<String> = self
             .named()
             .take(LISTED_MAX)
-            .map(|column| format!("{:?}", self.name(column)))
+            .map(|column| format!("{:?}", shorten(self.name(column))))
             .collect();
         let rest = self.named().count() - names.len();
         let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
@@ -104,10 +105,9 @@ impl Header {
         format!("; there are {}", self.list())
     }
 
-    fn nearest(&self, name: &str) -> Option<&str> {
-        let like = |known: &str| strsim::jaro_winkler(&known.to_lowercase(), &name.to_lowercase());
-        let known = self.named().map(|column| self.name(column));
-        let nearest = known.max_by(|one, other| like(one).total_cmp(&like(other)))?;
-        (like(nearest) >= LIKENESS_MIN).then_some(nearest)
+    fn nearest(&self, name: &str) -> Option<String> {
+        let mut nearest = Nearest::new(name);
+        self.named().for_each(|column| nearest.offer(self.name(column)));
+        nearest.found()
     }
 }

@@ -2,11 +2,13 @@
 
 use anyhow::bail;
 use laterbase_core::event::Record;
+use laterbase_core::time::format_time;
 
 use super::Fault;
 use super::columns::ColumnFlags;
 use super::header::Header;
 use super::key::key_of;
+use super::marks;
 use super::number::is_number;
 use super::row::{Cell, Kind, Row};
 use crate::cli::written_time::{WrittenTime, WrittenTimes};
@@ -15,10 +17,6 @@ use crate::cli::written_time::{WrittenTime, WrittenTimes};
 const ID_COLUMN: &str = "aggregate_id";
 const TYPE_COLUMN: &str = "type";
 const TIME_COLUMN: &str = "occurred_at";
-
-/// What a file of rejected rows adds to them: so, once they are right, it is recorded as it is.
-pub(crate) const ROW_COLUMN: &str = "rejected_row";
-pub(crate) const REASON_COLUMN: &str = "rejected_because";
 
 /// Which cells of a row are what.
 pub(crate) struct Mapping {
@@ -90,7 +88,7 @@ impl Mapping {
             EventType::Fixed(_) => None,
         };
         let is_taken = |column| {
-            let is_added = matches!(header.name(column), ROW_COLUMN | REASON_COLUMN);
+            let is_added = marks::is_mark(header.name(column));
             is_added || column == id || Some(column) == type_column || Some(column) == time
         };
         let data = match &flags.columns {
@@ -114,12 +112,19 @@ impl Mapping {
             EventType::Column(column) => self.needed(row, *column, &mut event.event_type)?,
         }
         event.occurred = self.time.map(|column| self.time_of(row, column)).transpose()?;
-        let named = [event.aggregate_id.as_str(), event.event_type.as_str()].into_iter();
-        event.key = self.keys.as_ref().map(|keys| {
-            let cells = keys.iter().map(|column| row.cell(*column).text.trim());
-            key_of(named.chain(cells))
-        });
+        event.key = self.keys.as_ref().map(|keys| self.key(row, event, keys));
         self.write_data(row, &mut event.data)
+    }
+
+    /// The key of a row's event. However a time is written, it is the same moment.
+    fn key(&self, row: &Row, event: &RowEvent, columns: &[usize]) -> String {
+        let named = [event.aggregate_id.as_str(), event.event_type.as_str()].into_iter();
+        let moment = event.occurred.map(|time| format_time(time.nanos));
+        let cells = columns.iter().map(|column| match &moment {
+            Some(moment) if Some(*column) == self.time => moment,
+            _ => row.cell(*column).text.trim(),
+        });
+        key_of(named.chain(cells))
     }
 
     /// The fields of an event that come from columns, and these.
@@ -138,13 +143,12 @@ impl Mapping {
         &self.header
     }
 
-    /// Cells beyond the columns that have names belong nowhere.
+    /// Cells beyond the columns that have names belong nowhere, and those before them may be shifted.
+    /// Where columns were chosen, those without a name were not.
     fn check_width(&self, row: &Row) -> Result<(), Fault> {
-        if !self.takes_rest {
-            return Ok(());
-        }
         let extra = row.cells().enumerate().skip(self.header.len());
-        let unnamed = self.header.unnamed().map(|column| (column, row.cell(column)));
+        let unnamed = self.header.unnamed().filter(|_| self.takes_rest);
+        let unnamed = unnamed.map(|column| (column, row.cell(column)));
         match unnamed.chain(extra).find(|(_, cell)| !cell.is_empty()) {
             Some((column, cell)) => Err(Fault::of_row(format!(
                 "cell {} holds {:?}, in a column without a name; is a delimiter in a cell that is \

@@ -1,5 +1,7 @@
 //! One row, in buffers that the next one uses again.
 
+use jiff::civil::DateTime;
+
 /// The cells of a row.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Row {
@@ -9,6 +11,8 @@ pub(crate) struct Row {
     pub(crate) input_bytes: u64,
     text: String,
     cells: Vec<(usize, Kind)>,
+    /// The cells as they stand in the input, of a row that is no text. No others are kept of it.
+    bytes: Option<Vec<Vec<u8>>>,
 }
 
 /// What a cell was in its file.
@@ -26,6 +30,32 @@ pub(crate) enum Kind {
     Truth,
     /// What a spreadsheet shows where it has no value, such as `#N/A`.
     Fault,
+}
+
+impl Kind {
+    const fn letter(self) -> char {
+        match self {
+            Self::Written => 'w',
+            Self::Text => 't',
+            Self::Time => 'd',
+            Self::Number => 'n',
+            Self::Truth => 'b',
+            Self::Fault => 'f',
+        }
+    }
+
+    /// The kind of a letter, for a cell that somebody may have changed since: what cannot be of that
+    /// kind any more is read as it is written.
+    fn of_letter(letter: char, text: &str) -> Self {
+        match letter {
+            't' => Self::Text,
+            'd' if text.parse::<DateTime>().is_ok() => Self::Time,
+            'n' if text.parse::<serde_json::Number>().is_ok() => Self::Number,
+            'b' if matches!(text, "true" | "false") => Self::Truth,
+            'f' if text.starts_with('#') => Self::Fault,
+            _ => Self::Written,
+        }
+    }
 }
 
 /// One cell.
@@ -48,6 +78,33 @@ impl Row {
         (self.number, self.input_bytes) = (number, 0);
         self.text.clear();
         self.cells.clear();
+        self.bytes = None;
+    }
+
+    /// Keeps the cells of a row that is no text.
+    pub(crate) fn keep_bytes<'b>(&mut self, cells: impl Iterator<Item = &'b [u8]>) {
+        self.bytes = Some(cells.map(<[u8]>::to_vec).collect());
+    }
+
+    /// The cells of a row that is no text, as they stand in the input.
+    pub(crate) fn kept_bytes(&self) -> Option<&[Vec<u8>]> {
+        self.bytes.as_deref()
+    }
+
+    /// The kinds of the cells, a letter each.
+    pub(crate) fn kinds(&self) -> String {
+        self.cells.iter().map(|(_, kind)| kind.letter()).collect()
+    }
+
+    /// Gives the cells the kinds that [`Self::kinds`] said, as far as what stands there now may be
+    /// of that kind. Cells that `is_counted` does not name have none.
+    pub(crate) fn set_kinds(&mut self, letters: &str, is_counted: impl Fn(usize) -> bool) {
+        let mut letters = letters.chars();
+        for index in (0..self.len()).filter(|index| is_counted(*index)) {
+            let Some(letter) = letters.next() else { return };
+            let kind = Kind::of_letter(letter, self.cell(index).text);
+            self.cells[index].1 = kind;
+        }
     }
 
     pub(crate) fn push(&mut self, text: &str, kind: Kind) {
@@ -83,3 +140,6 @@ impl Row {
         self.text.len()
     }
 }
+
+#[cfg(test)]
+mod tests;

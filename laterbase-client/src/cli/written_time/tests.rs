@@ -112,3 +112,29 @@ fn an_unknown_zone_is_refused() {
     assert!(zone_of(Some("Europe/Berlni")).unwrap_err().to_string().contains("Europe/Berlni"));
     assert!(zone_of(Some("UTC")).is_ok());
 }
+
+/// Each row was refused by it, in the words of a parser.
+#[test]
+fn a_form_that_says_no_day_is_refused_before_any_time() {
+    for format in ["%H:%M", "%Q%", "%d.%m. %H:%M", "day"] {
+        let flags =
+            WrittenTimeFlags { time_format: Some(format.to_owned()), timezone: Some("UTC".into()) };
+        let error = WrittenTimes::new(&flags).map(drop).unwrap_err().to_string();
+        assert!(error.contains(&format!("{format:?}")), "{error}");
+    }
+}
+
+#[test]
+fn what_is_said_of_a_time_is_about_the_time() {
+    let times = |format: Option<&str>| {
+        let flags = WrittenTimeFlags {
+            time_format: format.map(str::to_owned),
+            timezone: Some("UTC".to_owned()),
+        };
+        WrittenTimes::new(&flags).unwrap()
+    };
+    let said = times(None).read("2024-13-01 08:00").unwrap_err().to_string();
+    assert_eq!(said, "\"2024-13-01 08:00\": there is no such day, or no such time of day");
+    let said = times(Some("%d.%m.%Y")).read("3.x").unwrap_err().to_string();
+    assert_eq!(said, "\"3.x\" is no time of the form \"%d.%m.%Y\"");
+}

@@ -43,14 +43,15 @@ fn a_request_to_remember_comes_through() {
 
 #[test]
 fn answers_come_through() {
-    let refused = |batch, index, field: Option<&str>| Answer::Refused {
+    let refused = |batch, index, field: Option<&str>| Refused {
         batch,
         index,
         field: field.map(str::to_owned),
         detail: "why".to_owned(),
     };
+    let (whole, one) = (refused(None, None, None), refused(Some(1), Some(2), Some("type")));
     let answers =
-        [Answer::Done(7), refused(None, None, None), refused(Some(1), Some(2), Some("type"))];
+        [Answer::Done(7), Answer::Refused(vec![whole.clone()]), Answer::Refused(vec![one, whole])];
     for answer in answers {
         assert_eq!(Answer::decode(&answer.encode()).unwrap(), answer);
     }

@@ -63,9 +63,24 @@ fn what_is_no_array_is_refused_where_it_ends_to_be_one() {
     }
 }
 
+/// It was the number of the element behind it.
+#[test]
+fn an_array_that_breaks_off_is_named_by_its_last_element() {
+    for (text, number) in [("[", 1), ("[{}, {", 2), ("[{},{} {}]", 2)] {
+        let mut elements = Elements::new(text.as_bytes());
+        let fault = loop {
+            match elements.next() {
+                Ok(read) => assert!(read.is_some(), "{text}"),
+                Err(fault) => break fault,
+            }
+        };
+        assert_eq!(fault.number, number, "{text}");
+    }
+}
+
 #[test]
 fn an_endless_element_is_refused_before_it_fills_the_memory() {
     let mut elements = Elements::new(BufReader::new(io::repeat(b'[')));
-    assert!(matches!(elements.next(), Err(LineError::TooLong)));
+    assert!(matches!(elements.next(), Err(LineFault { error: LineError::TooLong, .. })));
     assert!(elements.text.capacity() <= 2 * LINE_BYTES_MAX);
 }

@@ -38,6 +38,18 @@ fn rows_end_with_any_line_break_or_with_the_file() {
     check("a,", &[(1, &["a", ""])]);
 }
 
+/// As spreadsheets of old Macs save them. All rows counted as the first line, and one that was
+/// rejected took the others with it.
+#[test]
+fn rows_that_end_with_a_return_have_numbers_of_their_own() {
+    check("a,b\r1,2\r\r3,4\r", &[(1, &["a", "b"]), (2, &["1", "2"]), (4, &["3", "4"])]);
+    check(
+        "a,b\r\n\r\r\n1,\"x\ry\r\nz\"\r3,4",
+        &[(1, &["a", "b"]), (4, &["1", "x\ry\r\nz"]), (7, &["3", "4"])],
+    );
+    check("sep=|\ra|b\r1,2|3", &[(2, &["a", "b"]), (3, &["1,2", "3"])]);
+}
+
 #[test]
 fn blank_lines_are_passed_over_and_counted() {
     check("\n\na,b\n\r\n\n1,2\n\n", &[(3, &["a", "b"]), (6, &["1", "2"])]);
@@ -56,6 +68,8 @@ fn the_delimiter_is_found_out_or_said() {
     check("a;b,c;d\n1;2;3\n", &[(1, &["a", "b,c", "d"]), (2, &["1", "2", "3"])]);
     check("a\tb\n1,5\t2\n", &[(1, &["a", "b"]), (2, &["1,5", "2"])]);
     check("\"a;b;c\",d\n", &[(1, &["a;b;c", "d"])]);
+    check("sep=\t\r\na\tb;c\n", &[(2, &["a", "b;c"])]);
+    check("\n\r\na;b;c,d\n", &[(3, &["a", "b", "c,d"])]);
     check("sep=|\r\na|b\r\n1,2|3\r\n", &[(2, &["a", "b"]), (3, &["1,2", "3"])]);
     let (rows, _) = read(b"a;b,c\n", Some(b','));
     assert_eq!(rows, [(1, vec!["a;b".to_owned(), "c".to_owned()])]);
@@ -94,6 +108,7 @@ fn a_row_that_is_no_text_is_refused_alone() {
     let mut row = Row::default();
     assert!(rows.next(&mut row).unwrap());
     assert!(matches!(rows.next(&mut row), Err(RowError::Bad(_))));
+    assert_eq!(row.kept_bytes(), Some(&[b"1".to_vec(), b"\xff".to_vec()][..]));
     assert!(rows.next(&mut row).unwrap());
     assert_eq!((row.number, row.cell(0).text), (3, "3"));
 }

@@ -87,6 +87,27 @@ fn keys_are_made_of_id_type_and_the_columns_that_are_said() {
     assert_ne!(key(&["S-2", "Packed", "7", "a"]), key(&["S-1", "Packed", "7", "a"]));
 }
 
+/// The same moment, written in another way, was another key, and so its row was recorded twice.
+#[test]
+fn a_time_in_a_key_is_the_moment_that_it_says() {
+    let key = |text: &str, kind: Kind| {
+        let (time_column, key_columns) = (Some("When".to_owned()), names(&["When", "Note"]));
+        let flags = ColumnFlags { time_column, key_columns, ..flags() };
+        let mut event = RowEvent::default();
+        let mut timed = row(2, &["S-1", "Packed"]);
+        timed.push(text, kind);
+        let mapping = mapping(&["ASN", "What", "When", "Note"], &flags).unwrap();
+        mapping.fill(&timed, &mut event).unwrap();
+        event.key.unwrap()
+    };
+    let expected = r#"["S-1","Packed","2024-03-01T08:00:00Z",""]"#;
+    for text in ["2024-03-01 08:00", "2024-03-01T08:00:00.000", "2024-03-01 09:00+01:00"] {
+        assert_eq!(key(text, Kind::Written), expected);
+    }
+    assert_eq!(key("2024-03-01T08:00:00", Kind::Time), expected);
+    assert_ne!(key("2024-03-01 08:00:01", Kind::Written), expected);
+}
+
 #[test]
 fn what_is_missing_is_said_with_what_is_there() {
     check_refused(&["ASN", "What"], &ColumnFlags::default(), "--id-column: \"ASN\", \"What\"");
@@ -112,6 +133,10 @@ fn a_row_that_says_too_little_or_too_much_is_refused() {
     check_fault(&header, &flags(), &["S-1", "Packed", "1", "", "x"], ("", "cell 5 holds \"x\""));
     check_fault(&header, &flags(), &["S-1", "Packed", "1", "", "", "y"], ("", "cell 6 holds"));
     check_data(&header, &flags(), &["S-1", "Packed", "1", "", "", "", " "], r#"{"Kg":1}"#);
+    // Cells that are shifted go unseen where columns are chosen.
+    let chosen = ColumnFlags { columns: names(&["Kg"]), ..flags() };
+    check_fault(&header, &chosen, &["S-1", "Packed", "1", "", "", "y"], ("", "cell 6 holds"));
+    check_data(&header, &chosen, &["S-1", "Packed", "1", "", "x"], r#"{"Kg":1}"#);
     let timed = ColumnFlags { time_column: Some("Kg".to_owned()), ..flags() };
     check_fault(&header, &timed, &["S-1", "Packed", ""], ("Kg", "empty"));
     check_fault(&header, &timed, &["S-1", "Packed", "soon"], ("Kg", "\"soon\" is no time"));

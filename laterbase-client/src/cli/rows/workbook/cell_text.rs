@@ -19,7 +19,7 @@ pub(super) fn write_cell(row: &mut Row, value: &Data) {
         Data::Float(number) => write_number(row, *number),
         Data::DateTime(time) => match written(time) {
             Some(text) => row.push(&text, Kind::Time),
-            None => row.push(&time.as_f64().to_string(), Kind::Fault),
+            None => push_fault(row, time.as_f64()),
         },
         Data::Error(error) => row.push(&error.to_string(), Kind::Fault),
     }
@@ -31,8 +31,13 @@ fn write_number(row: &mut Row, number: f64) {
         Some(_) if number == 0.0 => row.push("0", Kind::Number),
         // The shortest digits that read back as the number, and no exponent.
         Some(_) => row.push(&number.to_string(), Kind::Number),
-        None => row.push(&number.to_string(), Kind::Fault),
+        None => push_fault(row, number),
     }
+}
+
+/// A number that is no value, as spreadsheets show those: no text that is one begins so.
+fn push_fault(row: &mut Row, number: f64) {
+    row.push(&format!("#{number}"), Kind::Fault);
 }
 
 /// A date and a time of day, a time of day alone, or a duration, as a spreadsheet keeps them in
