@@ -210,19 +210,6 @@ impl Replica {
         append::stage_each(self, batch, now_nanos)
     }
 
-    /// Says which events of a batch [`Self::stage_append_each`] would leave out, and why, and stages
-    /// nothing.
-    ///
-    /// # Errors
-    /// [`WriteError`], of the batch as a whole.
-    pub fn refusals(
-        &self,
-        batch: &PreparedBatch,
-        now_nanos: i64,
-    ) -> Result<Vec<(usize, WriteError)>, WriteError> {
-        append::refusals(self, batch, now_nanos)
-    }
-
     /// Adds a delta's new events to what the next commit writes.
     ///
     /// # Errors

@@ -28,6 +28,9 @@ enum Plan {
     LeaveOut,
 }
 
+/// Events of a batch that are refused, by their places in it.
+type Refusals = Vec<(usize, WriteError)>;
+
 /// Stages a batch, all of it or nothing.
 pub(super) fn stage(
     replica: &mut Replica,
@@ -57,14 +60,20 @@ pub(super) fn stage_each(
     Ok(AppendedEach { dots, refused, replayed, end: end(replica) })
 }
 
-/// Which events of a batch would be refused, and why.
-pub(super) fn refusals(
-    replica: &Replica,
-    batch: &PreparedBatch,
-    now_nanos: i64,
-) -> Result<Vec<(usize, WriteError)>, WriteError> {
-    let events: Vec<PreparedRecord<'_>> = batch.records().collect();
-    Ok(plan_each(replica, batch.root(), &events, now_nanos)?.1)
+impl Replica {
+    /// Says which events of a batch [`Self::stage_append_each`] would leave out, and why, and stages
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`WriteError`], of the batch as a whole.
+    pub fn refusals(
+        &self,
+        batch: &PreparedBatch,
+        now_nanos: i64,
+    ) -> Result<Vec<(usize, WriteError)>, WriteError> {
+        let events: Vec<PreparedRecord<'_>> = batch.records().collect();
+        Ok(plan_each(self, batch.root(), &events, now_nanos)?.1)
+    }
 }
 
 /// What is to be done with each event, and why those are refused that are left out.
@@ -73,7 +82,7 @@ fn plan_each(
     root: &RootName,
     events: &[PreparedRecord<'_>],
     now_nanos: i64,
-) -> Result<(Vec<Plan>, Vec<(usize, WriteError)>), WriteError> {
+) -> Result<(Vec<Plan>, Refusals), WriteError> {
     let mut judge = Judge::new(replica, root, events, now_nanos);
     let (mut plans, mut refused) = (Vec::with_capacity(events.len()), Vec::new());
     for index in 0..events.len() {
