@@ -1,15 +1,14 @@
 //! `laterbase log`: events, one JSON object a line.
 
 mod following;
+mod lines;
 mod pages;
 mod selection;
 
 use std::ops::ControlFlow;
 
 use clap::Args;
-use laterbase_core::event::Event;
 use laterbase_core::id::RootName;
-use laterbase_core::json::write_event;
 use laterbase_core::reader::Reader;
 
 use super::nearest::no_such_aggregate;
@@ -123,12 +122,4 @@ fn print_last(
         Ok(ControlFlow::Continue(()))
     })?;
     last.iter().rev().try_for_each(|line| output.json(line))
-}
-
-/// An event as a line.
-fn line(root: &RootName, event: &Event<'_>) -> Vec<u8> {
-    let mut line = Vec::new();
-    write_event(&mut line, root, event);
-    line.push(b'\n');
-    line
 }

@@ -48,6 +48,11 @@ impl TimeFlags {
         self.recorded_until.is_some_and(|bound| event.recorded.to_unix_nanos() > bound)
     }
 
+    /// Whether they ask for what was known at a time.
+    pub(crate) const fn look_back(&self) -> bool {
+        self.recorded_until.is_some() || self.known_at.is_some()
+    }
+
     /// What to add to a complaint that nothing is there.
     pub(crate) const fn remark(&self) -> &'static str {
         let Self { occurred_until, recorded_until, known_at } = self;

@@ -171,3 +171,58 @@ fn a_root_that_is_yet_to_come_can_be_followed() {
     record(&place, &[other.to_owned(), line("ASN-7", "Departed", 3)]);
     assert_eq!(follower.next(), "ASN-7 Departed");
 }
+
+/// It was marked by what came later.
+#[test]
+fn what_was_known_then_is_not_marked_by_what_came_later() {
+    let place = yard();
+    let marks = |flags: &[&str]| -> Vec<usize> {
+        let log = place.succeed(&[&["log", "--root", "shipment"], flags].concat());
+        let count = |line: &str| {
+            let event: Value = serde_json::from_str(line).unwrap();
+            event["voided_by"].as_array().map_or(0, Vec::len)
+        };
+        log.lines().map(count).collect()
+    };
+    let recorded_at = |index: usize| {
+        let log = place.succeed(&["log", "--root", "shipment"]);
+        let event: Value = serde_json::from_str(log.lines().nth(index).unwrap()).unwrap();
+        let text = |name: &str| event[name].as_str().unwrap().to_owned();
+        (text("id"), text("recorded_at"))
+    };
+    let (wrong, _) = recorded_at(1);
+    place.succeed(&["void", &wrong]);
+    let (_, before) = recorded_at(3);
+    let (_, then) = recorded_at(4);
+    assert_eq!(marks(&[]), [0, 1, 0, 0, 0]);
+    for flag in ["--recorded-until", "--known-at"] {
+        assert_eq!(marks(&[flag, &then]), [0, 1, 0, 0, 0], "{flag}");
+        assert_eq!(marks(&[flag, &before]), [0; 4], "{flag}");
+        assert_eq!(marks(&[flag, &before, "--aggregate", "ASN-8"]), [0], "{flag}");
+        assert_eq!(marks(&[flag, &before, "--reverse", "--limit", "3"]), [0; 3], "{flag}");
+    }
+}
+
+/// What had been taken back was followed as if it had not.
+#[test]
+fn what_is_followed_is_marked_as_taken_back() {
+    let place = yard();
+    let mut follower = Follower::start(&place, &["--limit", "0"]);
+    // A batch holds an event and the one that takes it back, so both arrive at once.
+    let device = Device::open(&place.path("laterbase-data"), DeviceOptions::default()).unwrap();
+    let mut batch = device.batch(&"shipment".parse().unwrap());
+    let packed = laterbase_core::event::Record::json("ASN-9", "Packed", "{}");
+    batch.push(&packed).unwrap();
+    let root = "shipment".parse().unwrap();
+    let seq = device.reader().held_seq(&root, device.id()) + 1;
+    let wrong = laterbase_core::id::Dot { origin: device.id(), seq };
+    let voids: laterbase_core::event::VoidsBuf = [wrong].into_iter().collect();
+    let voided = laterbase_core::event::Record::json("ASN-9", "Voided", "{}");
+    batch.push(&voided.with_voids(voids.as_voids())).unwrap();
+    device.record(&batch).unwrap();
+    device.close().unwrap();
+    let mut line = String::new();
+    follower.lines.read_line(&mut line).unwrap();
+    let event: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(event["voided_by"].as_array().map(Vec::len), Some(1), "{line}");
+}

@@ -12,10 +12,11 @@ use laterbase_client::device::{DeviceError, DeviceOptions};
 use laterbase_core::cursor::Cursor;
 use laterbase_core::event::Event;
 use laterbase_core::id::RootName;
-use laterbase_core::reader::Reader;
+use laterbase_core::reader::{Following, Reader, Window};
 
+use super::LogArgs;
+use super::lines::Lines;
 use super::selection::Selection;
-use super::{LogArgs, line};
 use crate::cli::footprint::footprint;
 use crate::cli::output::{Output, complain};
 use crate::cli::{Common, PAGE_EVENTS};
@@ -76,25 +77,36 @@ fn print_behind(
     cursor: Cursor,
     output: &mut Output,
 ) -> anyhow::Result<Cursor> {
-    let end = reader.cursor();
-    if !reader.fits(&cursor)? {
-        complain("the log was written anew; going on from its end");
-        return Ok(end);
-    }
     let selection = Selection::of_arrivals(args);
-    let mut position = cursor.position();
-    while position < end.position() {
-        let mut text = Vec::new();
-        let mut visit = |root: &RootName, event: &Event<'_>| {
-            let id = event.record.aggregate_id;
-            let is_of_aggregate = args.aggregate.as_ref().is_none_or(|wanted| wanted == id);
-            if *root == args.root && is_of_aggregate && selection.admits(event) {
-                text.extend(line(root, event));
+    let following = Following {
+        root: &|root| *root == args.root,
+        record: &|record| args.aggregate.as_ref().is_none_or(|id| id == record.aggregate_id),
+        window: Window::default(),
+        limit: PAGE_EVENTS,
+    };
+    let mut cursor = cursor;
+    loop {
+        let mut lines = Lines::new(reader, &args.root, &selection);
+        let mut visit = |_: &RootName, event: &Event<'_>, _| {
+            if selection.admits(event) {
+                lines.take(event);
             }
             ControlFlow::Continue(())
         };
-        position = reader.arrivals(position, PAGE_EVENTS, &mut visit)?;
-        output.json(&text)?;
+        let Some(page) = reader.arrived(Some(&cursor), &following, &mut visit)? else {
+            complain("the log was written anew; going on from its end");
+            return Ok(reader.cursor());
+        };
+        lines.finish()?.iter().try_for_each(|line| output.json(line))?;
+        if page.unreadable > 0 {
+            let count = page.unreadable;
+            complain(format_args!(
+                "{count} events cannot be read and are passed over; `laterbase verify` tells more"
+            ));
+        }
+        cursor = page.cursor;
+        if !page.more {
+            return Ok(cursor);
+        }
     }
-    Ok(end)
 }

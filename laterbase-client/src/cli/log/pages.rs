@@ -10,7 +10,7 @@ use laterbase_core::id::RootName;
 use laterbase_core::reader::{Behind, FeedFrom, Reader};
 use laterbase_core::version_vector::VersionVector;
 
-use super::line;
+use super::lines::Lines;
 use super::selection::Selection;
 use crate::cli::PAGE_EVENTS;
 
@@ -46,10 +46,10 @@ impl Pages<'_> {
     pub(super) fn forward(&self, visit: &mut VisitLine<'_>) -> anyhow::Result<usize> {
         let (mut looked, mut mark) = (0, Some(Mark::Start));
         while let Some(start) = mark {
-            let mut lines = Vec::new();
+            let mut lines = self.lines();
             let page = self.page(&start, Some(&mut lines))?;
             looked += page.events;
-            for line in &lines {
+            for line in &lines.finish()? {
                 if visit(line)?.is_break() {
                     return Ok(looked);
                 }
@@ -69,9 +69,9 @@ impl Pages<'_> {
             mark = page.next;
         }
         for start in marks.iter().rev() {
-            let mut lines = Vec::new();
+            let mut lines = self.lines();
             self.page(start, Some(&mut lines))?;
-            for line in lines.iter().rev() {
+            for line in lines.finish()?.iter().rev() {
                 if visit(line)?.is_break() {
                     return Ok(looked);
                 }
@@ -80,12 +80,20 @@ impl Pages<'_> {
         Ok(looked)
     }
 
+    fn lines(&self) -> Lines<'_> {
+        Lines::new(self.reader, self.root, self.selection)
+    }
+
     /// Reads a page, and writes down what is let through.
-    fn page(&self, start: &Mark, mut lines: Option<&mut Vec<Vec<u8>>>) -> anyhow::Result<Page> {
+    fn page(&self, start: &Mark, mut lines: Option<&mut Lines<'_>>) -> anyhow::Result<Page> {
         let mut is_at_end = false;
         let mut visit = |event: &Event<'_>| {
             if let Some(lines) = lines.as_mut().filter(|_| self.selection.admits(event)) {
-                lines.push(line(self.root, event));
+                // A read of an aggregate goes by the same times.
+                match self.aggregate {
+                    Some(_) => lines.take_as_marked(event),
+                    None => lines.take(event),
+                }
             }
             is_at_end = self.aggregate.is_none() && self.selection.ends_before(event);
             if is_at_end { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

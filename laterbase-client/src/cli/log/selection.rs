@@ -39,6 +39,16 @@ impl<'a> Selection<'a> {
             && times.admit(event, self.position_max)
     }
 
+    /// Whether it asks for what was known at a time, and so not for all that is known now.
+    pub(super) const fn looks_back(&self) -> bool {
+        self.args.times.look_back()
+    }
+
+    /// Whether an event was known then.
+    pub(super) fn knows(&self, event: &Event<'_>) -> bool {
+        event.position <= self.position_max && !self.args.times.ends_before(event)
+    }
+
     /// Whether all events behind this one in feed order are recorded too late.
     pub(super) fn ends_before(&self, event: &Event<'_>) -> bool {
         self.args.times.ends_before(event)
