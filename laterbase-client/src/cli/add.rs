@@ -140,6 +140,9 @@ fn add(
     recording.finish().map_err(refuse)?;
     let Some(recorder) = recording.recorder() else { return Ok(None) };
     let kept = Record::decode(&kept)?;
+    if let Some(dot) = recorder.replay(root, &kept) {
+        return Ok(Some(EventId { root: root.clone(), dot }));
+    }
     // What is stored is stored, whatever the look for its id comes to.
     let found = recorder.read(|reader| find(reader, root, &kept));
     Ok(found.unwrap_or_default())

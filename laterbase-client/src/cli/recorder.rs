@@ -8,6 +8,8 @@ use laterbase_client::device::{DeviceError, DeviceOptions, TogetherError};
 use laterbase_client::handover::{self, HandoverError, Neighbour, Receipts, Refused, Token};
 use laterbase_client::local::Local as _;
 use laterbase_core::PreparedBatch;
+use laterbase_core::event::Record;
+use laterbase_core::id::{Dot, RootName};
 use laterbase_core::reader::{Reader, Remembered};
 
 use super::Common;
@@ -79,6 +81,16 @@ impl Recorder {
             }
             self.way = find_way(&self.common).map_err(RecordError::NoWay)?;
         }
+    }
+
+    /// The id of an event that is there under its key: what is written again is found by that. `None`
+    /// where another process writes.
+    pub(super) fn replay(&self, root: &RootName, record: &Record<'_>) -> Option<Dot> {
+        let Way::Own(held) = &self.way else { return None };
+        record.idempotency_key?;
+        let mut batch = held.batch(root);
+        batch.push(record).ok()?;
+        held.record(&batch).ok()?.dots.first().copied()
     }
 
     /// Has something remembered, and is done.

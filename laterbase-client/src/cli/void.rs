@@ -1,24 +1,23 @@
 //! `laterbase void`: takes events back.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use laterbase_client::device::DeviceOptions;
 use laterbase_core::PreparedBatch;
-use laterbase_core::event::{Event, MetadataBuf, Record, VoidsBuf};
+use laterbase_core::event::{MetadataBuf, Record, VoidsBuf};
 use laterbase_core::id::{Dot, EventId, RootName};
 use laterbase_core::limits::VOIDS_MAX;
-use laterbase_core::reader::{Query, Reader};
+use laterbase_core::reader::Reader;
 use laterbase_directory::environment::wall_clock_nanos;
 use serde::Serialize;
 
-use super::output::Output;
+use super::Common;
+use super::output::{Output, complain};
 use super::recorder::Recorder;
 use super::settings::Settings;
-use super::{Common, PAGE_EVENTS};
 
 /// The type of the events that take others back.
 const TYPE: &str = "Voided";
@@ -103,9 +102,9 @@ fn take_back(
     Ok((wrong, ids))
 }
 
-/// Finds the aggregates of the events.
+/// Finds the aggregates of the events, and says which of them were taken back before.
 fn look_up(reader: &Reader, ids: &[EventId]) -> anyhow::Result<Wrong> {
-    let mut wrong = Wrong::new();
+    let (mut wrong, mut done) = (Wrong::new(), Vec::new());
     for id in ids {
         let found = reader
             .event(id, |event| (event.record.aggregate_id.to_owned(), event.voided_by.to_vec()))?;
@@ -113,44 +112,29 @@ fn look_up(reader: &Reader, ids: &[EventId]) -> anyhow::Result<Wrong> {
             bail!("there is no event {id} in this store");
         };
         if let Some(by) = voided_by.first() {
-            bail!("{id} was taken back already, by {}:{by}", id.root);
+            done.push(format!("{id} was taken back already, by {}:{by}", id.root));
+            continue;
         }
         let aggregates = wrong.entry(id.root.clone()).or_default();
         aggregates.entry(aggregate_id).or_default().insert(id.dot);
     }
+    if wrong.is_empty() {
+        bail!(done.join("; "));
+    }
+    done.iter().for_each(complain);
     Ok(wrong)
 }
 
-/// The last events that take back what was wrong.
+/// The events that take back what was wrong.
 fn voiding(reader: &Reader, wrong: &Wrong) -> anyhow::Result<Vec<EventId>> {
     let mut ids = Vec::new();
     for (root, aggregates) in wrong {
-        for (aggregate_id, dots) in aggregates {
-            let mut found = BTreeSet::new();
-            let mut after = None;
-            loop {
-                let mut visit = |event: &Event<'_>| {
-                    if dots.contains(&event.dot) {
-                        found.extend(event.voided_by.iter().copied());
-                    }
-                    ControlFlow::Continue(())
-                };
-                let query = Query::default();
-                let page = reader.aggregate_events(
-                    root,
-                    aggregate_id,
-                    after,
-                    PAGE_EVENTS,
-                    &query,
-                    &mut visit,
-                )?;
-                after = page.next;
-                if after.is_none() {
-                    break;
-                }
-            }
-            ids.extend(found.into_iter().map(|dot| EventId { root: root.clone(), dot }));
+        let mut found = BTreeSet::new();
+        for dot in aggregates.values().flatten() {
+            let id = EventId { root: root.clone(), dot: *dot };
+            found.extend(reader.event(&id, |event| event.voided_by.to_vec())?.unwrap_or_default());
         }
+        ids.extend(found.into_iter().map(|dot| EventId { root: root.clone(), dot }));
     }
     Ok(ids)
 }

@@ -72,9 +72,31 @@ fn what_is_not_there_or_was_taken_back_is_said_and_nothing_is_stored() {
         told.contains(&format!("taken back already, by {}", said["ids"][0].as_str().unwrap())),
         "{told}"
     );
+    // What was not is taken back all the same.
+    let ended = place.run(&["void", &wrong, &first, "--json"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let also: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(also["voided"], 1);
+    assert!(ended.stderr.contains(&format!("{wrong} was taken back already")), "{}", ended.stderr);
     let told = place.fail(&["void", said["ids"][0].as_str().unwrap()]);
     assert!(told.contains("record again what was right"), "{told}");
-    assert_eq!(place.event_count(), 3);
+    assert_eq!(place.event_count(), 4);
+}
+
+/// Also of an aggregate whose other events are many.
+#[test]
+fn all_that_takes_back_is_named_once() {
+    let place = Workplace::new();
+    let line = r#"{"aggregate_id":"ASN-9","type":"Scanned","data":{}}"#;
+    place.feed(&["record", "--root", "shipment"], [line; 300].join("\n").as_bytes());
+    let log = place.succeed(&["log", "--root", "shipment"]);
+    let id = |line: &str| {
+        serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    let ids: Vec<String> = log.lines().map(id).collect();
+    let ids: Vec<&str> = ["void"].into_iter().chain(ids.iter().map(String::as_str)).collect();
+    let said = place.summary(&ids);
+    assert_eq!((said["voided"].as_u64(), said["ids"].as_array().unwrap().len()), (Some(300), 2));
 }
 
 #[test]
