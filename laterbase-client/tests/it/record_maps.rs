@@ -90,7 +90,7 @@ fn a_guess_shows_three_rows_and_can_be_recorded_by() {
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     for line in [
         "root = \"order\"",
-        "format = \"csv\"",
+        "# format = \"…\"",
         "id-column = \"Order No\"",
         "type-column = \"Status\"",
         "time-column = \"Scanned\"",
@@ -126,4 +126,33 @@ fn a_guess_does_not_write_over_a_mapping_file() {
     assert_eq!(place.succeed(&flags), "recorded 4 events\n");
     let complaint = place.fail(&["record", "--guess", "day.ndjson"]);
     assert!(complaint.contains("for tables"), "{complaint}");
+}
+
+/// Flags were not heard, and a file was there before it was known to be of no use.
+#[test]
+fn a_guess_takes_what_is_said_and_writes_what_can_be_recorded_by() {
+    let place = yard();
+    let guess = ["record", "--guess", "--map", "new.toml", "yard.csv"];
+    let complaint = place.fail(&[&guess[..], &["--id-column", "Ordr No"]].concat());
+    assert!(complaint.contains("did you mean \"Order No\"?"), "{complaint}");
+    assert!(!place.path("new.toml").exists());
+    let said = ["--id-column=Pos", "--type=Seen", "--columns=Status", "--key-columns=Pos"];
+    let said = [&said[..], &["--delimiter=;", "--timezone=UTC", "--root=order"]].concat();
+    place.run(&[&guess[..], &said].concat());
+    let map = fs::read_to_string(place.path("new.toml")).unwrap();
+    for line in [
+        "delimiter = \";\"",
+        "id-column = \"Pos\"",
+        "type = \"Seen\"",
+        "time-format = \"%d.%m.%Y %H:%M\"",
+        "timezone = \"UTC\"",
+        "key-columns = [\"Pos\"]",
+        "columns = [\"Status\"]",
+    ] {
+        assert!(map.lines().any(|said| said == line), "{map}");
+    }
+    place.succeed(&["record", "--map", "new.toml", "yard.csv"]);
+    let event = first(&place);
+    assert_eq!((&event["aggregate_id"], &event["type"]), (&json!("1"), &json!("Seen")));
+    assert_eq!(event["data"], json!({"Status": "Packed"}));
 }

@@ -16,11 +16,10 @@ use super::RecordArgs;
 use super::format::Format;
 use super::source::Source;
 use crate::cli::output::{Output, complain};
-use crate::cli::rows::columns::ColumnFlags;
 use crate::cli::rows::guess::{Guess, guess};
 use crate::cli::rows::header::Header;
 use crate::cli::rows::mapping::{Mapping, RowEvent};
-use crate::cli::written_time::{WrittenTimeFlags, WrittenTimes};
+use crate::cli::written_time::WrittenTimes;
 
 /// Rows that are looked at.
 const ROWS_MAX: usize = 200;
@@ -53,25 +52,18 @@ pub(super) fn run(args: &RecordArgs, output: &mut Output) -> anyhow::Result<()> 
     let Some((first, rows)) = rows.split_first() else {
         bail!("{}: there are no rows", source.name)
     };
-    let guess = guess(&Header::new(first), rows);
-    let zone = args.times.timezone.clone().or_else(system_zone);
-    let text = toml_of(args, format, &guess, zone.as_deref());
+    let guess = guess(&Header::new(first), rows, &args.columns);
+    let or_format = guess.time.as_ref().and_then(|time| time.or_format);
+    let or_format = or_format.filter(|_| args.times.time_format.is_none());
+    let args = &completed(args, guess);
+    // What cannot be recorded by is not written down.
+    let times = WrittenTimes::new(&args.times)?;
+    let mapping = Mapping::new(first, &args.columns, times)?;
+    let text = toml_of(args, format, or_format);
     match &args.map {
         Some(path) => write_new(path, &text)?,
         None => output.line(text.trim_end())?,
     }
-    let event_type = guess.event_type.is_none().then(|| "Recorded".to_owned());
-    let columns = ColumnFlags {
-        id_column: guess.id,
-        type_column: guess.event_type,
-        event_type,
-        key_columns: guess.time.as_ref().map(|time| vec![time.column.clone()]),
-        time_column: guess.time.as_ref().map(|time| time.column.clone()),
-        ..args.columns.clone()
-    };
-    let time_format = guess.time.and_then(|time| time.format.map(str::to_owned));
-    let times = WrittenTimes::new(&WrittenTimeFlags { time_format, timezone: zone })?;
-    let mapping = Mapping::new(first, &columns, times)?;
     let mut event = RowEvent::default();
     for row in rows.iter().take(SHOWN) {
         match mapping.fill(row, &mut event) {
@@ -93,39 +85,69 @@ fn shown(record: &Record<'_>) -> anyhow::Result<String> {
     })?)
 }
 
-/// The mapping as a file that a person goes on with.
-fn toml_of(args: &RecordArgs, format: Format, guess: &Guess, zone: Option<&str>) -> String {
-    let time = guess.time.as_ref();
-    let time_column = time.map(|time| time.column.as_str());
-    let or_format = time.and_then(|time| time.or_format);
+/// The arguments with what was guessed in the place of those that are not given.
+fn completed(args: &RecordArgs, guess: Guess) -> RecordArgs {
+    let mut args = args.clone();
+    let (columns, times) = (&mut args.columns, &mut args.times);
+    columns.id_column = columns.id_column.take().or(guess.id);
+    if columns.type_column.is_none() && columns.event_type.is_none() {
+        columns.event_type = guess.event_type.is_none().then(|| "Recorded".to_owned());
+        columns.type_column = guess.event_type;
+    }
+    if let Some(time) = guess.time {
+        columns.time_column = columns.time_column.take().or(Some(time.column));
+        times.time_format = times.time_format.take().or(time.format.map(str::to_owned));
+    }
+    let time_column = columns.time_column.clone();
+    columns.key_columns = columns.key_columns.take().or(time_column.map(|column| vec![column]));
+    times.timezone = times.timezone.take().or_else(system_zone);
+    args
+}
+
+/// The mapping as a file that a person goes on with. `or_format` is another form that the times may
+/// have as well.
+fn toml_of(args: &RecordArgs, format: Format, or_format: Option<&str>) -> String {
+    let RecordArgs { columns, times, .. } = args;
+    let list = |names: &[String]| {
+        let names: Vec<String> = names.iter().map(|name| quote(name)).collect();
+        format!("[{}]", names.join(", "))
+    };
+    let delimiter = columns.delimiter.map(|delimiter| delimiter.to_string());
     let lines = [
         "# Which column is what; `laterbase record --help` says what else there is.".to_owned(),
         say("root", args.root.as_ref().map(|root| root.as_str())),
-        say("format", Some(format.name())),
-        say("id-column", guess.id.as_deref()),
-        match &guess.event_type {
-            Some(column) => say("type-column", Some(column)),
-            None => {
-                "# Or type-column = \"…\", if a column says it.\ntype = \"Recorded\"".to_owned()
-            }
+        // Where the ending says it, a file of rejects says by its own what that is.
+        say("format", Some(format.name()).filter(|_| Format::of(&args.file) != format)),
+        delimiter.map_or_else(String::new, |delimiter| say("delimiter", Some(&delimiter))),
+        columns.sheet.as_ref().map_or_else(String::new, |sheet| say("sheet", Some(sheet))),
+        say("id-column", columns.id_column.as_deref()),
+        match (&columns.type_column, &columns.event_type) {
+            (Some(column), _) => say("type-column", Some(column)),
+            (None, event_type) => format!(
+                "# Or type-column = \"…\", if a column says it.\n{}",
+                say("type", event_type.as_deref())
+            ),
         },
-        say("time-column", time_column),
-        say("time-format", time.and_then(|time| time.format)),
+        say("time-column", columns.time_column.as_deref()),
+        say("time-format", times.time_format.as_deref()),
         match or_format {
             Some(other) => {
                 format!("# Or, as the rows do not tell: {}", say("time-format", Some(other)))
             }
             None => String::new(),
         },
-        say("timezone", zone.filter(|_| time.is_some())),
+        say("timezone", times.timezone.as_deref().filter(|_| columns.time_column.is_some())),
         "# With id and type, these tell one event from all others, so that a file can be recorded \
          twice."
             .to_owned(),
-        match time_column {
-            Some(column) => format!("key-columns = [{}]", quote(column)),
+        match &columns.key_columns {
+            Some(names) => format!("key-columns = {}", list(names)),
             None => "# key-columns = [\"…\"]".to_owned(),
         },
-        "# The data; without it, all other columns.\n# columns = [\"…\"]".to_owned(),
+        match &columns.columns {
+            Some(names) => format!("columns = {}", list(names)),
+            None => "# The data; without it, all other columns.\n# columns = [\"…\"]".to_owned(),
+        },
     ];
     lines.into_iter().filter(|line| !line.is_empty()).map(|line| line + "\n").collect()
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::columns::ColumnFlags;
 use super::header::Header;
 use super::row::{Kind, Row};
 use crate::cli::written_time::{WrittenTimeFlags, WrittenTimes};
@@ -65,14 +66,27 @@ pub(crate) struct TimeGuess {
     pub(crate) or_format: Option<&'static str>,
 }
 
-/// Looks at a table's names and some of its rows.
-pub(crate) fn guess(header: &Header, rows: &[Row]) -> Guess {
+/// Looks at a table's names and some of its rows. A column that was said to be something is nothing
+/// else.
+pub(crate) fn guess(header: &Header, rows: &[Row], said: &ColumnFlags) -> Guess {
+    let is = |column: usize, name: &Option<String>| {
+        name.as_ref().is_some_and(|name| name.trim() == header.name(column))
+    };
+    let is_said = |column: &usize| is(*column, &said.id_column) || is(*column, &said.type_column);
+    let could_be_time = |column: &usize| match &said.time_column {
+        Some(_) => is(*column, &said.time_column),
+        None => !is_said(column),
+    };
     let times: Vec<(usize, TimeGuess)> = header
         .named()
+        .filter(could_be_time)
         .filter_map(|column| Some((column, time_of(header, rows, column)?)))
         .collect();
-    let is_time = |column: usize| times.iter().any(|(time, _)| *time == column);
-    let free: Vec<usize> = header.named().filter(|column| !is_time(*column)).collect();
+    let is_time = |column: usize| {
+        is(column, &said.time_column) || times.iter().any(|(time, _)| *time == column)
+    };
+    let free = header.named().filter(|column| !is_time(*column) && !is_said(column));
+    let free: Vec<usize> = free.collect();
     let id = named_like(header, &free, &ID_NAMES).or_else(|| free.first().copied());
     let free: Vec<usize> = free.into_iter().filter(|column| Some(*column) != id).collect();
     let types: Vec<usize> =
