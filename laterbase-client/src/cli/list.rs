@@ -37,6 +37,7 @@ use super::zone::Zone;
 use column::ListColumn;
 use filter::Condition;
 pub(super) use member::State;
+use member::Value;
 use row::{Row, Source, Tally};
 
 #[derive(Debug, Args)]
@@ -72,7 +73,8 @@ pub(crate) struct ListArgs {
     /// Print comma-separated values, whole and with times in UTC, below a line of names.
     #[arg(long, conflicts_with = "json")]
     csv: bool,
-    /// How events become a state: each one's data patches it, or replaces it.
+    /// How events become a state: each one's data patches it, or replaces it, or is kept by its
+    /// type.
     #[arg(long, value_name = "NAME", default_value = FOLD_NAMES[0], value_parser = FOLD_NAMES)]
     fold: String,
     #[command(flatten)]
@@ -147,7 +149,7 @@ pub(crate) fn run(common: &Common, args: &ListArgs, output: &mut Output) -> anyh
             conditions: &args.conditions,
             since: args.since,
             query: args.times.query(None),
-            has_last_events: output.is_json() || args.shows_last_events(),
+            has_last_events: output.is_json() || args.since.is_some() || args.shows_last_events(),
         };
         let rows = Rows::new(&source, args)?;
         let tally = match () {
@@ -237,7 +239,7 @@ impl<'r> Rows<'r> {
 
 fn print_json(rows: &Rows<'_>, output: &mut Output) -> anyhow::Result<Tally> {
     let listed = rows.walk(true, &mut |row| {
-        let state = State::read(&row.state).whole().json();
+        let state = Value::of_state(&row.state).json();
         let mut line = serde_json::to_vec(&JsonRow {
             root: row.root.as_str(),
             id: &row.id,

@@ -28,7 +28,8 @@ pub(crate) struct ShowArgs {
     /// The root that the aggregate is in.
     #[arg(long, value_name = "R")]
     root: RootName,
-    /// How events become a state: each one's data patches it, or replaces it.
+    /// How events become a state: each one's data patches it, or replaces it, or is kept by its
+    /// type.
     #[arg(long, value_name = "NAME", default_value = FOLD_NAMES[0], value_parser = FOLD_NAMES)]
     fold: String,
     /// Show which event made each field of a merge-patch state, and which events were taken back.

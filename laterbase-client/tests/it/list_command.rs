@@ -249,3 +249,25 @@ fn a_list_of_a_store_in_use_is_of_what_is_there() {
     assert_eq!(place.succeed(&["list"]), before);
     device.close().unwrap();
 }
+
+/// What was taken back kept its aggregate in the list, with the time of an earlier event beside it.
+#[test]
+fn since_goes_by_the_last_event_that_counts() {
+    let place = Workplace::new();
+    let add = |id: &str, day: &str| {
+        let at = format!("2024-03-{day}");
+        let id = place.succeed(&["add", "--root=r", id, "Arrived", "--at", &at]);
+        id.trim().to_owned()
+    };
+    let wrong = [add("A", "01"), add("A", "04")];
+    add("B", "04");
+    let listed = |since: &str| {
+        let csv = place.succeed(&["list", "--root=r", "--csv", "--columns=id", "--since", since]);
+        csv.lines().skip(1).map(str::to_owned).collect::<Vec<String>>()
+    };
+    assert_eq!(listed("2024-03-03"), ["A", "B"]);
+    // What takes events back happens when the first of them did.
+    place.succeed(&["void", &wrong[0], &wrong[1]]);
+    assert_eq!(listed("2024-03-03"), ["B"]);
+    assert_eq!(listed("2024-03-01"), ["A", "B"]);
+}

@@ -94,6 +94,11 @@ struct Name<'s>(#[serde(borrow)] Cow<'s, str>);
 pub(in crate::cli) struct Value<'s>(&'s str);
 
 impl<'s> Value<'s> {
+    /// A state as a whole.
+    pub(super) const fn of_state(text: &'s str) -> Self {
+        Self(text)
+    }
+
     /// The JSON, on one line.
     pub(super) fn json(self) -> Cow<'s, str> {
         // Line breaks stand between tokens only, where they mean as little as spaces.

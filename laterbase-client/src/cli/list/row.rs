@@ -74,7 +74,10 @@ impl Source<'_> {
             loop {
                 let (page, next) = self.page(root, after.as_deref(), is_told, &mut tally)?;
                 for folded in page {
-                    if visit(self.row(root, folded)?)?.is_break() {
+                    let row = self.row(root, folded)?;
+                    // What is taken back may have been said to happen later than all else.
+                    let is_recent = self.since.is_none_or(|since| row.last_at >= since);
+                    if is_recent && visit(row)?.is_break() {
                         return Ok(tally);
                     }
                 }
@@ -119,6 +122,10 @@ impl Source<'_> {
         let is_recent = self.since.is_none_or(|since| folded.last_at >= since);
         if !is_recent {
             return None;
+        }
+        // Most lists have none, and need not read a state for them.
+        if self.conditions.is_empty() {
+            return Some(folded);
         }
         let state = State::read(&folded.state);
         let is_wanted = self.conditions.iter().all(|condition| condition.admits(&state));
