@@ -18,6 +18,7 @@ use laterbase_core::replica::ReplicaOptions;
 use laterbase_core::store::Durability;
 use laterbase_core::time::parse_bound_ahead;
 use laterbase_directory::parse_size;
+use laterbase_schema::RootSchemas;
 use laterbase_server::{Bounds, Builder, Engine, Server, SyncRoots};
 use serde::Deserialize;
 
@@ -57,6 +58,11 @@ struct Settings {
     /// A root to take, and the fold it is read by: merge-patch (the default), latest or by-type
     #[arg(long, env = "LATERBASE_ROOT", value_name = "NAME[=FOLD]", value_delimiter = ',')]
     root: Vec<String>,
+
+    /// A root and a file with the JSON Schemas of its events, such as shipment=shipment.json; what
+    /// they do not take is refused
+    #[arg(long, env = "LATERBASE_SCHEMA", value_name = "NAME=FILE", value_delimiter = ',')]
+    schema: Vec<String>,
 
     /// The storage engine: lmdb (the default), rocks or memory
     #[arg(long, env = "LATERBASE_ENGINE", value_name = "ENGINE")]
@@ -252,19 +258,41 @@ impl Config {
         if let Some(bytes) = settings.state_bytes {
             server = server.state_bytes_max(bytes.get());
         }
-        if settings.root.is_empty() {
-            return Ok(server.fallback(Arc::new(MergePatch)));
-        }
-        settings.root.iter().try_fold(server, |server, root| with_root(server, root))
+        settings.folds(server)
     }
 }
 
 impl Settings {
+    /// Registers the folds of the roots, each behind the root's schemas.
+    fn folds(&self, mut server: Builder) -> anyhow::Result<Builder> {
+        let mut schemas = RootSchemas::default();
+        for entry in &self.schema {
+            let (root, file) = RootSchemas::split(entry)?;
+            schemas.read(&root, file)?;
+        }
+        for text in &self.root {
+            server = with_root(server, text, &schemas)?;
+        }
+        let is_named = |schema: &str| self.root.iter().any(|text| name_and_fold(text).0 == schema);
+        let others: Vec<&str> = schemas.roots().filter(|root| !is_named(root)).collect();
+        match (self.root.is_empty(), others.first()) {
+            (true, _) => {
+                server = server.fallback(Arc::new(MergePatch));
+                others
+                    .into_iter()
+                    .try_fold(server, |server, root| with_root(server, root, &schemas))
+            }
+            (false, None) => Ok(server),
+            (false, Some(root)) => bail!("{root} has a schema, but is none of the roots of --root"),
+        }
+    }
+
     fn or(self, file: Self) -> Self {
         Self {
             data: self.data.or(file.data),
             listen: self.listen.or(file.listen),
             root: if self.root.is_empty() { file.root } else { self.root },
+            schema: if self.schema.is_empty() { file.schema } else { self.schema },
             store: self.store.or(file.store),
             durability: self.durability.or(file.durability),
             max_future: self.max_future.or(file.max_future),
@@ -331,8 +359,13 @@ fn trim(flag: &str, list: &mut Vec<String>) -> anyhow::Result<()> {
 }
 
 /// Takes a root by all built-in folds, the one that is asked for first.
-fn with_root(server: Builder, text: &str) -> anyhow::Result<Builder> {
-    let (name, fold) = text.split_once('=').unwrap_or((text, "merge-patch"));
+/// Reads `shipment=latest`.
+fn name_and_fold(text: &str) -> (&str, &str) {
+    text.split_once('=').unwrap_or((text, "merge-patch"))
+}
+
+fn with_root(server: Builder, text: &str, schemas: &RootSchemas) -> anyhow::Result<Builder> {
+    let (name, fold) = name_and_fold(text);
     let mut folds = built_in();
     match folds.iter().position(|candidate| candidate.name() == fold) {
         Some(index) => folds.rotate_left(index),
@@ -340,7 +373,7 @@ fn with_root(server: Builder, text: &str) -> anyhow::Result<Builder> {
             bail!("there is no fold {fold:?} for the root {name}: {}", BUILT_IN_NAMES.join(", "))
         }
     }
-    Ok(folds.into_iter().fold(server, |server, fold| server.fold(name, fold)))
+    Ok(folds.into_iter().fold(server, |server, fold| server.fold(name, schemas.before(name, fold))))
 }
 
 fn durability(text: Option<&str>) -> anyhow::Result<Durability> {

@@ -55,6 +55,36 @@ fn what_makes_no_sense_is_refused() {
 }
 
 #[test]
+fn a_root_s_schemas_stand_before_its_folds() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(br#"{"events":{"T":{"type":"object"}}}"#).unwrap();
+    let entry = |root: &str| format!("{root}={}", file.path().display());
+    let build = |arguments: &[&str]| {
+        let arguments = [&["--store", "memory"][..], arguments].concat();
+        parse(&arguments).server()?.build().map_err(anyhow::Error::new)
+    };
+    let takes = |server: &Server, root: &str, fold: &str| {
+        let root = root.parse().unwrap();
+        let record = laterbase_core::event::Record::json("a", "T", "1");
+        server.reader().folds().named(&root, fold).map(|fold| fold.validate(&record).is_ok())
+    };
+    let (order, truck) = (entry("order"), entry("truck"));
+    let named = build(&["--root", "order=latest", "--root", "truck", "--schema", &order]).unwrap();
+    for fold in BUILT_IN_NAMES {
+        assert_eq!(takes(&named, "order@depot-7", fold), Some(false), "{fold}");
+        assert_eq!(takes(&named, "truck", fold), Some(true), "{fold}");
+    }
+    // Without a root that is named, all are taken, those with schemas as well.
+    let any = build(&["--schema", &order]).unwrap();
+    assert_eq!(takes(&any, "order", "merge-patch"), Some(false));
+    assert_eq!(takes(&any, "shipment", "merge-patch"), Some(true));
+    for bad in [&["--root", "order", "--schema", &truck][..], &["--schema", "order"]] {
+        assert!(build(bad).is_err(), "{bad:?}");
+    }
+    assert!(with_file(&[], &format!("schema = ['{order}']")).unwrap().server().is_ok());
+}
+
+#[test]
 fn the_root_s_fold_comes_first_and_the_others_are_there_too() {
     use laterbase_core::id::RootName;
     let server = parse(&["--store", "memory", "--root", "order=latest", "--root", "shipment"])

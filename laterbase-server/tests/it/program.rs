@@ -37,6 +37,58 @@ fn who_knows_the_address_can_have_the_server_end_cleanly() {
     }
 }
 
+#[tokio::test]
+async fn what_a_root_s_schema_does_not_take_is_refused_with_the_place_in_its_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shipment.json");
+    let schema = r##"{
+        "events": {"Departed": {
+            "type": "object",
+            "properties": {"from": {"$ref": "#/$defs/place"}},
+            "required": ["from"]
+        }},
+        "additionalEvents": false,
+        "$defs": {"place": {"type": "string", "minLength": 1}}
+    }"##;
+    std::fs::write(&path, schema).unwrap();
+    let entry = format!("shipment={}", path.display());
+    let server = Process::start_by(&mut program(&["--schema", &entry]));
+    let mut connection = server.connect().await;
+    let event = |event_type: &str, data: &str| {
+        format!(r#"{{"aggregate_id":"S1","type":"{event_type}","data":{data}}}"#)
+    };
+    let good = event("Departed", r#"{"from":"Lagos"}"#);
+    let written = connection.post("/e/shipment", good).await.check(201).json();
+    for (event_type, data, said) in [
+        ("Departed", r#"{"from":""}"#, "data/from: "),
+        ("Departed", "{}", "data: "),
+        ("Depatred", r#"{"from":"Lagos"}"#, "no events of this type, but Departed"),
+    ] {
+        let answer = connection.post("/e/shipment@depot-7", event(event_type, data)).await;
+        let problem = answer.check(422).json();
+        assert!(problem["type"].as_str().unwrap().ends_with("refused-event"), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(said), "{problem}");
+    }
+    let void = format!(
+        r#"{{"aggregate_id":"S1","type":"Voided","data":{{}},"voids":[{}]}}"#,
+        written["ids"][0]
+    );
+    connection.post("/e/shipment", void).await.check(201);
+    connection.post("/e/order", event("Anything", "1")).await.check(201);
+}
+
+#[test]
+fn a_file_that_holds_no_schemas_ends_the_program_with_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shipment.json");
+    std::fs::write(&path, r#"{"events":{"T":{"type":"strin"}}}"#).unwrap();
+    let entry = format!("shipment={}", path.display());
+    let ended = program(&["--schema", &entry]).output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(2), "{said}");
+    assert!(said.contains("shipment.json") && said.contains("event type \"T\""), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn live_readers_and_readers_that_are_stuck_do_not_keep_the_server_from_ending() {
     let server = Process::start_by(&mut program(&["--stop-seconds", "1"]));

@@ -21,21 +21,22 @@ struct Layer {
 }
 
 /// From the bottom up; a package without a layer here is a finding.
-const LAYERS: [Layer; 10] = [
+const LAYERS: [Layer; 11] = [
     Layer { package: HTTP_DATE, uses: &[], tests_use: &[] },
     Layer { package: CORE, uses: &[], tests_use: &[] },
     Layer { package: DIRECTORY, uses: &[CORE], tests_use: &[] },
+    Layer { package: SCHEMA, uses: &[CORE], tests_use: &[] },
     Layer { package: TESTKIT, uses: &[CORE, DIRECTORY], tests_use: &[LMDB, ROCKS] },
     Layer { package: LMDB, uses: &[CORE, DIRECTORY], tests_use: &[TESTKIT] },
     Layer { package: ROCKS, uses: &[CORE, DIRECTORY], tests_use: &[TESTKIT] },
     Layer {
         package: "laterbase-client",
-        uses: &[HTTP_DATE, CORE, DIRECTORY, LMDB, ROCKS],
+        uses: &[HTTP_DATE, CORE, DIRECTORY, SCHEMA, LMDB, ROCKS],
         tests_use: &[TESTKIT, "laterbase-server"],
     },
     Layer {
         package: "laterbase-server",
-        uses: &[HTTP_DATE, CORE, DIRECTORY, LMDB, ROCKS, "laterbase-client"],
+        uses: &[HTTP_DATE, CORE, DIRECTORY, SCHEMA, LMDB, ROCKS, "laterbase-client"],
         tests_use: &[TESTKIT],
     },
     Layer {
@@ -49,6 +50,7 @@ const LAYERS: [Layer; 10] = [
 const HTTP_DATE: &str = "httpdate";
 const CORE: &str = "laterbase-core";
 const DIRECTORY: &str = "laterbase-directory";
+const SCHEMA: &str = "laterbase-schema";
 const TESTKIT: &str = "laterbase-testkit";
 const LMDB: &str = "laterbase-store-lmdb";
 const ROCKS: &str = "laterbase-store-rocks";
