@@ -23,13 +23,11 @@ use laterbase_core::replica::{
 use laterbase_core::store::{Store, StoreError};
 use laterbase_directory::OpenError;
 use laterbase_directory::environment::{random_bytes_16, wall_clock_nanos};
-use laterbase_store_lmdb::LmdbOptions;
 
-use crate::engine::{self, OpenStore};
+use crate::engine::{self, OpenStore, StoreOptions};
 
 use upkeep::Upkeep;
 
-pub use typed::AppendError;
 pub use upkeep::UpkeepMode;
 
 /// Reads the wall clock, in nanoseconds since 1970 UTC.
@@ -41,9 +39,8 @@ pub struct DeviceOptions {
     pub folds: Folds,
     /// The replica's own options. [`Device::open`] sets `home`.
     pub replica: ReplicaOptions,
-    /// Where [`Device::open`] keeps the events, and how much of them. Of these, a store on another
-    /// engine takes what that one has too.
-    pub lmdb: LmdbOptions,
+    /// How [`Device::open`] opens the store.
+    pub store: StoreOptions,
     /// Who brings the derived tables up to date.
     pub upkeep: UpkeepMode,
     /// The default is the system's.
@@ -57,7 +54,7 @@ impl Default for DeviceOptions {
         Self {
             folds: Folds::new().fallback(Arc::new(MergePatch)),
             replica: ReplicaOptions::default(),
-            lmdb: LmdbOptions::default(),
+            store: StoreOptions::default(),
             upkeep: UpkeepMode::default(),
             wall_clock: Box::new(wall_clock_nanos),
             random: Box::new(random_bytes_16),
@@ -70,7 +67,7 @@ impl fmt::Debug for DeviceOptions {
         f.debug_struct("DeviceOptions")
             .field("folds", &self.folds)
             .field("replica", &self.replica)
-            .field("lmdb", &self.lmdb)
+            .field("store", &self.store)
             .field("upkeep", &self.upkeep)
             .finish_non_exhaustive()
     }
@@ -95,12 +92,12 @@ impl fmt::Debug for Device {
 
 impl Device {
     /// Opens the store in the directory `path`, by the engine that it is stamped with, and makes one
-    /// on LMDB if there is none.
+    /// if there is none: on LMDB, which the feature `lmdb` brings.
     ///
     /// # Errors
     /// [`DeviceError`]; what the directory holds is as it was.
     pub fn open(path: &Path, mut options: DeviceOptions) -> Result<Self, DeviceError> {
-        let OpenStore { store, home } = engine::open(path, options.lmdb)?;
+        let OpenStore { store, home } = engine::open(path, options.store)?;
         options.replica.home = home;
         Self::over(store, options)
     }

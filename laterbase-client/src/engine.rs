@@ -1,15 +1,34 @@
 //! The storage engines that this program was built with, and which of them a store is on.
 //!
-//! A store says by its stamp which engine wrote it, so nobody else has to. LMDB is always there;
-//! RocksDB is with the feature `rocks`.
+//! A store says by its stamp which engine wrote it, so nobody else has to. LMDB is there with the
+//! feature `lmdb`, RocksDB with the feature `rocks`. A new store is on LMDB, and on RocksDB where
+//! that is the only one.
+#![cfg_attr(
+    not(any(feature = "lmdb", feature = "rocks")),
+    expect(unused_variables, reason = "without an engine, nothing is opened")
+)]
 
 use std::path::Path;
 use std::sync::Arc;
 
-use laterbase_core::store::Store;
+use laterbase_core::store::{Durability, Store};
 use laterbase_core::verify::{Region, VerifyReport};
 use laterbase_directory::{OpenError, Stamp};
-use laterbase_store_lmdb::{LmdbOptions, LmdbStore, Wreck};
+
+#[cfg(feature = "lmdb")]
+mod lmdb;
+#[cfg(feature = "rocks")]
+mod rocks;
+
+/// How a store is opened, whatever its engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// When a write is acknowledged.
+    pub durability: Durability,
+    /// Most bytes that the store may take; `None` for what the disk has. A store that holds more
+    /// already opens, and takes no more until the bound is raised.
+    pub size_bytes_max: Option<u64>,
+}
 
 /// A store, and where it lives.
 #[derive(Debug)]
@@ -22,34 +41,41 @@ pub struct OpenStore {
 
 /// Which engine a store is on.
 enum Engine {
+    #[cfg(feature = "lmdb")]
     Lmdb,
+    #[cfg(feature = "rocks")]
     Rocks,
 }
 
-/// The engine of a store; LMDB where there is none yet.
+/// The engine of a store that there is not yet.
+const NEW: &str =
+    if cfg!(all(feature = "rocks", not(feature = "lmdb"))) { "rocks" } else { "lmdb" };
+
 fn engine_of(path: &Path) -> Result<Engine, OpenError> {
-    match Stamp::engine_of(path)?.as_deref() {
-        None | Some("lmdb") => Ok(Engine::Lmdb),
-        Some("rocks") if cfg!(feature = "rocks") => Ok(Engine::Rocks),
-        Some(other) => {
-            Err(OpenError::EngineMissing { path: path.to_owned(), found: other.to_owned() })
-        }
+    match Stamp::engine_of(path)?.as_deref().unwrap_or(NEW) {
+        #[cfg(feature = "lmdb")]
+        "lmdb" => Ok(Engine::Lmdb),
+        #[cfg(feature = "rocks")]
+        "rocks" => Ok(Engine::Rocks),
+        other => Err(missing(path, other)),
     }
 }
 
-/// Opens the store in a directory by the engine that it is stamped with, and makes one on LMDB if
-/// there is none. Of the options, another engine takes what it has too.
+fn missing(path: &Path, engine: &str) -> OpenError {
+    OpenError::EngineMissing { path: path.to_owned(), found: engine.to_owned() }
+}
+
+/// Opens the store in a directory by the engine that it is stamped with, and makes one if there is
+/// none.
 ///
 /// # Errors
 /// [`OpenError`]; the data is as it was.
-pub fn open(path: &Path, options: LmdbOptions) -> Result<OpenStore, OpenError> {
+pub fn open(path: &Path, options: StoreOptions) -> Result<OpenStore, OpenError> {
     match engine_of(path)? {
-        Engine::Lmdb => {
-            let store = LmdbStore::open(path, options)?;
-            let home = store.home()?;
-            Ok(OpenStore { store: Arc::new(store), home })
-        }
-        Engine::Rocks => open_rocks(path, options),
+        #[cfg(feature = "lmdb")]
+        Engine::Lmdb => lmdb::open(path, options),
+        #[cfg(feature = "rocks")]
+        Engine::Rocks => rocks::open(path, options),
     }
 }
 
@@ -60,35 +86,11 @@ pub fn open(path: &Path, options: LmdbOptions) -> Result<OpenStore, OpenError> {
 /// [`OpenError`].
 pub fn open_to_read(path: &Path) -> Result<Arc<dyn Store>, OpenError> {
     match engine_of(path)? {
-        Engine::Lmdb => Ok(Arc::new(LmdbStore::open_to_read(path)?)),
-        Engine::Rocks => Ok(open_rocks(path, LmdbOptions::default())?.store),
+        #[cfg(feature = "lmdb")]
+        Engine::Lmdb => lmdb::open_to_read(path),
+        #[cfg(feature = "rocks")]
+        Engine::Rocks => Ok(rocks::open(path, StoreOptions::default())?.store),
     }
-}
-
-/// [`check_files`], also of a store that is open elsewhere.
-///
-/// # Errors
-/// As for [`check_files`].
-pub fn check_files_in_use(path: &Path) -> Result<VerifyReport, OpenError> {
-    match engine_of(path)? {
-        Engine::Lmdb => laterbase_store_lmdb::check_files_in_use(path),
-        Engine::Rocks => Ok(VerifyReport::default()),
-    }
-}
-
-#[cfg(feature = "rocks")]
-fn open_rocks(path: &Path, options: LmdbOptions) -> Result<OpenStore, OpenError> {
-    use laterbase_store_rocks::{RocksOptions, RocksStore};
-    let LmdbOptions { durability, size_bytes_max, .. } = options;
-    let options = RocksOptions { durability, size_bytes_max, ..RocksOptions::default() };
-    let store = RocksStore::open(path, options)?;
-    let home = store.home()?;
-    Ok(OpenStore { store: Arc::new(store), home })
-}
-
-#[cfg(not(feature = "rocks"))]
-fn open_rocks(path: &Path, _options: LmdbOptions) -> Result<OpenStore, OpenError> {
-    Err(OpenError::EngineMissing { path: path.to_owned(), found: "rocks".to_owned() })
 }
 
 /// Checks a store's files without its engine, where damage to them could mislead that one. RocksDB
@@ -98,7 +100,22 @@ fn open_rocks(path: &Path, _options: LmdbOptions) -> Result<OpenStore, OpenError
 /// [`OpenError`] if the store is open, or its files cannot be read.
 pub fn check_files(path: &Path) -> Result<VerifyReport, OpenError> {
     match engine_of(path)? {
-        Engine::Lmdb => laterbase_store_lmdb::check_files(path),
+        #[cfg(feature = "lmdb")]
+        Engine::Lmdb => lmdb::check_files(path),
+        #[cfg(feature = "rocks")]
+        Engine::Rocks => Ok(VerifyReport::default()),
+    }
+}
+
+/// [`check_files`], also of a store that is open elsewhere.
+///
+/// # Errors
+/// As for [`check_files`].
+pub fn check_files_in_use(path: &Path) -> Result<VerifyReport, OpenError> {
+    match engine_of(path)? {
+        #[cfg(feature = "lmdb")]
+        Engine::Lmdb => lmdb::check_files_in_use(path),
+        #[cfg(feature = "rocks")]
         Engine::Rocks => Ok(VerifyReport::default()),
     }
 }
@@ -110,12 +127,15 @@ pub fn report_set_aside(store: &dyn Store, report: &mut VerifyReport) {
     }
 }
 
-/// What can still be read of the truth of a store whose files are damaged.
+/// What can still be read of the truth of a store on LMDB whose files are damaged.
 ///
 /// # Errors
 /// [`OpenError`] if that is nothing.
 pub fn wreck(path: &Path) -> Result<Box<dyn Store>, OpenError> {
-    Ok(Box::new(Wreck::open(path)?))
+    #[cfg(feature = "lmdb")]
+    return lmdb::wreck(path);
+    #[cfg(not(feature = "lmdb"))]
+    Err(missing(path, "lmdb"))
 }
 
 /// Removes the files of the derived tables, which the next opening builds anew.
@@ -124,8 +144,10 @@ pub fn wreck(path: &Path) -> Result<Box<dyn Store>, OpenError> {
 /// [`OpenError`] if the store is open, or the system refuses.
 pub fn discard_derived(path: &Path) -> Result<(), OpenError> {
     match engine_of(path)? {
-        Engine::Lmdb => laterbase_store_lmdb::discard_derived(path),
+        #[cfg(feature = "lmdb")]
+        Engine::Lmdb => lmdb::discard_derived(path),
         // Opening it has done so.
+        #[cfg(feature = "rocks")]
         Engine::Rocks => Ok(()),
     }
 }

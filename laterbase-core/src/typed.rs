@@ -51,6 +51,7 @@
 use crate::fold::{Aggregate, FoldError, state_from_json};
 use crate::id::{EventId, RootName};
 use crate::reader::{AggregateState, FoldFailure, ReadError, Reader};
+use crate::replica::WriteError;
 
 mod append;
 mod at;
@@ -114,6 +115,25 @@ pub struct Recorded {
     pub etag: Option<String>,
     /// Whether all of it was there already, by its key, so that nothing was stored.
     pub is_repeat: bool,
+}
+
+/// Why nothing of an append was stored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// It is nothing that can be written.
+    #[error(transparent)]
+    Unwritable(#[from] Unwritable),
+    /// What the replica says against it.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+impl AppendError {
+    /// Whether the aggregate is not as the writer expected: read, decide again, write again.
+    pub const fn is_precondition_failed(&self) -> bool {
+        matches!(self, Self::Write(WriteError::Precondition { .. }))
+    }
 }
 
 #[cfg(test)]

@@ -83,8 +83,3 @@ pub use handle::{AggregateError, AppendError, ServerHandle};
 #[cfg(feature = "peers")]
 pub use peering::PeerOptions;
 pub use server::{ServeError, Server};
-
-/// Compiles the example of the readme.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;

@@ -32,6 +32,7 @@ pub(crate) fn run(options: &Options) -> ExitCode {
     let mut gate = Gate { started: Instant::now(), steps: Vec::new() };
     gate.step("format", || command::run(command::cargo().args(["fmt", "--all", "--check"])));
     gate.step("tidy", tidy::run);
+    gate.step("choices of features", choices);
     gate.step("tools for RocksDB", toolchain::require);
     gate.step("faketime", || {
         toolchain::offer_faketime();
@@ -47,6 +48,17 @@ pub(crate) fn run(options: &Options) -> ExitCode {
     }
     gate.step("deliberate bugs", bugs::gate);
     gate.finish(&tally)
+}
+
+/// Builds what programs may take of a package: with all features at once, what one of them lacks
+/// comes from another.
+fn choices() -> Result<()> {
+    for (package, features) in tidy::choices() {
+        let mut clippy = command::cargo();
+        clippy.args(["clippy", "--release", "--package", package, "--no-default-features"]);
+        command::run(clippy.args(["--features", features, "--", "--deny", "warnings"]))?;
+    }
+    Ok(())
 }
 
 fn clippy(library: &Library) -> Command {

@@ -39,6 +39,11 @@ impl fmt::Display for Finding {
     }
 }
 
+/// Packages with a choice of their features, as `--features` takes it, that programs may take.
+pub(crate) fn choices() -> impl Iterator<Item = (&'static str, &'static str)> {
+    layers::CHOICES.iter().map(|choice| (choice.package, choice.features))
+}
+
 /// Checks the whole workspace; prints every finding and fails if there is one.
 pub(crate) fn run() -> Result<()> {
     let files = tree::text_files(command::root())?;

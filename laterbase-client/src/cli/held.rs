@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use laterbase_client::device::{Device, DeviceError, DeviceOptions};
+use laterbase_client::engine::StoreOptions;
 use laterbase_client::handover::Listening;
 use laterbase_core::replica::ReplicaOptions;
 use laterbase_directory::OpenError;
-use laterbase_store_lmdb::LmdbOptions;
 
 use super::Common;
 use super::held_back::tell_renewals;
@@ -119,8 +119,8 @@ impl Common {
         let future_nanos_max = self.max_future.unwrap_or(options.replica.future_nanos_max);
         let new_identity = self.new_identity;
         let replica = ReplicaOptions { future_nanos_max, new_identity, ..options.replica };
-        let lmdb = LmdbOptions { size_bytes_max: self.max_store_size, ..options.lmdb };
-        let device = Device::open(&self.store, DeviceOptions { replica, lmdb, ..options })?;
+        let store = StoreOptions { size_bytes_max: self.max_store_size, ..options.store };
+        let device = Device::open(&self.store, DeviceOptions { replica, store, ..options })?;
         let device = Arc::new(device);
         // A file system without sockets is no reason not to go on.
         let listening = Listening::start(&self.store, Arc::clone(&device) as Arc<_>).ok();

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use laterbase_client::engine::{
-    self, check_files, check_files_in_use, discard_derived, report_set_aside,
+    self, StoreOptions, check_files, check_files_in_use, discard_derived, report_set_aside,
 };
 use laterbase_core::store::Store;
 use laterbase_core::verify::{VerifyReport, rebuild_derived, verify};
-use laterbase_store_lmdb::LmdbOptions;
 use serde::Serialize;
 
 use super::Common;
@@ -106,7 +105,7 @@ fn open(common: &Common) -> anyhow::Result<Arc<dyn Store>> {
     if !common.store.is_dir() {
         bail!("there is no store at {}", common.store.display());
     }
-    let opened = engine::open(&common.store, LmdbOptions::default());
+    let opened = engine::open(&common.store, StoreOptions::default());
     Ok(opened.context("cannot open the store")?.store)
 }
 

@@ -23,6 +23,7 @@ fn batch(device: &Device, name: &str, records: &[Record<'_>]) -> PreparedBatch {
     batch
 }
 
+#[cfg(feature = "lmdb")]
 #[test]
 fn what_was_recorded_is_read_back_after_reopening_the_directory() {
     let directory = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use laterbase_client::client::{Client, ClientError};
-use laterbase_client::device::{self, Device, DeviceOptions};
+use laterbase_client::device::{Device, DeviceOptions};
 use laterbase_client::transport::Transport;
 use laterbase_core::event::Event;
 use laterbase_core::fold::{Aggregate, FoldError, Folds, MergePatch, Refusal};
@@ -13,7 +13,7 @@ use laterbase_core::id::RootName;
 use laterbase_core::memory_store::MemoryStore;
 use laterbase_core::reader::{ReadError, Reader};
 use laterbase_core::time::{format_time, parse_time};
-use laterbase_core::typed::{AggregateAt, Append, At, Fact, Recorded, Unwritable};
+use laterbase_core::typed::{self, AggregateAt, Append, At, Fact, Recorded, Unwritable};
 use laterbase_server::{AggregateError, AppendError, Server, ServerHandle};
 use serde::{Deserialize, Serialize};
 
@@ -69,7 +69,7 @@ trait Place {
 }
 
 impl Place for Device {
-    type AppendError = device::AppendError;
+    type AppendError = typed::AppendError;
     type ReadError = ReadError;
 
     async fn append(&self, append: &Append<Shipment>) -> Result<Recorded, Self::AppendError> {
@@ -90,7 +90,7 @@ impl Place for Device {
     }
 
     fn unwritable(error: &Self::AppendError) -> Option<&Unwritable> {
-        if let device::AppendError::Unwritable(fault) = error { Some(fault) } else { None }
+        if let typed::AppendError::Unwritable(fault) = error { Some(fault) } else { None }
     }
 }
 

@@ -7,10 +7,13 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::fact::{EncodedFact, Fact, Said};
+use super::{AppendError, Recorded};
 use crate::event::MetadataError;
 use crate::fold::{Aggregate, EventTypesError, Folds};
 use crate::id::{EventId, RootName};
-use crate::limits::REQUEST_KEY_BYTES_MAX;
+use crate::limits::{ANSWER_ETAG_EVENTS_MAX, REQUEST_KEY_BYTES_MAX};
+use crate::reader::Reader;
+use crate::replica::{Appended, Replica};
 use crate::{EventError, Precondition, PreparedBatch};
 
 /// Events of one aggregate that are to be written together, or not at all.
@@ -152,6 +155,27 @@ impl<A: Aggregate> Append<A> {
         }
         let facts = self.facts.iter().cloned().enumerate();
         facts.map(|(index, fact)| fact.finish(&self.said, &self.root, index)).collect()
+    }
+
+    /// Writes it to a replica; it is durable when this returns. `now_nanos` is the wall clock, in
+    /// nanoseconds since 1970. Shells put threads and queues in between.
+    ///
+    /// # Errors
+    /// [`AppendError`]; nothing of it is stored.
+    pub fn write(&self, replica: &mut Replica, now_nanos: i64) -> Result<Recorded, AppendError> {
+        let reader = replica.reader();
+        let batch = self.prepare(Arc::clone(reader.folds()), now_nanos)?;
+        let appended = replica.append(&batch, now_nanos)?;
+        Ok(self.recorded(&reader, batch.len(), appended))
+    }
+
+    /// What an append of it did, as a reader of the replica tells.
+    pub fn recorded(&self, reader: &Reader, count: usize, appended: Appended) -> Recorded {
+        let events_max = ANSWER_ETAG_EVENTS_MAX + count;
+        let etag = reader.etag_at(&self.root, &self.aggregate_id, appended.end, events_max);
+        let ids = appended.dots.into_iter().map(|dot| EventId { root: self.root.clone(), dot });
+        // What is durable is never answered with an error.
+        Recorded { ids: ids.collect(), etag: etag.unwrap_or(None), is_repeat: appended.replayed }
     }
 
     /// Makes it ready for a replica, judged by the root's default fold. `now_nanos` is the wall

@@ -1,6 +1,6 @@
 //! Which package may depend on which.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -21,7 +21,7 @@ struct Layer {
 }
 
 /// From the bottom up; a package without a layer here is a finding.
-const LAYERS: [Layer; 11] = [
+const LAYERS: [Layer; 12] = [
     Layer { package: HTTP_DATE, uses: &[], tests_use: &[] },
     Layer { package: CORE, uses: &[], tests_use: &[] },
     Layer { package: DIRECTORY, uses: &[CORE], tests_use: &[] },
@@ -30,18 +30,19 @@ const LAYERS: [Layer; 11] = [
     Layer { package: LMDB, uses: &[CORE, DIRECTORY], tests_use: &[TESTKIT] },
     Layer { package: ROCKS, uses: &[CORE, DIRECTORY], tests_use: &[TESTKIT] },
     Layer {
-        package: "laterbase-client",
+        package: CLIENT,
         uses: &[HTTP_DATE, CORE, DIRECTORY, SCHEMA, LMDB, ROCKS],
-        tests_use: &[TESTKIT, "laterbase-server"],
+        tests_use: &[TESTKIT, SERVER],
     },
     Layer {
-        package: "laterbase-server",
-        uses: &[HTTP_DATE, CORE, DIRECTORY, SCHEMA, LMDB, ROCKS, "laterbase-client"],
+        package: SERVER,
+        uses: &[HTTP_DATE, CORE, DIRECTORY, SCHEMA, LMDB, ROCKS, CLIENT],
         tests_use: &[TESTKIT],
     },
+    Layer { package: FACADE, uses: &[CORE, LMDB, ROCKS, CLIENT, SERVER], tests_use: &[] },
     Layer {
         package: BENCHES,
-        uses: &[CORE, DIRECTORY, LMDB, ROCKS, TESTKIT, "laterbase-client", "laterbase-server"],
+        uses: &[CORE, DIRECTORY, LMDB, ROCKS, TESTKIT, CLIENT, SERVER],
         tests_use: &[],
     },
     Layer { package: "xtask", uses: &[TESTKIT], tests_use: &[] },
@@ -54,6 +55,9 @@ const SCHEMA: &str = "laterbase-schema";
 const TESTKIT: &str = "laterbase-testkit";
 const LMDB: &str = "laterbase-store-lmdb";
 const ROCKS: &str = "laterbase-store-rocks";
+const CLIENT: &str = "laterbase-client";
+const SERVER: &str = "laterbase-server";
+const FACADE: &str = "laterbase";
 const BENCHES: &str = "laterbase-benches";
 
 /// Each engine and the one package, beside the benches, that knows it.
@@ -95,6 +99,42 @@ const CORE_IS_BUILT_FROM: [&str; 28] = [
     "spin",
 ];
 
+/// A package with some of its features, and what it must not link then.
+pub(super) struct Choice {
+    pub(super) package: &'static str,
+    pub(super) features: &'static str,
+    without: &'static [&'static str],
+}
+
+/// Who takes a part links nothing of the others: a library no command line, and no engine that it
+/// does not name. The gate builds each of them.
+pub(super) const CHOICES: [Choice; 8] = [
+    Choice { package: CLIENT, features: "", without: &["clap", "indicatif", "heed", "rocksdb"] },
+    Choice {
+        package: CLIENT,
+        features: "lmdb",
+        without: &["clap", "indicatif", "jsonschema", "rocksdb"],
+    },
+    Choice { package: CLIENT, features: "cli", without: &["heed", "rocksdb"] },
+    Choice { package: SERVER, features: "", without: &["clap", "heed", "rocksdb", "reqwest"] },
+    Choice {
+        package: SERVER,
+        features: "peers",
+        without: &["clap", "indicatif", "heed", "rocksdb"],
+    },
+    Choice { package: SERVER, features: "cli,peers", without: &["indicatif", "heed", "rocksdb"] },
+    Choice {
+        package: FACADE,
+        features: "",
+        without: &["axum", "clap", "heed", "reqwest", "tokio"],
+    },
+    Choice {
+        package: FACADE,
+        features: "server,client,lmdb",
+        without: &["clap", "indicatif", "jsonschema", "rocksdb"],
+    },
+];
+
 /// A package as `cargo metadata` tells it.
 #[derive(Debug, Deserialize)]
 struct Package {
@@ -120,13 +160,25 @@ pub(super) fn check(files: &[TextFile]) -> Result<Vec<Finding>> {
     metadata.args(["metadata", "--format-version=1", "--no-deps"]);
     let metadata: Metadata = serde_json::from_str(&command::output(&mut metadata)?)
         .context("cargo metadata is not understood")?;
-    let mut tree = command::cargo();
-    tree.args(["tree", "--package", CORE, "--edges", "normal,no-proc-macro"]);
-    tree.args(["--target", "all", "--prefix", "none", "--format", "{p}"]);
-
     let mut problems: Vec<_> = metadata.packages.iter().flat_map(problems).collect();
-    problems.extend(strangers(&command::output(&mut tree)?));
+    problems.extend(strangers(&tree(CORE, "")?));
+    for choice in &CHOICES {
+        problems.extend(linked_all_the_same(choice, &tree(choice.package, choice.features)?));
+    }
     Ok(problems.into_iter().map(|problem| problem.locate(files)).collect())
+}
+
+/// What a package with some of its features is built from, on any system: lines `name v1.0.0 …`.
+fn tree(package: &str, features: &str) -> Result<String> {
+    let mut tree = command::cargo();
+    tree.args(["tree", "--package", package, "--no-default-features", "--features", features]);
+    tree.args(["--edges", "normal,no-proc-macro", "--target", "all"]);
+    command::output(tree.args(["--prefix", "none", "--format", "{p}"]))
+}
+
+/// The names in what [`tree`] gives, each once.
+fn names(tree: &str) -> BTreeSet<&str> {
+    tree.lines().filter_map(|line| line.split(' ').next()).filter(|name| !name.is_empty()).collect()
 }
 
 /// A dependency that must not be.
@@ -173,14 +225,24 @@ fn problems(package: &Package) -> Vec<Problem> {
     problems
 }
 
-/// What core is built from beyond the list, from `cargo tree`'s lines `name v1.0.0 …`.
+/// What a choice of features links that it must not.
+fn linked_all_the_same(choice: &Choice, tree: &str) -> Vec<Problem> {
+    let linked = names(tree);
+    let without = choice.without.iter().filter(|name| linked.contains(*name));
+    without
+        .map(|name| Problem {
+            package: choice.package.to_owned(),
+            dependency: (*name).to_owned(),
+            reason: "linked by a choice of features that does not name it (CHOICES in xtask)",
+        })
+        .collect()
+}
+
+/// What core is built from beyond the list.
 fn strangers(tree: &str) -> Vec<Problem> {
-    let mut names: Vec<_> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
+    names(tree)
         .into_iter()
-        .filter(|name| !name.is_empty() && !CORE_IS_BUILT_FROM.contains(name))
+        .filter(|name| !CORE_IS_BUILT_FROM.contains(name))
         .map(|name| Problem {
             package: CORE.to_owned(),
             dependency: name.to_owned(),

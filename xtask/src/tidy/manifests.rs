@@ -12,6 +12,9 @@ mod tests;
 /// Keys of `[package]` that come from the workspace.
 const INHERITED: [&str; 5] = ["version", "edition", "rust-version", "license", "repository"];
 
+/// Keys of `[package]` by which a package that is published is found and understood.
+const SAID: [&str; 4] = ["description", "readme", "keywords", "categories"];
+
 /// The package that stands in for one of another project, and so has that one's version.
 const STANDS_IN: &str = "httpdate";
 
@@ -41,6 +44,12 @@ pub(super) fn check(file: &TextFile) -> Vec<Finding> {
         if !is_inherited(manifest.get("package").and_then(|package| package.get(key))) {
             find(key, format!("`{key}.workspace = true` is missing"));
         }
+    }
+    let package = manifest.get("package");
+    let says = |key: &str| package.and_then(|package| package.get(key));
+    let is_published = says("publish") != Some(&Value::Boolean(false));
+    for key in SAID.into_iter().filter(|key| is_published && says(key).is_none()) {
+        find("[package]", format!("`{key}` is missing, and the package is published"));
     }
     if !is_inherited(manifest.get("lints")) {
         find("[lints]", "`[lints]` with `workspace = true` is missing".to_owned());

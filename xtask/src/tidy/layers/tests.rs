@@ -1,4 +1,4 @@
-use super::{Dependency, Package, problems, strangers};
+use super::{CHOICES, Dependency, Package, linked_all_the_same, problems, strangers};
 
 /// Expects a problem, or none, with one dependency of `package`.
 #[track_caller]
@@ -54,4 +54,14 @@ fn core_is_built_from_the_listed_packages_only() {
     let found = strangers(&format!("{tree}tokio v1.0.0\nmio v1.0.0\ntokio v1.0.0 (*)\n"));
     let names: Vec<_> = found.iter().map(|problem| problem.dependency.as_str()).collect();
     assert_eq!(names, ["mio", "tokio"]);
+}
+
+#[test]
+fn what_a_choice_of_features_must_not_link_is_found() {
+    let client = &CHOICES[0];
+    let tree = "laterbase-client v0.1.0 (/x)\ntokio v1.0.0\nclap_lex v1.0.0\n";
+    assert_eq!(linked_all_the_same(client, tree), []);
+    let found = linked_all_the_same(client, &format!("{tree}clap v4.0.0\nheed v0.23.0 (*)\n"));
+    let names: Vec<_> = found.iter().map(|problem| problem.dependency.as_str()).collect();
+    assert_eq!(names, ["clap", "heed"]);
 }

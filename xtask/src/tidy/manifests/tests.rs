@@ -5,6 +5,10 @@ use crate::tidy::tree::TextFile;
 
 const GOOD: &str = r#"[package]
 name = "laterbase-core"
+description = "Events"
+readme = "README.md"
+keywords = ["event-sourcing"]
+categories = ["data-structures"]
 version.workspace = true
 edition.workspace = true
 rust-version.workspace = true
@@ -38,13 +42,22 @@ fn a_manifest_that_inherits_everything_passes() {
 
 #[test]
 fn a_manifest_with_something_of_its_own_is_found() {
-    check_spoilt("edition.workspace = true", "edition = \"2021\"", 4);
-    check_spoilt("\nversion.workspace = true", "\nversion = \"1.0.0\"", 3);
+    check_spoilt("edition.workspace = true", "edition = \"2021\"", 8);
+    check_spoilt("\nversion.workspace = true", "\nversion = \"1.0.0\"", 7);
     check_spoilt("license.workspace = true\n", "", 1);
-    check_spoilt("[lints]\nworkspace = true", "[lints]\nworkspace = false", 9);
-    check_spoilt("serde.workspace = true", "serde = \"1\"", 13);
-    check_spoilt("proptest.workspace = true", "proptest = { version = \"1\" }", 17);
+    check_spoilt("[lints]\nworkspace = true", "[lints]\nworkspace = false", 13);
+    check_spoilt("serde.workspace = true", "serde = \"1\"", 17);
+    check_spoilt("proptest.workspace = true", "proptest = { version = \"1\" }", 21);
     check_spoilt("name = \"laterbase-core\"", "name = laterbase", 1);
+}
+
+#[test]
+fn a_published_package_says_what_it_is() {
+    check_spoilt("readme = \"README.md\"\n", "", 1);
+    check_spoilt("keywords = [\"event-sourcing\"]\n", "", 1);
+    let unpublished = "categories = [\"data-structures\"]\n";
+    let text = GOOD.replace(unpublished, "publish = false\n");
+    assert_eq!(check(&TextFile::sample("a/Cargo.toml", &text)), []);
 }
 
 #[test]

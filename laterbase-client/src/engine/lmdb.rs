@@ -1,0 +1,28 @@
+//! LMDB.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use laterbase_core::store::Store;
+use laterbase_directory::OpenError;
+use laterbase_store_lmdb::{LmdbOptions, LmdbStore, Wreck};
+
+use super::{OpenStore, StoreOptions};
+
+pub(super) use laterbase_store_lmdb::{check_files, check_files_in_use, discard_derived};
+
+pub(super) fn open(path: &Path, options: StoreOptions) -> Result<OpenStore, OpenError> {
+    let StoreOptions { durability, size_bytes_max } = options;
+    let options = LmdbOptions { durability, size_bytes_max, ..LmdbOptions::default() };
+    let store = LmdbStore::open(path, options)?;
+    let home = store.home()?;
+    Ok(OpenStore { store: Arc::new(store), home })
+}
+
+pub(super) fn open_to_read(path: &Path) -> Result<Arc<dyn Store>, OpenError> {
+    Ok(Arc::new(LmdbStore::open_to_read(path)?))
+}
+
+pub(super) fn wreck(path: &Path) -> Result<Box<dyn Store>, OpenError> {
+    Ok(Box::new(Wreck::open(path)?))
+}

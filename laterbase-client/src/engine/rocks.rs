@@ -1,0 +1,17 @@
+//! RocksDB.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use laterbase_directory::OpenError;
+use laterbase_store_rocks::{RocksOptions, RocksStore};
+
+use super::{OpenStore, StoreOptions};
+
+pub(super) fn open(path: &Path, options: StoreOptions) -> Result<OpenStore, OpenError> {
+    let StoreOptions { durability, size_bytes_max } = options;
+    let options = RocksOptions { durability, size_bytes_max, ..RocksOptions::default() };
+    let store = RocksStore::open(path, options)?;
+    let home = store.home()?;
+    Ok(OpenStore { store: Arc::new(store), home })
+}
