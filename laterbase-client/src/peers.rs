@@ -58,40 +58,62 @@ pub fn pending(reader: &Reader) -> Result<BTreeMap<RootName, u64>, StoreError> {
     let own_ids: BTreeSet<ReplicaId> = reader.own_ids().into_iter().collect();
     let safe = safe(reader, &own_ids)?;
     let count = |root: RootName| {
-        let held = reader.version_vector(&root);
-        let lacking = own_ids.iter().map(|&id| {
-            let safe = safe.get(&(root.clone(), id)).copied().unwrap_or(0);
-            held.get(&id).saturating_sub(safe)
-        });
-        let lacking = lacking.sum();
-        (root, lacking)
+        let count = count_of(reader, &root, &own_ids, &safe);
+        (root, count)
     };
     Ok(reader.roots().into_iter().map(count).collect())
 }
 
-/// Per root, when the first of the events was recorded that [`pending`] counts, in nanoseconds
-/// since 1970 UTC. Roots with none are not listed.
+/// What of a root's events is [`pending`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// How many of them.
+    pub count: u64,
+    /// When the first of them was recorded, in nanoseconds since 1970 UTC; `None` if there are none.
+    pub since: Option<i64>,
+}
+
+/// As [`pending`], with the time of the first one.
 ///
 /// # Errors
 /// [`ReadError`] if the store fails, or what it remembers makes no sense.
-pub fn pending_since(reader: &Reader) -> Result<BTreeMap<RootName, i64>, ReadError> {
+pub fn pending_since(reader: &Reader) -> Result<BTreeMap<RootName, Pending>, ReadError> {
     let own_ids: BTreeSet<ReplicaId> = reader.own_ids().into_iter().collect();
     let safe = safe(reader, &own_ids)?;
-    let mut since = BTreeMap::new();
+    let mut pending = BTreeMap::new();
     for root in reader.roots() {
-        // What a peer would hold that had everything else.
-        let vv = reader.version_vector(&root);
-        let held = vv.iter().map(|(id, seq)| {
-            let safe = safe.get(&(root.clone(), id)).copied().unwrap_or(0);
-            (id, if own_ids.contains(&id) { safe.min(seq) } else { seq })
-        });
-        let held = held.filter(|(_, seq)| *seq > 0).collect();
-        reader.feed(&root, &held, 1, &mut |event| {
-            since.insert(root.clone(), event.recorded.to_unix_nanos());
-            ControlFlow::Break(())
-        })?;
+        let (count, mut since) = (count_of(reader, &root, &own_ids, &safe), None);
+        if count > 0 {
+            // What a peer would hold that had everything else.
+            let vv = reader.version_vector(&root);
+            let held = vv.iter().map(|(id, seq)| {
+                let safe = safe.get(&(root.clone(), id)).copied().unwrap_or(0);
+                (id, if own_ids.contains(&id) { safe.min(seq) } else { seq })
+            });
+            let held = held.filter(|(_, seq)| *seq > 0).collect();
+            reader.feed(&root, &held, 1, &mut |event| {
+                since = Some(event.recorded.to_unix_nanos());
+                ControlFlow::Break(())
+            })?;
+        }
+        pending.insert(root, Pending { count, since });
     }
-    Ok(since)
+    Ok(pending)
+}
+
+/// How many of a store's own events of a root nobody has acknowledged.
+fn count_of(
+    reader: &Reader,
+    root: &RootName,
+    own_ids: &BTreeSet<ReplicaId>,
+    safe: &BTreeMap<Place, u64>,
+) -> u64 {
+    let held = reader.version_vector(root);
+    let lacking = own_ids.iter().map(|&id| {
+        let safe = safe.get(&(root.clone(), id)).copied().unwrap_or(0);
+        held.get(&id).saturating_sub(safe)
+    });
+    lacking.sum()
 }
 
 /// Up to where somebody has acknowledged a store's own events.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use laterbase_client::peers::{pending, pending_since};
+use laterbase_client::peers::pending_since;
 use laterbase_client::sync::{Standing, standings};
 use laterbase_core::reader::{Reader, Status};
 use laterbase_core::time::format_time;
@@ -79,16 +79,18 @@ fn summarize(reader: &Reader, settings: Settings, zone: &Zone) -> anyhow::Result
     let status = reader.status()?;
     let clock_ahead = status.clock_ahead_seconds(wall_clock_nanos());
     let Status { replica, engine, roots, counters, .. } = status;
-    let (pending, since) = (pending(reader)?, pending_since(reader)?);
+    let pending = pending_since(reader)?;
     let roots = roots.into_iter().map(|root| {
+        let pending = pending.get(&root.name);
+        let since = pending.and_then(|pending| pending.since);
         let summary = RootSummary {
             events: root.events,
             aggregates: root.aggregates,
             digest: root.digest,
             vv: root.vv.to_string(),
-            pending: pending.get(&root.name).copied().unwrap_or(0),
-            pending_since: since.get(&root.name).map(|time| format_time(*time)),
-            pending_since_text: since.get(&root.name).map(|time| zone.minute(*time)),
+            pending: pending.map_or(0, |pending| pending.count),
+            pending_since: since.map(format_time),
+            pending_since_text: since.map(|time| zone.minute(time)),
             unreadable: root.unreadable,
         };
         (root.name.to_string(), summary)

@@ -194,13 +194,13 @@ fn read_local(text: &str) -> Result<DateTime, WrittenTimeError> {
 fn at_place(local: DateTime, zone: &TimeZone, text: &str) -> Result<WrittenTime, WrittenTimeError> {
     let said = |offset: Offset| match offset.to_timestamp(local) {
         Ok(time) => Zoned::new(time, zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%.f%:z").to_string(),
-        Err(error) => error.to_string(),
+        Err(_beyond) => TimeError::Range.to_string(),
     };
     let zone_name = || zone.iana_name().unwrap_or("this time zone").to_owned();
     match zone.to_ambiguous_timestamp(local).offset() {
         AmbiguousOffset::Unambiguous { offset } => {
             let time = offset.to_timestamp(local);
-            let time = time.map_err(|error| no_time(text, &error.to_string()))?;
+            let time = time.map_err(|_beyond| no_time(text, &TimeError::Range.to_string()))?;
             written(time, offset_in(zone, offset), text)
         }
         AmbiguousOffset::Fold { before, after } => Err(WrittenTimeError::Twice {

@@ -18,6 +18,9 @@ const ID_COLUMN: &str = "aggregate_id";
 const TYPE_COLUMN: &str = "type";
 const TIME_COLUMN: &str = "occurred_at";
 
+/// Longest text that may be a time, in any form.
+const TIME_BYTES_MAX: usize = 256;
+
 /// Which cells of a row are what.
 pub(crate) struct Mapping {
     header: Header,
@@ -179,6 +182,9 @@ impl Mapping {
             return Err(self.fault(column, "is empty"));
         }
         let text = cell.text.trim();
+        if text.len() > TIME_BYTES_MAX {
+            return Err(self.fault(column, format!("{:?} is no time", shorten(text))));
+        }
         let read = match cell.kind {
             Kind::Time => self.times.read_usual(text),
             _ => self.times.read(text),

@@ -3,7 +3,7 @@
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ToSpan as _, Zoned};
-use laterbase_core::time::parse_time_bound;
+use laterbase_core::time::{TimeError, parse_time_bound};
 
 use super::{WrittenTime, WrittenTimeError, nanos_of, offset_in, read_usual, system_zone, written};
 
@@ -108,11 +108,12 @@ fn whole_day(
     zone: &TimeZone,
     text: &str,
 ) -> Result<Spoken, WrittenTimeError> {
+    let beyond = |_: jiff::Error| super::no_time(text, &TimeError::Range.to_string());
     let start_of = |date: jiff::civil::Date| {
         let start = zone.to_zoned(date.into()).and_then(|midnight| midnight.start_of_day());
-        start.map_err(|error| super::no_time(text, &error.to_string()))
+        start.map_err(beyond)
     };
-    let tomorrow = date.tomorrow().map_err(|error| super::no_time(text, &error.to_string()))?;
+    let tomorrow = date.tomorrow().map_err(beyond)?;
     let last = nanos_of(start_of(tomorrow)?.timestamp(), text)? - 1;
     Ok(Spoken { first: of_zoned(&start_of(date)?, text)?, last })
 }

@@ -151,3 +151,23 @@ fn a_spreadsheets_fault_is_no_value() {
     let fault = mapping.fill(&broken, &mut event).unwrap_err();
     assert_eq!((fault.column.as_deref(), fault.detail.contains("#N/A")), (Some("Kg"), true));
 }
+
+/// A file of zeros was printed whole.
+#[test]
+fn no_name_and_no_cell_is_printed_whole_however_long_it_is() {
+    let long = "\0".repeat(1_000_000);
+    let named = |name: &str| ColumnFlags { id_column: Some(name.to_owned()), ..flags() };
+    for error in [
+        mapping(&[&long, &long], &flags()).map(drop).unwrap_err(),
+        mapping(&[&long, "What", &long], &named(&long)).map(drop).unwrap_err(),
+        mapping(&["ASN", "What"], &named(&long)).map(drop).unwrap_err(),
+    ] {
+        assert!(error.to_string().len() < 2_000, "{error}");
+    }
+    let timed = ColumnFlags { time_column: Some("When".to_owned()), ..flags() };
+    let mapping = mapping(&["ASN", "What", "When"], &timed).unwrap();
+    for cells in [["S-1", "Packed", &long, ""], ["S-1", "Packed", "2024-03-01", &long]] {
+        let fault = mapping.fill(&row(2, &cells), &mut RowEvent::default()).unwrap_err();
+        assert!(fault.detail.len() < 2_000, "{fault}");
+    }
+}
