@@ -20,7 +20,7 @@ use serde::Serialize;
 
 pub(crate) use kind::Kind;
 
-const MEDIA_TYPE: &str = "application/problem+json";
+pub(crate) const PROBLEM: &str = "application/problem+json";
 
 /// When a client that was turned away may try again, in seconds.
 const RETRY_AFTER_SECONDS: u16 = 1;
@@ -85,14 +85,14 @@ struct Extensions {
 impl Problem {
     /// A problem without a detail. One of our own making (5xx) gets a correlation id.
     pub(crate) fn new(kind: Kind) -> Self {
-        let (status, name, title) = kind.parts();
+        let status = kind.status();
         let extensions = Extensions {
             correlation_id: status.is_server_error().then(correlation_id),
             ..Extensions::default()
         };
         let document = Document {
-            kind: format!("urn:laterbase:problem:{name}"),
-            title,
+            kind: kind.uri(),
+            title: kind.title(),
             status: status.as_u16(),
             detail: None,
             extensions,
@@ -156,7 +156,7 @@ impl Problem {
 
     /// The name of its kind.
     pub(crate) const fn kind_name(&self) -> &'static str {
-        self.kind.parts().1
+        self.kind.name()
     }
 
     /// The document's bytes.
@@ -338,10 +338,10 @@ impl From<&FoldFailure> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (status, ..) = self.kind.parts();
+        let status = self.kind.status();
         let mut response = (status, self.to_json()).into_response();
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         if self.kind.passes() {
             headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
         }

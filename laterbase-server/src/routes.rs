@@ -19,6 +19,7 @@ mod aggregate;
 mod events;
 pub(crate) mod feed;
 mod forks;
+mod openapi;
 mod status;
 mod sync;
 mod table;
@@ -31,6 +32,7 @@ pub(crate) fn declared() -> Vec<Route> {
     const PAGE: Allowed = only(&["limit", "after"]);
     vec![
         Route::at("/").get(NONE, status::replica),
+        Route::at("/openapi.json").get(NONE, openapi::read),
         Route::at("/healthz").get(NONE, status::health),
         Route::at("/readyz").get(NONE, status::readiness),
         Route::at("/e/{root}")

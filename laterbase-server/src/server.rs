@@ -73,7 +73,9 @@ impl Server {
     pub fn routes() -> Vec<(Method, &'static str)> {
         routes::declared()
             .into_iter()
-            .flat_map(|route| route.declared.into_iter().map(move |method| (method, route.path)))
+            .flat_map(|route| {
+                route.declared.into_iter().map(move |declared| (declared.method, route.path))
+            })
             .collect()
     }
 

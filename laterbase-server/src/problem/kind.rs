@@ -44,6 +44,64 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// All of them, in order. A test compares this with the last one's number.
+    pub(crate) const ALL: [Self; 36] = [
+        Self::MalformedRequest,
+        Self::MalformedParameter,
+        Self::MalformedEvent,
+        Self::MalformedDelta,
+        Self::MalformedWants,
+        Self::UnknownRoute,
+        Self::UnknownRoot,
+        Self::UnknownAggregate,
+        Self::UnknownEvent,
+        Self::UnknownFork,
+        Self::MethodNotAllowed,
+        Self::NotAcceptable,
+        Self::RequestTimeout,
+        Self::KeyConflict,
+        Self::PreconditionFailed,
+        Self::Hole,
+        Self::Fork,
+        Self::ForkNotLocated,
+        Self::CursorGone,
+        Self::TooLarge,
+        Self::UriTooLong,
+        Self::HeadTooLarge,
+        Self::ForeignOrigin,
+        Self::UnknownHost,
+        Self::UnsupportedMediaType,
+        Self::InvalidEvent,
+        Self::FutureEvent,
+        Self::RefusedEvent,
+        Self::FoldFailed,
+        Self::FoldTooSlow,
+        Self::StateTooLarge,
+        Self::Internal,
+        Self::Busy,
+        Self::ShuttingDown,
+        Self::ReadOnly,
+        Self::StoreFull,
+    ];
+
+    pub(crate) const fn status(self) -> StatusCode {
+        self.parts().0
+    }
+
+    /// Its name, which callers go by.
+    pub(crate) const fn name(self) -> &'static str {
+        self.parts().1
+    }
+
+    pub(crate) const fn title(self) -> &'static str {
+        self.parts().2
+    }
+
+    /// The URI that names it in a document.
+    pub(crate) fn uri(self) -> String {
+        format!("urn:laterbase:problem:{}", self.name())
+    }
+
     /// Status, name in the `type` URI, and title.
     pub(super) const fn parts(self) -> (StatusCode, &'static str, &'static str) {
         use StatusCode as S;

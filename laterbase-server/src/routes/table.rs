@@ -60,7 +60,8 @@ impl Allowed {
         self
     }
 
-    fn names(&self) -> impl Iterator<Item = &'static str> {
+    /// The names of all that may be given.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
         let query = if self.with_query { &QUERY_NAMES[..] } else { &[] };
         let window = if self.with_window { &WINDOW_NAMES[..] } else { &[] };
         [self.once, self.repeated, query, window].into_iter().flatten().copied()
@@ -108,8 +109,15 @@ impl Allowed {
 pub(crate) struct Route {
     pub(crate) path: &'static str,
     pub(crate) methods: MethodRouter<Arc<App>>,
-    /// The methods, for tests that try each of them.
-    pub(crate) declared: Vec<Method>,
+    /// The same, for those who ask what there is.
+    pub(crate) declared: Vec<Declared>,
+}
+
+/// A method of a path, and its parameters.
+#[derive(Clone, Debug)]
+pub(crate) struct Declared {
+    pub(crate) method: Method,
+    pub(crate) allowed: Allowed,
 }
 
 impl Route {
@@ -144,7 +152,7 @@ impl Route {
     ) -> Self {
         let check = move |request: Request, next: Next| check(allowed, request, next);
         self.methods = self.methods.merge(handler.route_layer(middleware::from_fn(check)));
-        self.declared.push(method);
+        self.declared.push(Declared { method, allowed });
         self
     }
 }

@@ -12,6 +12,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::contract;
+
 pub const JSON: (&str, &str) = ("content-type", "application/json");
 pub const LINES: (&str, &str) = ("content-type", "application/x-ndjson");
 pub const DELTA: (&str, &str) = ("content-type", "application/vnd.laterbase.delta");
@@ -88,7 +90,9 @@ impl Connection {
         let response = self.start(method, target, headers, body).await?;
         let (head, body) = response.into_parts();
         let body = body.collect().await?.to_bytes();
-        Ok(Reply { status: head.status, headers: head.headers, body })
+        let reply = Reply { status: head.status, headers: head.headers, body };
+        contract::check(method, target, &reply);
+        Ok(reply)
     }
 
     pub async fn get(&mut self, target: &str) -> Reply {

@@ -56,6 +56,9 @@ async fn a_known_root_without_events_is_an_empty_page() {
     assert_eq!(page["events"], serde_json::json!([]));
     assert_eq!(page["more"], false);
     let list = connection.get("/a/order").await.check(200).json();
-    assert_eq!(list, serde_json::json!({ "aggregates": [], "next": null }));
+    assert_eq!(
+        (&list["aggregates"], &list["next"]),
+        (&serde_json::json!([]), &serde_json::Value::Null)
+    );
     server.stop().await;
 }

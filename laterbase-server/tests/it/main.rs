@@ -7,6 +7,7 @@
 mod aggregates;
 mod conditions;
 mod connection;
+mod contract;
 mod damaged_tables;
 mod data_files;
 mod embedding;
