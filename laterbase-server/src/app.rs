@@ -9,7 +9,7 @@ use laterbase_core::id::RootName;
 use laterbase_core::reader::{ReadError, Reader};
 #[cfg(feature = "peers")]
 use laterbase_core::selection::RootSelection;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::spawn_blocking;
 
 use crate::bounds::Bounds;
@@ -113,12 +113,18 @@ impl App {
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let permit = Arc::clone(&self.intakes).acquire_owned().await;
+        let permit = self.intake().await;
         blocking(move || {
             let _permit = permit;
             work()
         })
         .await
+    }
+
+    /// Waits for a turn to make a large write ready. It ends when what is given is dropped.
+    pub(crate) async fn intake(&self) -> Option<OwnedSemaphorePermit> {
+        // They are never closed.
+        Arc::clone(&self.intakes).acquire_owned().await.ok()
     }
 
     /// A root of the public routes: one that there is a fold for.

@@ -71,11 +71,12 @@ impl ServerHandle {
         if append.data_bytes() < BLOCKING_BODY_BYTES {
             return Ok(append.prepare(folds, now)?);
         }
-        let append = append.clone();
-        match spawn_blocking(move || append.prepare(folds, now))
-            .await
-            .map_err(JoinError::try_into_panic)
-        {
+        let (append, permit) = (append.clone(), self.app.intake().await);
+        let prepared = spawn_blocking(move || {
+            let _permit = permit;
+            append.prepare(folds, now)
+        });
+        match prepared.await.map_err(JoinError::try_into_panic) {
             Ok(prepared) => Ok(prepared?),
             Err(Ok(panic)) => std::panic::resume_unwind(panic),
             Err(Err(_cancelled)) => Err(AppendError::ShuttingDown),

@@ -1,14 +1,17 @@
 //! A server inside of another program, which writes as well.
 
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use laterbase_client::device::{Device, DeviceOptions};
-use laterbase_core::event::Record;
-use laterbase_core::fold::{Folds, MergePatch};
+use laterbase_core::event::{Event, Record};
+use laterbase_core::fold::{Aggregate, FoldError, Folds, MergePatch};
 use laterbase_core::id::RootName;
 use laterbase_core::memory_store::MemoryStore;
 use laterbase_core::store::Store;
+use laterbase_core::typed::{Append, At};
 use laterbase_server::{AppendError, Server, ServerHandle};
+use serde::{Deserialize, Serialize};
 
 fn root(name: &str) -> RootName {
     RootName::new(name).unwrap()
@@ -49,4 +52,46 @@ async fn a_handle_takes_what_the_server_has_a_fold_for() {
     let refused = append(&server.handle(), "truck").await;
     assert!(matches!(refused, Err(AppendError::UnknownRoot { .. })), "{refused:?}");
     assert!(Folds::new().default_for(&root("truck")).is_none());
+}
+
+/// Is folded once somebody else had a turn.
+#[derive(Default, Serialize, Deserialize)]
+struct Patient(u32);
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+enum Called {
+    Waited,
+}
+
+/// Lets a fold go on.
+static GO: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+
+impl Aggregate for Patient {
+    type Event = Called;
+    const NAME: &'static str = "patient";
+
+    fn apply(&mut self, Called::Waited: Called, _: &Event<'_>) -> Result<(), FoldError> {
+        let (is_told, told) = (GO.0.lock().unwrap(), &GO.1);
+        let waited = told.wait_timeout_while(is_told, Duration::from_secs(20), |is_told| !*is_told);
+        if waited.unwrap().1.timed_out() {
+            return Err("nobody else had a turn".into());
+        }
+        self.0 += 1;
+        Ok(())
+    }
+}
+
+/// The runtime of the test has one thread, so a fold on it would keep everybody waiting.
+#[tokio::test]
+async fn a_read_by_a_handle_leaves_the_runtime_to_others() {
+    let server = Server::builder().aggregate::<Patient>("pallet").build().unwrap();
+    let (handle, root) = (server.handle(), root("pallet"));
+    handle.append(&Append::<Patient>::to(&root, "P1").event(Called::Waited)).await.unwrap();
+    let others = async {
+        *GO.0.lock().unwrap() = true;
+        GO.1.notify_all();
+    };
+    let (read, ()) = tokio::join!(handle.aggregate::<Patient>(&root, "P1", At::now()), others);
+    assert_eq!(read.unwrap().unwrap().state.0, 1);
 }
