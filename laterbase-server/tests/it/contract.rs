@@ -133,8 +133,7 @@ async fn every_route_answers_as_the_document_says() {
     connection.send("POST", "/sync", &[DELTA], other).await.problem(409, "fork");
     let since = connection.get("/a/order").await.check(200).json()["changed_since"].clone();
     let since = format!("/a/order?changed_since={}", since.as_str().unwrap());
-    let by_id = format!("/events/{id}");
-    let by_ids = format!("/events?ids={id}");
+    let (by_id, by_ids) = (format!("/events/{id}"), format!("/events?ids={id}"));
     let heads = connection.send("GET", "/sync/heads", &[ACCEPT_HEADS], "").await.check(200);
     let pull = format!("/sync?cursor={}", heads.cursor());
     for (target, headers) in [
