@@ -5,6 +5,14 @@
 //! [`client::Client`] calls a server's routes without keeping anything here. [`transfer`] carries
 //! events in delta files where no network goes.
 //!
+//! Typed events and states go by [`Device::append`](device::Device::append) and
+//! [`Device::aggregate`](device::Device::aggregate), and by
+//! [`Client::append`](client::Client::append) and [`Client::aggregate`](client::Client::aggregate)
+//! at a server, in the same words: [`laterbase_core::typed`].
+//!
+//! The feature `cli` is the command `laterbase`, and `lmdb` is what a device's directory is on; a
+//! library without them links neither.
+//!
 //! ```no_run
 //! use laterbase_client::client::Client;
 //! use laterbase_client::device::{Device, DeviceOptions};

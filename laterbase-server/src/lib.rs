@@ -38,7 +38,8 @@
 //! ```
 //!
 //! [`Server::router`] gives the same as an axum router, to be mounted in an application of your
-//! own.
+//! own. [`Server::handle`] is for the program around it: it writes typed events and reads typed
+//! states in the words that a client of the server has for them too ([`laterbase_core::typed`]).
 
 mod answers;
 mod app;
