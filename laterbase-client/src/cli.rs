@@ -21,6 +21,7 @@ mod resolve;
 mod room;
 mod rows;
 mod salvage;
+mod schemas;
 mod settings;
 mod show;
 mod status;
@@ -46,6 +47,7 @@ use laterbase_core::id::RootName;
 use laterbase_core::reader::Reader;
 use laterbase_core::time::parse_bound_ahead;
 use laterbase_directory::{Stamp, parse_size};
+use laterbase_schema::RootSchemas;
 
 use output::Output;
 
@@ -108,6 +110,20 @@ struct Common {
         value_parser = parse_size
     )]
     max_store_size: Option<u64>,
+    /// A root and a file with the JSON Schemas of its events, such as shipment=shipment.json.
+    ///
+    /// What they do not take is refused. `laterbase init` keeps the file in the store's folder, for
+    /// every command from then on.
+    #[arg(
+        long,
+        global = true,
+        env = "LATERBASE_SCHEMA",
+        value_name = "R=FILE",
+        value_delimiter = ','
+    )]
+    schema: Vec<String>,
+    #[arg(skip)]
+    schemas: RootSchemas,
 }
 
 #[derive(Debug, Subcommand)]
@@ -200,28 +216,34 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
 
 /// Runs a command and says how it ended.
 pub(crate) fn run(cli: Cli) -> ExitCode {
-    let Cli { common, command } = cli;
+    let Cli { mut common, command } = cli;
     let mut output = Output::new(common.json);
-    let done = match command {
-        Command::Init(args) => init::run(&common, args, &mut output),
-        Command::Add(args) => add::run(&common, &args, &mut output),
-        Command::Record(args) => record::run(&common, &args, &mut output),
-        Command::Sync(args) => sync::run(&common, args, &mut output),
-        Command::Status => status::run(&common, &mut output),
-        Command::Log(args) => log::run(&common, &args, &mut output),
-        Command::List(args) => list::run(&common, &args, &mut output),
-        Command::Show(args) => show::run(&common, &args, &mut output),
-        Command::Timeline(args) => timeline::run(&common, &args, &mut output),
-        Command::Void(args) => void::run(&common, &args, &mut output),
-        Command::Export(args) => transfer::export(&common, &args, &mut output),
-        Command::Import(args) => transfer::import(&common, &args, &mut output),
-        Command::Verify(args) => verify::run(&common, &args, &mut output),
-        Command::Forks(args) => forks::run(&common, &args, &mut output),
-        Command::Resolve(args) => resolve::run(&common, &args, &mut output),
-        Command::Completions(args) => manual::complete(&args, &mut output),
-        Command::Man(args) => manual::write_pages(&args, &mut output),
-    };
+    let needs_store = !matches!(command, Command::Completions(_) | Command::Man(_));
+    let read = if needs_store { common.read_schemas() } else { Ok(()) };
+    let done = read.and_then(|()| run_command(&common, command, &mut output));
     output.conclude(done)
+}
+
+fn run_command(common: &Common, command: Command, output: &mut Output) -> anyhow::Result<()> {
+    match command {
+        Command::Init(args) => init::run(common, args, output),
+        Command::Add(args) => add::run(common, &args, output),
+        Command::Record(args) => record::run(common, &args, output),
+        Command::Sync(args) => sync::run(common, args, output),
+        Command::Status => status::run(common, output),
+        Command::Log(args) => log::run(common, &args, output),
+        Command::List(args) => list::run(common, &args, output),
+        Command::Show(args) => show::run(common, &args, output),
+        Command::Timeline(args) => timeline::run(common, &args, output),
+        Command::Void(args) => void::run(common, &args, output),
+        Command::Export(args) => transfer::export(common, &args, output),
+        Command::Import(args) => transfer::import(common, &args, output),
+        Command::Verify(args) => verify::run(common, &args, output),
+        Command::Forks(args) => forks::run(common, &args, output),
+        Command::Resolve(args) => resolve::run(common, &args, output),
+        Command::Completions(args) => manual::complete(&args, output),
+        Command::Man(args) => manual::write_pages(&args, output),
+    }
 }
 
 impl Common {

@@ -107,7 +107,7 @@ impl Common {
     pub(super) fn hold(&self) -> Result<Held, DeviceError> {
         let mut patience = Patience::new();
         loop {
-            match self.try_hold(DeviceOptions::default()) {
+            match self.try_hold(self.options()) {
                 Err(error) if is_locked(&error) && patience.rest() => {}
                 outcome => return outcome,
             }

@@ -48,6 +48,7 @@ pub(crate) fn run(common: &Common, args: InitArgs, output: &mut Output) -> anyho
     };
     let before = settings.clone();
     args.apply(&mut settings)?;
+    settings.schemas = common.keep_schemas(&settings.schemas)?;
     if settings != before {
         settings.write(&common.store)?;
     }
@@ -80,7 +81,7 @@ fn parse_line(text: &str) -> Result<String, &'static str> {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { server, roots, name, actor } = &self.settings;
+        let Settings { server, roots, name, actor, schemas } = &self.settings;
         write!(f, "replica {}", self.replica)?;
         if let Some(name) = name {
             write!(f, ", called {name}")?;
@@ -93,8 +94,12 @@ impl fmt::Display for Summary {
             None => write!(f, "\nno server is set")?,
         }
         match &roots[..] {
-            [] => write!(f, ", all roots"),
-            roots => write!(f, ", the roots {}", roots.join(", ")),
+            [] => write!(f, ", all roots")?,
+            roots => write!(f, ", the roots {}", roots.join(", "))?,
+        }
+        match &schemas[..] {
+            [] => Ok(()),
+            roots => write!(f, "\nJSON Schemas say what events of {} may be", roots.join(", ")),
         }
     }
 }

@@ -18,7 +18,6 @@ use std::str::FromStr;
 use anyhow::Context as _;
 use clap::Args;
 use laterbase_client::device::DeviceOptions;
-use laterbase_core::fold::Folds;
 use laterbase_core::id::RootName;
 use laterbase_core::reader::Reader;
 use laterbase_core::selection::RootSelection;
@@ -139,7 +138,7 @@ pub(crate) fn run(common: &Common, args: &ListArgs, output: &mut Output) -> anyh
     if args.csv && output.is_json() {
         return Err(UsedWrongly("--csv and --json are two forms of the same: choose one").into());
     }
-    let folds = Folds::new().fallback(fold_named(&args.fold));
+    let folds = common.folds_by(fold_named(&args.fold));
     let options = || DeviceOptions { folds: folds.clone(), ..DeviceOptions::default() };
     common.with_reading(options, |reading| {
         let source = Source {

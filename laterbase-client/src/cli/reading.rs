@@ -61,7 +61,7 @@ impl Common {
         &self,
         work: impl FnOnce(&Reader) -> anyhow::Result<R>,
     ) -> anyhow::Result<R> {
-        self.with_reading(DeviceOptions::default, |reading| work(reading.reader()))
+        self.with_reading(|| self.options(), |reading| work(reading.reader()))
     }
 
     /// The same with options of the command's own.

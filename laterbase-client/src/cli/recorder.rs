@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use laterbase_client::device::{DeviceError, DeviceOptions, TogetherError};
+use laterbase_client::device::{DeviceError, TogetherError};
 use laterbase_client::handover::{self, HandoverError, Neighbour, Receipts, Refused, Token};
 use laterbase_client::local::Local as _;
 use laterbase_core::PreparedBatch;
@@ -120,7 +120,7 @@ impl Recorder {
         match &self.way {
             Way::Own(held) => work(held.reader()),
             Way::Neighbour(_) => {
-                let folds = Arc::new(DeviceOptions::default().folds);
+                let folds = Arc::new(self.common.folds());
                 work(&Reader::of_frozen(self.common.freeze()?, folds)?)
             }
         }
@@ -145,7 +145,7 @@ fn find_receipt(held: &Held, asked: Option<&Token>) -> Result<Option<u64>, Recor
 fn find_way(common: &Common) -> anyhow::Result<Way> {
     let mut patience = Patience::new();
     loop {
-        let error = match common.try_hold(DeviceOptions::default()) {
+        let error = match common.try_hold(common.options()) {
             Ok(held) => return Ok(Way::Own(held)),
             Err(error) if !is_locked(&error) || common.new_identity => {
                 return wait_for(common, error).map(Way::Own);

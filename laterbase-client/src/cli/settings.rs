@@ -32,6 +32,9 @@ pub(crate) struct Settings {
     /// Who records here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) actor: Option<String>,
+    /// The roots whose files of schemas are in the store's folder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) schemas: Vec<String>,
 }
 
 impl Settings {

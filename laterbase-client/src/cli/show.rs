@@ -69,7 +69,7 @@ pub(crate) fn run(common: &Common, args: &ShowArgs, output: &mut Output) -> anyh
         return explained::run(common, args, output);
     }
     let ShowArgs { root, fold, times, id, .. } = args;
-    let folds = folds(root)?;
+    let folds = folds(common, root)?;
     let options = || DeviceOptions { folds: folds.clone(), ..DeviceOptions::default() };
     let read = common.with_reading(options, |reading| {
         check_root(reading.reader(), root)?;
@@ -95,10 +95,10 @@ fn say_refused(read: &AggregateState) {
 }
 
 /// All folds for the root that is read; other roots are left alone.
-fn folds(root: &RootName) -> anyhow::Result<Folds> {
+fn folds(common: &Common, root: &RootName) -> anyhow::Result<Folds> {
     let mut folds = Folds::new().fallback(fold_named(FOLD_NAMES[0]));
     for fold in built_in() {
-        folds = folds.fold(root.kind(), fold)?;
+        folds = folds.fold(root.kind(), common.schemas.before(root.kind(), fold))?;
     }
     Ok(folds)
 }

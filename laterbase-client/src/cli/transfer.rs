@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use laterbase_client::delta_file::DeltaFileCounts;
-use laterbase_client::device::{Device, DeviceOptions};
+use laterbase_client::device::Device;
 use laterbase_client::transfer::{self, Imported, TransferError};
 use laterbase_core::id::RootName;
 use laterbase_core::printable::Printable;
@@ -69,12 +69,15 @@ pub(crate) fn export(
     if args.salvage {
         return salvage::run(common, args, output);
     }
-    let (counts, bytes) = common.with_reading(DeviceOptions::default, |reading| {
-        let roots = roots(reading.reader(), &args.roots)?;
-        let entries = transfer::leaving(reading.reader(), &roots);
-        reading.remember(common, &entries)?;
-        write_file(reading.reader(), &roots, &args.file)
-    })?;
+    let (counts, bytes) = common.with_reading(
+        || common.options(),
+        |reading| {
+            let roots = roots(reading.reader(), &args.roots)?;
+            let entries = transfer::leaving(reading.reader(), &roots);
+            reading.remember(common, &entries)?;
+            write_file(reading.reader(), &roots, &args.file)
+        },
+    )?;
     let DeltaFileCounts { pages, events } = counts;
     let text = format!("exported {events} events to {}, {bytes} bytes", name(&args.file, "output"));
     say(&args.file, &ExportSummary { exported: events, pages, bytes }, text, output)

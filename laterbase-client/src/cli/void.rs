@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use laterbase_client::device::DeviceOptions;
 use laterbase_core::PreparedBatch;
 use laterbase_core::event::{MetadataBuf, Record, VoidsBuf};
 use laterbase_core::id::{Dot, EventId, RootName};
@@ -49,7 +48,7 @@ pub(crate) fn run(common: &Common, args: &VoidArgs, output: &mut Output) -> anyh
     common.check_existing()?;
     let metadata = args.metadata(common)?;
     let mut recorder = Recorder::open(common)?;
-    let done = take_back(&mut recorder, args, &metadata);
+    let done = take_back(common, &mut recorder, args, &metadata);
     recorder.close();
     let (wrong, ids) = done?;
     let voided = wrong.values().flat_map(BTreeMap::values).map(BTreeSet::len).sum();
@@ -75,12 +74,13 @@ impl VoidArgs {
 }
 
 fn take_back(
+    common: &Common,
     recorder: &mut Recorder,
     args: &VoidArgs,
     metadata: &MetadataBuf,
 ) -> anyhow::Result<(Wrong, Vec<EventId>)> {
     let wrong = recorder.read(|reader| look_up(reader, &args.ids))?;
-    let folds = Arc::new(DeviceOptions::default().folds);
+    let folds = Arc::new(common.folds());
     let mut batches = Vec::new();
     for (root, aggregates) in &wrong {
         let mut batch = PreparedBatch::new(root.clone(), Arc::clone(&folds), wall_clock_nanos());

@@ -46,6 +46,44 @@ fn a_store_is_set_up_a_piece_at_a_time() {
     place.succeed(&["verify"]);
 }
 
+const SCHEMA: &str = r#"{
+    "events": {"Departed": {"type": "object", "required": ["from"]}},
+    "additionalEvents": false
+}"#;
+
+#[test]
+fn schemas_are_kept_with_the_store_and_heard_by_every_command_that_records() {
+    let place = Workplace::new();
+    let file = place.write("shipment.json", &[SCHEMA.to_owned()]);
+    let entry = format!("shipment={file}");
+    let set = place.summary(&["init", "--schema", &entry]);
+    assert_eq!(set["schemas"], json!(["shipment"]));
+    std::fs::remove_file(&file).unwrap();
+    let add = ["add", "--root", "shipment@depot-7", "S1"];
+    let refused = place.fail(&[&add[..], &["Departed", "to=Lagos"]].concat());
+    assert!(refused.contains("data: \"from\" is a required property"), "{refused}");
+    let refused = place.fail(&[&add[..], &["Depatred", "from=Lagos"]].concat());
+    assert!(refused.contains("no events of this type, but Departed"), "{refused}");
+    let id = place.succeed(&[&add[..], &["Departed", "from=Lagos"]].concat());
+    let lines =
+        [r#"{"root":"shipment","aggregate_id":"S2","type":"Departed","data":{}}"#.to_owned()];
+    let day = place.write("day.ndjson", &lines);
+    let checked = place.run(&["record", "--check", &day]);
+    assert!(checked.code == 3 && checked.stderr.contains("\"from\""), "{}", checked.stderr);
+    assert!(place.fail(&["record", &day]).contains("day.ndjson"));
+    place.succeed(&["add", "--root", "order", "O1", "Anything", "a=1"]);
+    place.succeed(&["void", id.trim()]);
+    // For one call, another file.
+    let open = place.write("open.json", &[r#"{"events":{}}"#.to_owned()]);
+    let entry = format!("shipment={open}");
+    place.succeed(&["record", "--schema", &entry, &day]);
+    // What came in all the same is left out of states, and said.
+    let shown = place.run(&["show", "--root", "shipment", "S2"]);
+    assert!(shown.stderr.contains("1 of its events are left out"), "{}", shown.stderr);
+    let ended = place.run(&["status", "--schema", "shipment=nowhere.json"]);
+    assert!(ended.code == 1 && ended.stderr.contains("nowhere.json"), "{}", ended.stderr);
+}
+
 #[test]
 fn settings_that_make_no_sense_are_named_and_not_overwritten() {
     let place = Workplace::new();

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Error;
-use laterbase_client::device::{DeviceError, DeviceOptions};
+use laterbase_client::device::DeviceError;
 use laterbase_core::cursor::Cursor;
 use laterbase_core::event::Event;
 use laterbase_core::id::RootName;
@@ -65,8 +65,7 @@ const UNREADABLE: &str = "cannot read the store";
 impl Common {
     /// The store as it is now, whoever has it open.
     fn look(&self) -> Result<Reader, DeviceError> {
-        let folds = DeviceOptions::default().folds;
-        Ok(Reader::of_frozen(self.freeze()?, folds.into())?)
+        Ok(Reader::of_frozen(self.freeze()?, self.folds().into())?)
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use laterbase_client::device::DeviceOptions;
 use laterbase_core::id::RootName;
 
 use super::gather::{BadEvent, Defaults, Gathering, NotStored, Stored};
@@ -54,7 +53,7 @@ pub(in crate::cli) struct Recording<'r> {
 impl<'r> Recording<'r> {
     /// `root` is that of all events, if there is one.
     pub(in crate::cli) fn new(common: &Common, root: Option<&'r RootName>) -> Self {
-        let folds = Arc::new(DeviceOptions::default().folds);
+        let folds = Arc::new(common.folds());
         Self {
             common: common.clone(),
             gathering: Gathering::new(folds, root),

@@ -124,7 +124,7 @@ pub(super) fn empty_device(common: &Common) -> Result<Device, DeviceError> {
 }
 
 fn device_over(common: &Common, store: Arc<dyn Store>) -> Result<Device, DeviceError> {
-    let options = DeviceOptions { upkeep: UpkeepMode::Writer, ..DeviceOptions::default() };
+    let options = DeviceOptions { upkeep: UpkeepMode::Writer, ..common.options() };
     let future_nanos_max = common.max_future.unwrap_or(options.replica.future_nanos_max);
     let replica =
         ReplicaOptions { future_nanos_max, front_events_flush: UNFLUSHED, ..options.replica };

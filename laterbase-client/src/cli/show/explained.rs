@@ -69,7 +69,9 @@ pub(super) fn run(common: &Common, args: &ShowArgs, output: &mut Output) -> anyh
     if args.fold != FOLD_NAMES[0] {
         return Err(UsedWrongly("--explain is for states by merge-patch").into());
     }
-    let folds = folds(&args.root)?.fold(args.root.kind(), Arc::new(Origins))?;
+    let kind = args.root.kind();
+    let origins = common.schemas.before(kind, Arc::new(Origins));
+    let folds = folds(common, &args.root)?.fold(kind, origins)?;
     let options = || DeviceOptions { folds: folds.clone(), ..DeviceOptions::default() };
     let (read, origins, voided) = common.with_reading(options, |reading| {
         let reader = reading.reader();
