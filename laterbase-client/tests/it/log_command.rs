@@ -207,7 +207,11 @@ fn what_was_known_then_is_not_marked_by_what_came_later() {
 #[test]
 fn what_is_followed_is_marked_as_taken_back() {
     let place = yard();
-    let mut follower = Follower::start(&place, &["--limit", "0"]);
+    let mut follower = Follower::start(&place, &["--limit", "1"]);
+    assert_eq!(follower.next(), ALL[3]);
+    // By now it only looks, and leaves the store to others.
+    record(&place, &[line("ASN-9", "Departed", 2)]);
+    assert_eq!(follower.next(), "ASN-9 Departed");
     // A batch holds an event and the one that takes it back, so both arrive at once.
     let device = Device::open(&place.path("laterbase-data"), DeviceOptions::default()).unwrap();
     let mut batch = device.batch(&"shipment".parse().unwrap());
