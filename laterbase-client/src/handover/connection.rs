@@ -99,6 +99,7 @@ fn prepare(holder: &dyn Holder, handed: &[HandedBatch<'_>]) -> Result<Vec<Prepar
                     index,
                     field: field.map(str::to_owned),
                     detail,
+                    holder: None,
                 }])
             };
             let record = Record::decode(bytes).map_err(|error| refused(None, error.to_string()))?;

@@ -122,12 +122,14 @@ impl Answer {
             }
             Self::Refused(refused) => {
                 out.byte(b'x').count(refused.len());
-                for Refused { batch, index, field, detail } in refused {
+                for Refused { batch, index, field, detail, holder } in refused {
                     for place in [batch, index] {
                         out.u32(place.and_then(|place| u32::try_from(place).ok()).unwrap_or(NONE));
                     }
                     out.text(field.as_deref().unwrap_or_default().as_bytes());
                     out.text(detail.as_bytes());
+                    let holder = holder.as_ref().map(ToString::to_string).unwrap_or_default();
+                    out.text(holder.as_bytes());
                 }
             }
         }
@@ -145,7 +147,12 @@ impl Answer {
                 };
                 let (batch, index) = (place()?, place()?);
                 let field = Some(input.utf8()?.to_owned()).filter(|field| !field.is_empty());
-                Ok(Refused { batch, index, field, detail: input.utf8()?.to_owned() })
+                let detail = input.utf8()?.to_owned();
+                let holder = match input.utf8()? {
+                    "" => None,
+                    id => Some(id.parse().map_err(|_no_id| Malformed)?),
+                };
+                Ok(Refused { batch, index, field, detail, holder })
             })?),
             _ => return Err(Malformed),
         };

@@ -1,5 +1,6 @@
 //! What is wrong with events that were to be recorded, in words.
 
+use laterbase_core::id::EventId;
 use laterbase_core::replica::{KeyHolder, WriteError};
 
 use crate::device::TogetherError;
@@ -16,6 +17,8 @@ pub struct Refused {
     pub field: Option<String>,
     /// What is wrong.
     pub detail: String,
+    /// The event that has its idempotency key, where that is what is wrong.
+    pub holder: Option<EventId>,
 }
 
 impl Refused {
@@ -32,10 +35,14 @@ impl Refused {
             }
             error => {
                 let detail = with_causes(error);
-                return Self { batch: None, index: None, field: None, detail };
+                return Self { batch: None, index: None, field: None, detail, holder: None };
             }
         };
-        Self { batch, index: Some(index), field: Some(field.to_owned()), detail }
+        let holder = match error {
+            WriteError::KeyConflict { holder: Some(holder), .. } => Some(holder.event.clone()),
+            _ => None,
+        };
+        Self { batch, index: Some(index), field: Some(field.to_owned()), detail, holder }
     }
 }
 

@@ -126,6 +126,8 @@ fn a_check_beside_another_process_looks_at_the_same_store() {
     fs::write(place.path("yard.csv"), YARD).unwrap();
     let ended = place.run(&record(&["--rejects", "bad.csv"]));
     assert_eq!(ended.stdout, "recorded 2 events; 1 were there already; 5 cannot be recorded\n");
+    let ended = place.run(&record(&["--actor", "kofi", "--rejects", "bad.csv"]));
+    assert_eq!(ended.stdout, "recorded 0 events; 3 were there already; 5 cannot be recorded\n");
     listening.stop();
     Arc::into_inner(device).unwrap().close().unwrap();
 }

@@ -203,6 +203,21 @@ fn who_records_is_in_the_metadata_of_every_row() {
     fs::write(place.path("yard.csv"), row("A-3")).unwrap();
     place.succeed(&record(&["--actor", "kofi"]));
     assert_eq!(actors(), [Value::Null, json!({"actor": "ama"}), json!({"actor": "kofi"})]);
+    // Who records a list again need not be who did so first.
+    let again = "ASN,What,When\nA-1,Arrived,2024-03-01\nA-2,Arrived,2024-03-01\n";
+    fs::write(place.path("yard.csv"), again).unwrap();
+    for more in [&["--check"][..], &["--actor", "kofi"], &[]] {
+        let ended = place.run(&record(more));
+        assert!(ended.code == 0 && ended.stdout.contains(" 0 events; 2 "), "{}", ended.stderr);
+    }
+    // But what a row says is what it said.
+    fs::write(
+        place.path("yard.csv"),
+        again.replace("When\n", "When,Note\n").replace("2024-03-01\nA-2", "2024-03-01,other\nA-2"),
+    )
+    .unwrap();
+    let complaint = place.fail(&record(&[]));
+    assert!(complaint.contains("line 2: this key was used before"), "{complaint}");
     let long = "x".repeat(2_000);
     let ended = place.run(&["record", "--root", "asn", "--actor", &long, "yard.csv"]);
     assert!(ended.stderr.contains("--actor"), "{}", ended.stderr);

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use laterbase_client::device::Device;
 use laterbase_client::handover::Refused;
 use laterbase_core::PreparedBatch;
-use laterbase_core::event::{MetadataBuf, MetadataError, Record};
+use laterbase_core::event::{Metadata, MetadataBuf, MetadataError, Record};
 use laterbase_core::fold::Folds;
-use laterbase_core::id::RootName;
+use laterbase_core::id::{EventId, RootName};
 use laterbase_core::json::{JsonError, JsonEvent};
 use laterbase_directory::environment::wall_clock_nanos;
 
@@ -41,6 +41,8 @@ pub(in crate::cli) struct BadEvent {
     pub(crate) batch_number: u64,
     /// Which event of the batch it is, from 0, if it was taken into that.
     taken: Option<usize>,
+    /// The event that has its idempotency key, if that is what is wrong.
+    holder: Option<Box<EventId>>,
 }
 
 /// Why a batch was not stored.
@@ -99,6 +101,8 @@ struct Taken {
     number: u64,
     /// As it stands there, if it may have to be rejected.
     raw: Option<Raw>,
+    /// Whether it does not say itself who recorded it.
+    is_actor_filled_in: bool,
 }
 
 impl<'r> Gathering<'r> {
@@ -141,25 +145,23 @@ impl<'r> Gathering<'r> {
             self.begin(0);
         }
         self.first_number.get_or_insert(number);
-        match entry.said {
+        let is_actor_filled_in = match entry.said {
             Said::Json(text) => match JsonEvent::parse(text) {
                 Ok(event) => self.push_json(number, &event)?,
                 Err(error) => {
                     // As it stands in a file of rejected events.
                     let unmarked = unmarked(text).ok_or_else(|| self.blame_json(number, error))?;
                     let event = JsonEvent::parse(&unmarked);
-                    self.push_json(
-                        number,
-                        &event.map_err(|error| self.blame_json(number, error))?,
-                    )?;
+                    let event = event.map_err(|error| self.blame_json(number, error))?;
+                    self.push_json(number, &event)?
                 }
             },
             Said::Record(record) => {
                 let root = self.root_for(number, None)?;
-                self.push_record(number, root, &record)?;
+                self.push_record(number, root, &record)?
             }
-        }
-        self.taken.push(Taken { number, raw: None });
+        };
+        self.taken.push(Taken { number, raw: None, is_actor_filled_in });
         self.event_count += 1;
         self.text_bytes += entry.text_bytes;
         Ok(())
@@ -172,18 +174,19 @@ impl<'r> Gathering<'r> {
         }
     }
 
-    fn push_json(&mut self, number: u64, event: &JsonEvent<'_>) -> Result<(), BadEvent> {
+    fn push_json(&mut self, number: u64, event: &JsonEvent<'_>) -> Result<bool, BadEvent> {
         let root = self.root_for(number, event.root())?;
         event.check_root(&root).map_err(|error| self.blame_json(number, error))?;
         self.push_record(number, root, &event.record())
     }
 
+    /// Gives whether it was filled in who recorded it.
     fn push_record(
         &mut self,
         number: u64,
         root: RootName,
         record: &Record<'_>,
-    ) -> Result<(), BadEvent> {
+    ) -> Result<bool, BadEvent> {
         let folds = &self.folds;
         let events = self.roots.entry(root).or_insert_with_key(|root| {
             // The batch's first event has just come, and the batch is stored once they pause.
@@ -205,7 +208,7 @@ impl<'r> Gathering<'r> {
             return Err(self.blame_event(number, field, error.to_string()));
         }
         events.taken.push(self.taken.len());
-        Ok(())
+        Ok(metadata.is_ok_and(|filled_in| filled_in.is_some()))
     }
 
     /// Stores the batch and begins the next. After an error, the batch is as it was.
@@ -255,9 +258,41 @@ impl<'r> Gathering<'r> {
             places.insert(place);
             rejected.push((bad, raw));
         }
+        self.leave_out(&places);
+        rejected
+    }
+
+    /// Takes events out of the batch again that are held under their keys already, but for who
+    /// recorded them, where that was filled in: whoever records a list again need not be who did so
+    /// first. Gives their number. `is_held` compares an event with one that is held.
+    pub(super) fn take_out_replays(
+        &mut self,
+        bad: &[BadEvent],
+        is_held: &mut dyn FnMut(&EventId, &Record<'_>) -> bool,
+    ) -> u64 {
+        let holders: BTreeMap<usize, &EventId> = bad
+            .iter()
+            .filter_map(|bad| Some((bad.taken?, bad.holder.as_deref()?)))
+            .filter(|(place, _)| self.taken.get(*place).is_some_and(|it| it.is_actor_filled_in))
+            .collect();
+        let mut places = BTreeSet::new();
+        for events in self.roots.values() {
+            for (record, place) in events.batch.encoded().zip(&events.taken) {
+                let Some(holder) = holders.get(place) else { continue };
+                if Record::decode(record).is_ok_and(|record| is_held(holder, &record)) {
+                    places.insert(*place);
+                }
+            }
+        }
+        self.leave_out(&places);
+        places.len() as u64
+    }
+
+    /// Goes on without some of the events that were taken.
+    fn leave_out(&mut self, places: &BTreeSet<usize>) {
         for events in self.roots.values_mut() {
             if events.taken.iter().any(|place| places.contains(place)) {
-                *events = events.without(&places, &self.folds);
+                *events = events.without(places, &self.folds);
             }
         }
         self.roots.retain(|_, events| !events.taken.is_empty());
@@ -265,7 +300,6 @@ impl<'r> Gathering<'r> {
         if self.event_count == 0 {
             self.begin(0);
         }
-        rejected
     }
 
     /// The events, as they will be kept.
@@ -277,7 +311,8 @@ impl<'r> Gathering<'r> {
     pub(crate) fn blame(&self, number: u64, field: Option<String>, detail: String) -> BadEvent {
         let batch_number = self.first_number.unwrap_or(number);
         let number = Some(number);
-        BadEvent { number, field, is_core_field: false, detail, batch_number, taken: None }
+        let (taken, holder) = (None, None);
+        BadEvent { number, field, is_core_field: false, detail, batch_number, taken, holder }
     }
 
     fn blame_json(&self, number: u64, error: JsonError) -> BadEvent {
@@ -301,18 +336,21 @@ impl<'r> Gathering<'r> {
     }
 
     fn blame_refused(&self, refused: Refused, places: &[&[usize]]) -> BadEvent {
-        let Refused { batch, index, field, detail } = refused;
+        let Refused { batch, index, field, detail, holder } = refused;
+        let holder = holder.map(Box::new);
         let place = batch.zip(index).and_then(|(batch, index)| places.get(batch)?.get(index));
         let found = place.and_then(|place| Some((*place, self.taken.get(*place)?)));
         match found {
             Some((place, taken)) => {
-                BadEvent { taken: Some(place), ..self.blame_event(taken.number, field, detail) }
+                let blamed = self.blame_event(taken.number, field, detail);
+                BadEvent { taken: Some(place), holder, ..blamed }
             }
             // No single event is at fault.
             None => {
                 let batch_number = self.first_number.unwrap_or(1);
                 let (number, field, taken) = (None, None, None);
-                BadEvent { number, field, is_core_field: false, detail, batch_number, taken }
+                let is_core_field = false;
+                BadEvent { number, field, is_core_field, detail, batch_number, taken, holder }
             }
         }
     }
@@ -333,6 +371,24 @@ impl<'r> Gathering<'r> {
             }
         }
     }
+}
+
+/// Whether two events say the same, whoever recorded them.
+pub(super) fn is_same_but_for_actor(one: &Record<'_>, other: &Record<'_>) -> bool {
+    // One that takes others back says more than can be compared here.
+    let is_plain = one.voids.is_empty() && other.voids.is_empty();
+    let said = |record: &Record<'_>| record.occurred.filter(|_| !record.is_occurred_defaulted);
+    let others = |record: &Record<'_>| {
+        let entries = record.metadata.iter().filter(|(name, _)| *name != ACTOR);
+        entries.map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<Vec<_>>()
+    };
+    let bare = Record { metadata: Metadata::NONE, occurred: None, ..*one };
+    let is_occurred_defaulted = one.is_occurred_defaulted;
+    is_plain
+        && said(one) == said(other)
+        && others(one) == others(other)
+        && bare
+            == Record { metadata: Metadata::NONE, occurred: None, is_occurred_defaulted, ..*other }
 }
 
 impl Defaults {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use laterbase_core::id::RootName;
+use laterbase_core::reader::Reader;
 
-use super::gather::{BadEvent, Defaults, Gathering, NotStored, Stored};
+use super::gather::{BadEvent, Defaults, Gathering, NotStored, Stored, is_same_but_for_actor};
 use super::rejects::Rejects;
 use super::source::{Entry, Source, SourceError};
 use super::trial::{self, Trial};
@@ -162,9 +163,15 @@ impl<'r> Recording<'r> {
         while !self.gathering.is_empty() {
             let bad = match self.store_whole() {
                 Ok(()) => break,
-                Err(NotStored::Events(bad)) if self.rejects.is_some() => bad,
+                Err(NotStored::Events(bad)) => bad,
                 Err(not_stored) => return Err(not_stored.into()),
             };
+            let replayed = self.take_out_replays(&bad);
+            if replayed > 0 {
+                // What else is wrong is found again.
+                self.stored.replayed += replayed;
+                continue;
+            }
             let rejected = self.gathering.take_out(&bad);
             match (&mut self.rejects, &self.wording) {
                 (Some(rejects), Some(wording)) if !rejected.is_empty() => {
@@ -177,6 +184,24 @@ impl<'r> Recording<'r> {
             }
         }
         Ok(())
+    }
+
+    /// Takes out what is held already, but for who recorded it. Gives the number of events.
+    fn take_out_replays(&mut self, bad: &[BadEvent]) -> u64 {
+        let Self { gathering, recorder, trial, .. } = self;
+        let mut look = |reader: &Reader| {
+            Ok(gathering.take_out_replays(bad, &mut |holder, record| {
+                let same = reader.event(holder, |held| is_same_but_for_actor(&held.record, record));
+                matches!(same, Ok(Some(true)))
+            }))
+        };
+        let taken_out = match (trial, recorder) {
+            (Some(trial), _) => trial.read(look),
+            (None, Some(recorder)) => recorder.read(&mut look),
+            (None, None) => Ok(0),
+        };
+        // Where nobody can look, the key is taken, and that is said.
+        taken_out.unwrap_or_default()
     }
 
     fn store_whole(&mut self) -> Result<(), NotStored> {

@@ -9,6 +9,7 @@ use laterbase_core::PreparedBatch;
 use laterbase_core::event::Record;
 use laterbase_core::id::RootName;
 use laterbase_core::memory_store::MemoryStore;
+use laterbase_core::reader::Reader;
 use laterbase_core::replica::{ReplicaOptions, WriteError};
 use laterbase_core::store::Store;
 use laterbase_directory::OpenError;
@@ -94,6 +95,15 @@ impl Trial {
         }
         self.taken.append(&mut taken);
         Ok(new)
+    }
+
+    /// Lets something read the store that the last batch was tried on.
+    pub(super) fn read<R>(
+        &self,
+        work: impl FnOnce(&Reader) -> anyhow::Result<R>,
+    ) -> anyhow::Result<R> {
+        let device = self.device.as_ref().context("nothing was tried yet")?;
+        work(device.reader())
     }
 
     /// Lets the store go: what is recorded meanwhile is seen by the next batch.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use laterbase_core::event::Record;
 use laterbase_core::fold::Folds;
+use laterbase_core::id::{EventId, ReplicaId};
 
 use super::*;
 
@@ -48,6 +49,10 @@ fn answers_come_through() {
         index,
         field: field.map(str::to_owned),
         detail: "why".to_owned(),
+        holder: batch.map(|_| {
+            let dot = laterbase_core::id::Dot { origin: ReplicaId::from_bytes([7; 16]), seq: 3 };
+            EventId { root: RootName::new("truck@north").unwrap(), dot }
+        }),
     };
     let (whole, one) = (refused(None, None, None), refused(Some(1), Some(2), Some("type")));
     let answers =

@@ -42,6 +42,7 @@ fn events_of_one_number_are_taken_out_one_by_one() {
         index: Some(index),
         field: None,
         detail: "no".to_owned(),
+        holder: None,
     };
     let (_, places) = split(gathering.roots.values());
     let blamed = gathering.blame_all(vec![refused(2), refused(0)], &places);
