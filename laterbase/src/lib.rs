@@ -10,6 +10,8 @@ pub mod testing;
 #[cfg(feature = "client")]
 pub use laterbase_client as client;
 pub use laterbase_core as core;
+#[cfg(feature = "schema")]
+pub use laterbase_schema as schema;
 #[cfg(feature = "server")]
 pub use laterbase_server as server;
 #[cfg(feature = "lmdb")]

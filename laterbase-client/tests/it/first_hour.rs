@@ -2,9 +2,10 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::command::{Ended, Workplace};
+use crate::depot::{Listening, server};
 use crate::spreadsheet::{self, Cell};
 
 /// What a gate writes by hand: two scans twice, a time that was twice, a time that is none, and a
@@ -56,12 +57,72 @@ fn events(place: &Workplace) -> Vec<String> {
     events
 }
 
-#[test]
-fn two_lists_become_events_once() {
+/// A yard with its lists.
+fn yard() -> Workplace {
     let place = Workplace::new();
     fs::write(place.path("gate.csv"), GATE).unwrap();
     fs::write(place.path("weights.xlsx"), office()).unwrap();
     fs::write(place.path("lists.toml"), COLUMNS).unwrap();
+    place
+}
+
+/// Everything, as the office sees it.
+fn list(place: &Workplace) -> Vec<(String, Value)> {
+    let listed = place.succeed(&["list", "--root", "container", "--json"]);
+    let row = |line: &str| {
+        let row: Value = serde_json::from_str(line).unwrap();
+        (row["id"].as_str().unwrap().to_owned(), row["state"].clone())
+    };
+    listed.lines().map(row).collect()
+}
+
+#[test]
+fn a_yard_s_lists_are_the_office_s_answer_an_hour_later() {
+    let listening = Listening::start(server());
+    let (yard, office) = (yard(), Workplace::new());
+    yard.succeed(&["init", "--server", &listening.url(), "--root", "container", "--actor", "Ama"]);
+    assert_eq!(run(&yard, "record --map lists.toml weights.xlsx").0, 0);
+    assert_eq!(run(&yard, "record --map lists.toml gate.csv --rejects wrong.csv").0, 3);
+    let before = list(&yard);
+    assert_eq!(before.len(), 2);
+    assert_eq!(before[0], ("MSCU 123456-7".to_owned(), json!({"Gate": "04", "Kg": 18_250})));
+
+    // One scan was of another container. Where it was thought to be then is not forgotten.
+    let id = run(&yard, "add --root container TGHU-1 Sealed seal=00471").1;
+    let known = yard.summary(&["show", "--root", "container", "TGHU-1"]);
+    yard.succeed(&["void", id.trim(), "--reason", "another container"]);
+    assert_eq!(list(&yard)[1], ("TGHU 765432-1".to_owned(), before[1].1.clone()));
+    assert_eq!(run(&yard, "show --root container TGHU-1").1, "{}\n");
+    let event = yard.succeed(&["log", "--root", "container", "--aggregate", "TGHU-1"]);
+    let event: Value = serde_json::from_str(event.lines().next().unwrap()).unwrap();
+    let at = event["recorded_at"].as_str().unwrap();
+    let then = yard.summary(&["show", "--root", "container", "TGHU-1", "--recorded-until", at]);
+    assert_eq!((&then["state"], &then["etag"]), (&known["state"], &known["etag"]));
+    // What had happened by the evening of the first day.
+    let evening = "show --root container TGHU^765432-1 --occurred-until 2024-03-01T10:00:00Z";
+    let arguments: Vec<String> = evening.split(' ').map(|word| word.replace('^', " ")).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    assert_eq!(yard.succeed(&arguments), "{\"Gate\":\"03\"}\n");
+
+    assert_eq!(yard.summary(&["sync"])["pushed"], 7);
+    office.succeed(&["sync", "--server", &listening.url()]);
+    assert_eq!((list(&office), events(&office)), (list(&yard), events(&yard)));
+    // The same lists again, on both sides of the link.
+    for (list, count) in [("weights.xlsx", 2), ("gate.csv --rejects wrong.csv", 5)] {
+        let said = run(&yard, &format!("record --map lists.toml {list}")).1;
+        let none = format!("recorded 0 events; {count} were there already");
+        assert!(said.contains(&none), "{said}");
+    }
+    let again = yard.summary(&["sync"]);
+    assert_eq!(
+        (&again["pushed"], &again["pulled"], &again["requests"]),
+        (&json!(0), &json!(0), &json!(1))
+    );
+}
+
+#[test]
+fn two_lists_become_events_once() {
+    let place = yard();
     let ran = run(&place, "record --map lists.toml weights.xlsx");
     assert_eq!(ran, (0, "recorded 2 events\n".to_owned()));
     let (code, said) = run(&place, "record --map lists.toml gate.csv");

@@ -39,7 +39,7 @@ const LAYERS: [Layer; 12] = [
         uses: &[HTTP_DATE, CORE, DIRECTORY, SCHEMA, LMDB, ROCKS, CLIENT],
         tests_use: &[TESTKIT],
     },
-    Layer { package: FACADE, uses: &[CORE, LMDB, ROCKS, CLIENT, SERVER], tests_use: &[] },
+    Layer { package: FACADE, uses: &[CORE, SCHEMA, LMDB, ROCKS, CLIENT, SERVER], tests_use: &[] },
     Layer {
         package: BENCHES,
         uses: &[CORE, DIRECTORY, LMDB, ROCKS, TESTKIT, CLIENT, SERVER],
