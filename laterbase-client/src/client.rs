@@ -12,6 +12,7 @@ mod patience;
 mod read_model;
 mod replication;
 mod retry_after;
+mod server_clock;
 mod server_url;
 mod subscription;
 mod traffic;
@@ -83,6 +84,13 @@ impl<T: Transport> Client<T> {
     /// The server's base URL.
     pub const fn server(&self) -> &ServerUrl {
         self.exchange.server()
+    }
+
+    /// By how many seconds this machine's clock is ahead of the server's, at the least, as the
+    /// server's last answer told; below 0 if it is behind. What the way there may have taken is no
+    /// difference. `None` if no answer has told it.
+    pub fn clock_ahead_seconds(&self) -> Option<i64> {
+        self.exchange.clock().ahead_seconds()
     }
 
     /// What has gone over the wire so far.

@@ -135,7 +135,7 @@ pub(crate) fn run(common: &Common, args: SyncArgs, output: &mut Output) -> anyho
     let options = destination.options();
     let synced = common.with_device(|device| {
         let outcome = once(&runtime, device, &client, &options);
-        synced::note(device, client.server(), &outcome);
+        synced::note(device, &client, &outcome);
         Ok(Synced::new(device, outcome.with_context(|| failed(&client))?))
     })?;
     destination.remember(common);

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use laterbase_client::client::ServerUrl;
+use laterbase_client::client::Client;
 use laterbase_client::device::Device;
 use laterbase_client::local::Local as _;
 use laterbase_client::sync::{SyncError, SyncReport};
+use laterbase_client::transport::Transport;
 use laterbase_core::reader::Reader;
 use laterbase_core::store::StoreError;
 use laterbase_core::time::format_time;
@@ -16,6 +17,10 @@ use super::zone::Zone;
 
 /// Keys are this and the server's URL.
 const SYNCED: &[u8] = b"synced/";
+
+/// From how many seconds on it is said that two clocks differ.
+const CLOCK_AHEAD_TOLD: i64 = 5;
+const CLOCK_BEHIND_TOLD: i64 = -CLOCK_AHEAD_TOLD;
 
 /// Most characters that are kept of an error.
 const ERROR_CHARS_MAX: usize = 300;
@@ -35,6 +40,9 @@ struct Done {
     pushed: u64,
     pulled: u64,
     held_back: u64,
+    /// By how many seconds this clock was ahead of the server's; below 0 if it was behind.
+    #[serde(default)]
+    clock_ahead: i64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,12 +53,17 @@ struct Failed {
 }
 
 /// Remembers how a sync ended. One that cannot be remembered is a sync all the same.
-pub(super) fn note(device: &Device, server: &ServerUrl, outcome: &Result<SyncReport, SyncError>) {
-    let key = [SYNCED, server.to_string().as_bytes()].concat();
+pub(super) fn note<T: Transport>(
+    device: &Device,
+    client: &Client<T>,
+    outcome: &Result<SyncReport, SyncError>,
+) {
+    let key = [SYNCED, client.server().to_string().as_bytes()].concat();
     let known = device.reader().recall(&key).ok().flatten();
     let known = known.and_then(|value| serde_json::from_slice::<Document>(&value).ok());
     let known = known.unwrap_or_default();
-    let document = known.clone().after(outcome, wall_clock_nanos());
+    let clock_ahead = client.clock_ahead_seconds().unwrap_or_default();
+    let document = known.clone().after(outcome, clock_ahead, wall_clock_nanos());
     if document == known {
         return;
     }
@@ -61,12 +74,13 @@ pub(super) fn note(device: &Device, server: &ServerUrl, outcome: &Result<SyncRep
 }
 
 impl Document {
-    fn after(self, outcome: &Result<SyncReport, SyncError>, now: i64) -> Self {
+    fn after(self, outcome: &Result<SyncReport, SyncError>, clock_ahead: i64, now: i64) -> Self {
         match outcome {
             Ok(report) => {
                 let SyncReport { pushed, pulled, held_back, .. } = report;
                 let (pushed, pulled, held_back) = (*pushed, *pulled, held_back.len() as u64);
-                Self { done: Some(Done { at: now, pushed, pulled, held_back }), failed: None }
+                let done = Done { at: now, pushed, pulled, held_back, clock_ahead };
+                Self { done: Some(done), failed: None }
             }
             Err(error) => {
                 let error = Chain(error).to_string().chars().take(ERROR_CHARS_MAX).collect();
@@ -110,6 +124,8 @@ struct LastSummary {
     pushed: u64,
     pulled: u64,
     held_back: u64,
+    /// Seconds.
+    clock_ahead: i64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -129,8 +145,9 @@ impl SyncedSummary {
     fn read(key: &[u8], value: &[u8]) -> Option<Self> {
         let server = str::from_utf8(key.strip_prefix(SYNCED)?).ok()?.to_owned();
         let document: Document = serde_json::from_slice(value).ok()?;
-        let last = document.done.clone().map(|Done { at, pushed, pulled, held_back }| {
-            LastSummary { at: format_time(at), pushed, pulled, held_back }
+        let last = document.done.clone().map(|done| {
+            let Done { at, pushed, pulled, held_back, clock_ahead } = done;
+            LastSummary { at: format_time(at), pushed, pulled, held_back, clock_ahead }
         });
         let failed = document
             .failed
@@ -143,14 +160,25 @@ impl SyncedSummary {
     pub(super) fn text(&self, zone: &Zone) -> String {
         let server = &self.server;
         let mut text = match &self.document.done {
-            Some(Done { at, pushed, pulled, held_back }) => {
+            Some(Done { at, pushed, pulled, held_back, clock_ahead }) => {
                 let at = zone.minute(*at);
+                let clock = match clock_ahead {
+                    CLOCK_AHEAD_TOLD.. => {
+                        format!("\nthis clock was {clock_ahead} s ahead of the server's then")
+                    }
+                    ..=CLOCK_BEHIND_TOLD => {
+                        let behind = clock_ahead.unsigned_abs();
+                        format!("\nthis clock was {behind} s behind the server's then")
+                    }
+                    _ => String::new(),
+                };
                 let held_back = match held_back {
                     0 => String::new(),
                     count => format!(", {count} origins held back"),
                 };
                 format!(
-                    "last synced {at} with {server}: pushed {pushed}, pulled {pulled}{held_back}"
+                    "last synced {at} with {server}: \
+                     pushed {pushed}, pulled {pulled}{held_back}{clock}"
                 )
             }
             None => format!("never synced with {server}"),

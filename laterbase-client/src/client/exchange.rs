@@ -11,12 +11,14 @@ use http::header::{
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
+use laterbase_directory::environment::wall_clock_nanos;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::encoding::{LinkEncoding, ZSTD, decompress};
 use super::error::{ClientError, Problem};
 use super::patience::{Patience, Waiting};
 use super::retry_after::retry_after;
+use super::server_clock::ServerClock;
 use super::server_url::ServerUrl;
 use super::traffic::{Traffic, TrafficCounter, request_head_bytes, response_head_bytes};
 use crate::transport::{ResponseBody, Transport, TransportError};
@@ -127,6 +129,7 @@ pub(super) struct Exchange<T> {
     transport: Arc<T>,
     traffic: Arc<TrafficCounter>,
     encoding: Arc<LinkEncoding>,
+    clock: Arc<ServerClock>,
     /// What the link has carried lately, in bytes a second; 0 if that is not known.
     rate: Arc<AtomicU64>,
     patience: Patience,
@@ -139,6 +142,7 @@ impl<T: Transport> Exchange<T> {
             transport: Arc::new(transport),
             traffic: Arc::default(),
             encoding: Arc::new(encoding),
+            clock: Arc::default(),
             rate: Arc::default(),
             patience: Patience::default(),
         }
@@ -155,6 +159,7 @@ impl<T: Transport> Exchange<T> {
             transport: Arc::clone(&self.transport),
             traffic: Arc::clone(&self.traffic),
             encoding: Arc::clone(&self.encoding),
+            clock: Arc::clone(&self.clock),
             rate: Arc::clone(&self.rate),
             patience,
         }
@@ -162,6 +167,10 @@ impl<T: Transport> Exchange<T> {
 
     pub(super) const fn server(&self) -> &ServerUrl {
         &self.server
+    }
+
+    pub(super) fn clock(&self) -> &ServerClock {
+        &self.clock
     }
 
     pub(super) fn traffic(&self) -> Traffic {
@@ -234,6 +243,7 @@ impl<T: Transport> Exchange<T> {
         let body_bytes = request.body().len();
         let longest = self.patience.for_sending(body_bytes, self.rate.load(Ordering::Relaxed));
         let seconds = longest.as_secs();
+        let sent = wall_clock_nanos();
         let sending = timeout(longest, self.transport.send(request));
         let result =
             sending.await.unwrap_or_else(|_elapsed| Err(TransportError::Silent { seconds }));
@@ -241,6 +251,7 @@ impl<T: Transport> Exchange<T> {
             self.traffic.add_request(head_bytes + body_bytes);
         }
         let response = result?;
+        self.clock.hear(response.headers(), sent, wall_clock_nanos());
         self.traffic.add_received(response_head_bytes(response.status(), response.headers()));
         Ok(response)
     }

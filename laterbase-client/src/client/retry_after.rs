@@ -18,7 +18,8 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(date(headers, &RETRY_AFTER)?.duration_since(now).unwrap_or_default())
 }
 
-fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
+/// The date in a header; `None` if it has none.
+pub(super) fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(name)?.to_str().ok()?.trim()).ok()
 }
 

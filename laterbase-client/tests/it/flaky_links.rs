@@ -192,6 +192,8 @@ fn flapping(seed: u64) -> impl FnMut(u64) -> Fate {
 #[tokio::test]
 async fn a_watch_keeps_in_sync_over_a_flapping_link() {
     const ROUNDS: usize = 60;
+    const CUTS_MIN: u64 = 10;
+    const SYNCS_MIN: u32 = 10;
     let seed = seeds(1)[0];
     announce(seed);
     let server = Server::builder()
@@ -226,8 +228,11 @@ async fn a_watch_keeps_in_sync_over_a_flapping_link() {
             sync(&writer, &to_server, &impatient(1), &mut |_| {}).await.unwrap();
             succeeded += u32::from(syncs.recv().await.unwrap());
         }
+        // On a busy machine a few long connections carry all of it; heartbeats use up the rest.
         while contents(device.reader()) != said_in(&lines)
             || holdings(device.reader()) != holdings(&reader)
+            || link.counts().cuts <= CUTS_MIN
+            || succeeded <= SYNCS_MIN
         {
             succeeded += u32::from(syncs.recv().await.unwrap());
         }
@@ -236,6 +241,6 @@ async fn a_watch_keeps_in_sync_over_a_flapping_link() {
     };
     let ((), succeeded) = tokio::join!(watching, living);
     let counts = link.counts();
-    assert!(counts.cuts > 10 && succeeded > 10, "{counts:?}, {succeeded} syncs got through");
+    assert!(counts.cuts > CUTS_MIN, "{counts:?}, {succeeded} syncs got through");
     assert_eq!(contents(&reader), said_in(&lines));
 }

@@ -1,5 +1,6 @@
 //! `laterbase init`, what `sync` remembers, and what `status` says of it.
 
+use axum::response::Response;
 use laterbase_core::time::parse_time;
 use serde_json::{Value, json};
 
@@ -183,6 +184,41 @@ fn status_says_when_and_with_whom_it_was_synced_and_what_came_of_it() {
     // Since when is what counts, however often it was tried.
     assert_eq!(place.summary(&["status"])["syncs"][0], failed);
     assert!(place.succeed(&["status"]).contains(&format!("no sync with {url} since ")));
+}
+
+/// A server whose clock is at another time, for as long as the runtime is there.
+fn at_another_time(runtime: &tokio::runtime::Runtime, date: &'static str) -> String {
+    let told = move |mut answer: Response| async move {
+        answer.headers_mut().insert("date", date.parse().unwrap());
+        answer
+    };
+    let router = server().router().layer(axum::middleware::map_response(told));
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    runtime.spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+/// A device whose clock was wrong heard of it from nobody until its events were refused.
+#[test]
+fn status_says_by_how_much_this_clock_differs_from_the_server_s() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for (date, differs, said) in [
+        ("Fri, 01 Mar 2024 08:00:00 GMT", 1_i64, "s ahead of the server's then"),
+        ("Wed, 01 Mar 2124 08:00:00 GMT", -1, "s behind the server's then"),
+    ] {
+        let place = Workplace::new();
+        place.succeed(&["sync", "--server", &at_another_time(&runtime, date)]);
+        let clock = place.summary(&["status"])["syncs"][0]["last"]["clock_ahead"].as_i64().unwrap();
+        assert!(clock.signum() == differs && clock.abs() > 86_400, "{clock}");
+        let text = place.succeed(&["status"]);
+        let line = format!("\nthis clock was {} {said}", clock.abs());
+        assert!(text.contains(&line), "{text}");
+    }
+    let (place, listening) = (Workplace::new(), Listening::start(server()));
+    place.succeed(&["sync", "--server", &listening.url()]);
+    assert_eq!(place.summary(&["status"])["syncs"][0]["last"]["clock_ahead"], 0);
+    assert!(!place.succeed(&["status"]).contains("this clock"));
 }
 
 #[test]

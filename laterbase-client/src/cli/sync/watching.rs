@@ -147,7 +147,7 @@ impl Syncing<'_> {
                 return Ok(Next::End);
             }
         };
-        synced::note(&device, self.client.server(), &outcome);
+        synced::note(&device, self.client, &outcome);
         if let Ok(report) = &outcome {
             self.destination.remember(self.common);
             seen.take_in(&device, report);
