@@ -134,6 +134,7 @@ pub(crate) fn run(common: &Common, args: SyncArgs, output: &mut Output) -> anyho
     }
     let options = destination.options();
     let synced = common.with_device(|device| {
+        destination.announce(&runtime, &client, device.reader());
         let outcome = once(&runtime, device, &client, &options);
         synced::note(device, &client, &outcome);
         Ok(Synced::new(device, outcome.with_context(|| failed(&client))?))

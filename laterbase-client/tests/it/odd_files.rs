@@ -224,14 +224,15 @@ pub(crate) fn wait_until(is_so: impl Fn() -> bool) {
 }
 
 /// What a command prints to a terminal.
-fn on_a_terminal(place: &Workplace, arguments: &[&str], no_color: &str) -> String {
+pub(crate) fn on_a_terminal(place: &Workplace, arguments: &[&str], no_color: &str) -> String {
     let terminal = rustix::pty::openpt(rustix::pty::OpenptFlags::RDWR).unwrap();
     rustix::pty::grantpt(&terminal).unwrap();
     rustix::pty::unlockpt(&terminal).unwrap();
     let name = rustix::pty::ptsname(&terminal, Vec::new()).unwrap();
     let side = fs::File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
     let mut command = place.command(arguments);
-    command.env("TERM", "xterm").env("NO_COLOR", no_color).stdout(side);
+    command.env("TERM", "xterm").env("NO_COLOR", no_color);
+    command.stderr(side.try_clone().unwrap()).stdout(side);
     let mut child = command.spawn().unwrap();
     drop(command);
     let mut shown = Vec::new();

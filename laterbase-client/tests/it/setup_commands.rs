@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::command::Workplace;
 use crate::depot::{Listening, server};
+use crate::odd_files::on_a_terminal;
 
 fn line(root: &str, id: &str) -> String {
     format!(r#"{{"root":"{root}","aggregate_id":"{id}","type":"Packed","data":{{}}}}"#)
@@ -184,6 +185,27 @@ fn status_says_when_and_with_whom_it_was_synced_and_what_came_of_it() {
     // Since when is what counts, however often it was tried.
     assert_eq!(place.summary(&["status"])["syncs"][0], failed);
     assert!(place.succeed(&["status"]).contains(&format!("no sync with {url} since ")));
+}
+
+/// Whoever named no root takes all of them, which may be more than was meant.
+#[test]
+fn a_first_sync_tells_a_terminal_what_it_is_about_to_take() {
+    let listening = Listening::start(server());
+    let url = listening.url();
+    let (depot, office) = (Workplace::new(), Workplace::new());
+    record(&depot, &["shipment", "order", "shipment"]);
+    depot.succeed(&["sync", "--server", &url]);
+    record(&office, &["pallet"]);
+    let shown = on_a_terminal(&office, &["sync", "--server", &url], "1");
+    let said = "takes 3 events of the server's: order 1, shipment 2; `laterbase init --root R`";
+    assert!(shown.contains(said), "{shown}");
+    record(&depot, &["order"]);
+    depot.succeed(&["sync"]);
+    let shown = on_a_terminal(&office, &["sync"], "1");
+    assert!(shown.contains("pulled 1 events") && !shown.contains("takes"), "{shown}");
+    let truck = Workplace::new();
+    let shown = on_a_terminal(&truck, &["sync", "--server", &url, "--root", "order"], "1");
+    assert!(shown.contains("pulled 2 events") && !shown.contains("takes"), "{shown}");
 }
 
 /// A server whose clock is at another time, for as long as the runtime is there.

@@ -1,17 +1,23 @@
 //! What a sync is with: what its flags name, or what the store is set up for.
 
 use std::cell::Cell;
+use std::io::{self, IsTerminal as _};
 
-use laterbase_client::client::{Client, ServerUrl};
+use laterbase_client::client::{Client, ServerRoot, ServerUrl};
 use laterbase_client::sync::SyncOptions;
 use laterbase_client::transport::HttpTransport;
+use laterbase_core::id::RootName;
 use laterbase_core::printable::Printable;
+use laterbase_core::reader::Reader;
 use laterbase_core::selection::RootSelection;
 use tokio::runtime::Runtime;
 
 use super::{Common, RootEntry, SyncArgs};
 use crate::cli::output::{UsedWrongly, complain};
 use crate::cli::settings::Settings;
+
+/// Most roots of which it is said how much is taken.
+const ROOTS_TOLD_MAX: usize = 20;
 
 /// A server, and the roots that are synced with it.
 pub(super) struct Destination {
@@ -41,6 +47,41 @@ impl Destination {
     /// How it is synced with.
     pub(super) fn options(&self) -> SyncOptions {
         SyncOptions { roots: self.roots.clone(), ..SyncOptions::default() }
+    }
+
+    /// Tells whoever sits at a terminal what a first sync is about to take, where no root was named:
+    /// it may be more than was meant. A server that does not say is not asked again.
+    pub(super) fn announce(
+        &self,
+        runtime: &Runtime,
+        client: &Client<HttpTransport>,
+        reader: &Reader,
+    ) {
+        if !self.is_new.get() || !self.roots.is_all() || !io::stderr().is_terminal() {
+            return;
+        }
+        let Ok(status) = runtime.block_on(client.status()) else { return };
+        let lacking = |(name, root): (RootName, ServerRoot)| {
+            let ours = reader.version_vector(&name);
+            let lacking = root.vv.iter().map(|(origin, seq)| seq.saturating_sub(ours.get(&origin)));
+            (Printable(name).to_string(), lacking.sum::<u64>())
+        };
+        let lacking = status.roots.into_iter().map(lacking).filter(|(_, count)| *count > 0);
+        let lacking: Vec<(String, u64)> = lacking.collect();
+        if lacking.is_empty() {
+            return;
+        }
+        let total: u64 = lacking.iter().map(|(_, count)| count).sum();
+        let roots = lacking.iter().take(ROOTS_TOLD_MAX);
+        let mut told: Vec<String> = roots.map(|(name, count)| format!("{name} {count}")).collect();
+        if lacking.len() > ROOTS_TOLD_MAX {
+            told.push(format!("{} other roots", lacking.len() - ROOTS_TOLD_MAX));
+        }
+        complain(format_args!(
+            "takes {total} events of the server's: {}; `laterbase init --root R` takes some roots \
+             only",
+            told.join(", ")
+        ));
     }
 
     /// Remembers the server, once, if it is the first one, and the roots that were named if none were
