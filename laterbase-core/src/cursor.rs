@@ -121,7 +121,7 @@ impl FeedCursor {
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_not_base64| CodecError::Malformed)?;
         let (mut body, check) = bytes.split_last_chunk().ok_or(CodecError::Malformed)?;
         if *check != feed_check(root, body) {
-            return Err(CodecError::Mismatch { what: "the root of the cursor" });
+            return Err(CodecError::Mismatch { what: "root of the cursor" });
         }
         let input = &mut body;
         let [format] = codec::take_array(input)?;

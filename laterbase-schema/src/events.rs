@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Validator, draft202012};
 use laterbase_core::event::Record;
 use laterbase_core::fold::Refusal;
 use serde_json::{Map, Value, json};
+
+use crate::strict::Strict;
 
 /// Members that a file may have beside `events`.
 const KNOWN: [&str; 8] =
@@ -16,6 +19,9 @@ const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// The type of events that take others back, as the command `laterbase void` records them.
 const VOIDED: &str = "Voided";
+
+/// Where an event's schema stands in what the library is given.
+const WITHIN: &str = "/allOf/0";
 
 /// Faults of one event that a refusal lists.
 const FAULTS_MAX: usize = 3;
@@ -35,8 +41,8 @@ pub struct EventSchemas {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SchemaError {
-    /// It is not JSON.
-    #[error("it is not JSON")]
+    /// It is not JSON, or has a member twice.
+    #[error("it cannot be read")]
     Json(#[source] serde_json::Error),
     /// It has a member that means nothing here, or one of the wrong kind.
     #[error("{0}")]
@@ -58,7 +64,7 @@ impl EventSchemas {
     /// [`SchemaError`].
     pub fn parse(text: &[u8]) -> Result<Self, SchemaError> {
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-        let document = serde_json::from_slice(text).map_err(SchemaError::Json)?;
+        let Strict(document) = serde_json::from_slice(text).map_err(SchemaError::Json)?;
         let Value::Object(document) = document else {
             return Err(form("it is an object with the member \"events\""));
         };
@@ -135,13 +141,20 @@ fn form(detail: impl Into<String>) -> SchemaError {
 fn validator(document: &Map<String, Value>, schema: &Value) -> Result<Validator, String> {
     let told = |error: &jsonschema::ValidationError<'_>| {
         let place = error.instance_path().to_string();
-        format!("{place}{}{error}", if place.is_empty() { "" } else { ": " })
+        let place = place.strip_prefix(WITHIN).unwrap_or(&place);
+        let colon = if place.is_empty() { "" } else { ": " };
+        format!("{place}{colon}{error}")
     };
     draft202012::meta::validate(schema).map_err(|error| told(&error))?;
     let mut whole = document.clone();
     whole.insert("$schema".to_owned(), json!(DRAFT));
     whole.insert("allOf".to_owned(), json!([schema]));
-    draft202012::new(&Value::Object(whole)).map_err(|error| told(&error))
+    draft202012::new(&Value::Object(whole)).map_err(|error| match error.kind() {
+        ValidationErrorKind::Referencing(_) => {
+            "it refers to something that is not in the file".to_owned()
+        }
+        _ => told(&error),
+    })
 }
 
 /// Of the members in the order of their names, so that spaces and order play no part.

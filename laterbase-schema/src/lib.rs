@@ -27,6 +27,7 @@
 mod checked;
 mod events;
 mod files;
+mod strict;
 
 pub use events::{EventSchemas, SchemaError};
 pub use files::{RootSchemas, SchemaFileError};

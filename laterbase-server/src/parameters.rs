@@ -156,9 +156,10 @@ impl Parameters {
         self.get("after").map(|text| read_root_id_cursor(text).ok_or_else(bad_cursor)).transpose()
     }
 
-    /// The place in fold order behind which a page starts.
-    pub(crate) fn after_place(&self) -> Result<Option<Place>> {
-        self.get("after").map(|text| read_place_cursor(text).ok_or_else(bad_cursor)).transpose()
+    /// The place in fold order behind which a page of an aggregate's events starts.
+    pub(crate) fn after_place(&self, root: &RootName, id: &str) -> Result<Option<Place>> {
+        let read = |text| read_place_cursor(text, root, id).ok_or_else(bad_cursor);
+        self.get("after").map(read).transpose()
     }
 
     /// The root and origin behind which a page starts, in the form of [`origin_cursor`].
@@ -250,9 +251,16 @@ pub(crate) fn root_id_cursor(root: &RootName, id: &str) -> String {
     URL_SAFE_NO_PAD.encode([&[ROOT_ID_CURSOR], root, &[0], id.as_bytes()].concat())
 }
 
-/// The cursor behind a place in fold order.
-pub(crate) fn place_cursor(place: &Place) -> String {
-    URL_SAFE_NO_PAD.encode([&[PLACE_CURSOR], &place.as_bytes()[..]].concat())
+/// The cursor behind a place in fold order, among the events of an aggregate.
+pub(crate) fn place_cursor(place: &Place, root: &RootName, id: &str) -> String {
+    let aggregate = aggregate_mark(root, id);
+    URL_SAFE_NO_PAD.encode([&[PLACE_CURSOR], &aggregate[..], place.as_bytes()].concat())
+}
+
+/// Tells a cursor of one aggregate from that of another, behind which lie other events.
+fn aggregate_mark(root: &RootName, id: &str) -> [u8; 4] {
+    let text = format!("{root}\0{id}");
+    crc32fast::hash(text.as_bytes()).to_be_bytes()
 }
 
 fn read_id_cursor(text: &str) -> Option<String> {
@@ -271,12 +279,12 @@ fn read_root_id_cursor(text: &str) -> Option<(RootName, String)> {
     Some((root.parse().ok()?, id.to_owned())).filter(|_| is_id)
 }
 
-fn read_place_cursor(text: &str) -> Option<Place> {
+fn read_place_cursor(text: &str, root: &RootName, id: &str) -> Option<Place> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-    match bytes.split_first() {
-        Some((&PLACE_CURSOR, place)) => Some(Place::from_bytes(place.try_into().ok()?)),
-        _ => None,
-    }
+    let (&PLACE_CURSOR, rest) = bytes.split_first()? else { return None };
+    let (aggregate, place) = rest.split_at_checked(4)?;
+    let is_of_it = aggregate == aggregate_mark(root, id);
+    Some(Place::from_bytes(place.try_into().ok()?)).filter(|_| is_of_it)
 }
 
 /// Chooses the media type that the caller likes best among those offered; the first one, if it

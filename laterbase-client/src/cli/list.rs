@@ -259,7 +259,7 @@ impl Tally {
         let Self { failed_count, refused_count } = self;
         if refused_count > 0 {
             complain(format_args!(
-                "{refused_count} events are left out of states, as their data cannot be read; \
+                "{refused_count} events are left out of states, as their data cannot be read or a schema does not take it; \
                  `laterbase show` names them"
             ));
         }

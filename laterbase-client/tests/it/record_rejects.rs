@@ -41,6 +41,29 @@ fn ids(place: &Workplace) -> Vec<String> {
     log.lines().map(|line| id(line).as_str().unwrap().to_owned()).collect()
 }
 
+/// What somebody was mending was emptied by the next run of the same command, also by one that
+/// recorded nothing.
+#[test]
+fn a_file_of_rejects_stays_until_there_is_something_to_write() {
+    let place = Workplace::new();
+    place.write("yard.csv", &[YARD.to_owned()]);
+    assert_eq!(place.run(&record(&["--rejects", "bad.csv"])).code, 3);
+    let bad = fs::read(place.path("bad.csv")).unwrap();
+    let good = "ASN,What,When\nA-1,Arrived,2024-03-01 08:30\n";
+    for (yard, code) in [(good, 0), ("ASN,What,When,\u{e9}\n", 0)] {
+        fs::write(place.path("yard.csv"), yard).unwrap();
+        assert_eq!(place.run(&record(&["--rejects", "bad.csv"])).code, code);
+        assert_eq!(fs::read(place.path("bad.csv")).unwrap(), bad);
+    }
+    fs::write(place.path("yard.csv"), b"ASN,What,When,\xe9\nA-1,Arrived,2024-03-01 08:30,x\n")
+        .unwrap();
+    assert_eq!(place.run(&record(&["--rejects", "bad.csv"])).code, 1);
+    assert_eq!(fs::read(place.path("bad.csv")).unwrap(), bad);
+    fs::write(place.path("yard.csv"), "ASN,What,When\n,Arrived,2024-03-01 08:30\n").unwrap();
+    assert_eq!(place.run(&record(&["--rejects", "bad.csv"])).code, 3);
+    assert_eq!(fs::read_to_string(place.path("bad.csv")).unwrap().lines().count(), 2);
+}
+
 #[test]
 fn good_rows_are_recorded_and_bad_ones_written_to_a_file() {
     let place = Workplace::new();

@@ -79,7 +79,9 @@ fn other_types_are_taken_unless_the_file_says_otherwise() {
 #[test]
 fn a_file_that_is_not_as_it_should_be_says_what_is_wrong() {
     for (text, said) in [
-        ("", "it is not JSON"),
+        ("", "it cannot be read"),
+        (r#"{"events":{"A":{},"A":{"type":"string"}}}"#, "it cannot be read"),
+        (r#"{"events":{"A":{"type":"string","type":"object"}}}"#, "it cannot be read"),
         ("[]", "it is an object with the member \"events\""),
         ("{}", "\"events\" is an object: of each event type, the schema of its data"),
         (r#"{"event":{}}"#, "it has no member \"event\", but "),
@@ -89,10 +91,14 @@ fn a_file_that_is_not_as_it_should_be_says_what_is_wrong() {
             "its \"$schema\" is https://json-schema.org/draft/2020-12/schema, or nothing",
         ),
         (r#"{"events":{"T":{"type":"strin"}}}"#, "the schema of the event type \"T\": /type: "),
-        (r##"{"events":{"T":{"$ref":"#/$defs/no"}}}"##, "the schema of the event type \"T\": "),
+        (r#"{"events":{"T":{"pattern":"("}}}"#, "the schema of the event type \"T\": /pattern: "),
+        (
+            r##"{"events":{"T":{"$ref":"#/$defs/no"}}}"##,
+            "the schema of the event type \"T\": it refers to something that is not in the file",
+        ),
         (
             r#"{"events":{"T":{"$ref":"https://example.com/a.json"}}}"#,
-            "the schema of the event type \"T\": ",
+            "the schema of the event type \"T\": it refers to something that is not in the file",
         ),
     ] {
         let error = EventSchemas::parse(text.as_bytes()).unwrap_err().to_string();

@@ -52,10 +52,15 @@ fn a_plus_that_came_as_a_space_is_put_back() {
 
 #[test]
 fn a_cursor_is_only_taken_where_it_came_from() {
-    let place = Place::from_bytes([7; 32]);
-    assert_eq!(read_place_cursor(&place_cursor(&place)), Some(place));
-    assert_eq!(read_id_cursor(&place_cursor(&place)), None);
-    assert_eq!(read_place_cursor(&id_cursor("x".repeat(32).as_str())), None);
+    let (place, root) = (Place::from_bytes([7; 32]), RootName::new("order").unwrap());
+    let cursor = place_cursor(&place, &root, "a");
+    let read_place_cursor = |text: &str| read_place_cursor(text, &root, "a");
+    assert_eq!(read_place_cursor(&cursor), Some(place));
+    assert_eq!(read_place_cursor(&place_cursor(&place, &root, "b")), None);
+    let other = RootName::new("order@a").unwrap();
+    assert_eq!(read_place_cursor(&place_cursor(&place, &other, "a")), None);
+    assert_eq!(read_id_cursor(&cursor), None);
+    assert_eq!(read_place_cursor(&id_cursor("x".repeat(36).as_str())), None);
     for text in ["", "AQ", "!", "AQ==", "Av", "UA1545"] {
         assert_eq!(read_id_cursor(text), None, "{text}");
         assert_eq!(read_place_cursor(text), None, "{text}");
@@ -71,7 +76,7 @@ proptest! {
     #[test]
     fn no_text_panics(text in "\\PC{0,40}", accept in "[a-z*/;=q.,0-9 ]{0,40}") {
         let _ = read_id_cursor(&text);
-        let _ = read_place_cursor(&text);
+        let _ = read_place_cursor(&text, &RootName::new("order").unwrap(), "a");
         let _ = with_plus(&text);
         let _ = quality(&accept, "application/json");
         let _ = quality(&text, "application/json");

@@ -190,6 +190,21 @@ async fn every_route_answers_as_the_document_says() {
     server.stop().await;
 }
 
+/// A browser asks for a page everywhere.
+#[tokio::test]
+async fn what_a_route_cannot_give_is_told() {
+    let server = Running::start(in_memory()).await;
+    let mut connection = server.connect().await;
+    connection.post("/e/order", order("a", 1)).await.check(201);
+    let html = [("accept", "text/html"), JSON];
+    let routes = Server::routes().into_iter();
+    for (method, path) in routes {
+        let target = path.replace("{root}", "order").replace("{id}", "a").replace("{origin}", "b");
+        connection.send(method.as_str(), &target, &html, "{}").await;
+    }
+    server.stop().await;
+}
+
 fn methods(operations: &Value) -> impl Iterator<Item = &'static str> {
     let operations: &Map<String, Value> = operations.as_object().unwrap();
     let known = ["get", "post"].into_iter().zip(["GET", "POST"]);

@@ -186,6 +186,12 @@ async fn an_aggregate_s_events_are_listed_from_a_time_on_and_from_the_end() {
         }
     }
     connection.get("/a/order/a/events?order=up").await.check(400);
+    connection.get("/a/order/a/events?fold=nope").await.check(400);
+    // A place among the events of one aggregate is none among those of another.
+    write(&mut connection, "order", "c", 1).await;
+    let page = connection.get("/a/order/a/events?limit=1").await.check(200).json();
+    let next = page["next"].as_str().unwrap();
+    connection.get(&format!("/a/order/c/events?after={next}")).await.check(400);
     connection.get("/a/order/b/events?order=desc").await.check(404);
     server.stop().await;
 }

@@ -66,14 +66,16 @@ impl Rejects {
         Self { sink: Sink::Listing, count: 0 }
     }
 
-    /// Writes to a file, which is made anew. What is recorded, and by what mapping, stays as it is.
+    /// Writes to a file, which is made anew by the first event that is rejected: until then, what is
+    /// there may be rows that somebody is mending. What is recorded, and by what mapping, stays as it
+    /// is.
     pub(super) fn create(path: &Path, args: &RecordArgs) -> anyhow::Result<Self> {
         if is_standard(path) {
             bail!("--rejects names a file, not standard output");
         }
         let form = Form::of(path, args)?;
         check_not_read(path, args)?;
-        let file = File::create(path);
+        let file = File::options().write(true).create(true).truncate(false).open(path);
         let file = file.with_context(|| format!("cannot write {}", Printable(path.display())))?;
         let (path, writer) = (path.to_owned(), BufWriter::new(file));
         Ok(Self { sink: Sink::File { path, writer, form, has_header: false }, count: 0 })
@@ -87,6 +89,9 @@ impl Rejects {
         wording: &Wording,
     ) -> anyhow::Result<()> {
         self.count += 1;
+        if self.count == 1 {
+            self.empty()?;
+        }
         match &mut self.sink {
             Sink::Listing if self.count <= LISTED_MAX => {
                 complain(format_args!("{}: {}", wording.place(bad), bad.detail));
@@ -110,6 +115,18 @@ impl Rejects {
                 written.with_context(|| format!("cannot write {}", Printable(path.display())))
             }
         }
+    }
+
+    /// Empties the file before anything is written to it. A device has nothing to be emptied.
+    fn empty(&self) -> anyhow::Result<()> {
+        let Sink::File { path, writer, .. } = &self.sink else { return Ok(()) };
+        let file = writer.get_ref();
+        let emptied = match file.metadata() {
+            Ok(metadata) if metadata.is_file() => file.set_len(0),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        emptied.with_context(|| format!("cannot write {}", Printable(path.display())))
     }
 
     /// Puts what was taken into the file.

@@ -158,7 +158,7 @@ fn print(
 ) -> anyhow::Result<()> {
     let cells = |field: &Field| {
         [
-            field.path.join("."),
+            shown(&field.path),
             field.value.get().to_owned(),
             zone.minute(field.source.occurred),
             field.source.event_type.clone(),
@@ -190,6 +190,18 @@ fn print(
         output.line(format_args!("  {id}  {occurred}  {event_type}, by {by}"))?;
     }
     Ok(())
+}
+
+/// A path as `list` takes it; where names have dots in them, or are empty, as a JSON pointer
+/// (RFC 6901).
+fn shown(path: &[String]) -> String {
+    if !path.is_empty() && path.iter().all(|name| !name.is_empty() && !name.contains('.')) {
+        return path.join(".");
+    }
+    if path.is_empty() {
+        return "(the state)".to_owned();
+    }
+    path.iter().map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1"))).collect()
 }
 
 fn event_id(root: &RootName, field: &Field) -> String {

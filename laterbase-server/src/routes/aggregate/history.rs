@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::unknown_aggregate;
 use crate::app::App;
 use crate::parameters::{Parameters, Segments, choose, place_cursor};
-use crate::problem::Result;
+use crate::problem::{Problem, Result};
 use crate::wire::{self, COVERED_HEADER, JSON, JsonList, LINES, NEXT_HEADER};
 
 /// `GET /a/{root}/{id}/events`
@@ -28,10 +28,15 @@ pub(in crate::routes) async fn events(
 ) -> Result<Response> {
     let form = choose(&headers, &[JSON, LINES])?;
     let root = app.public_root(&name)?;
+    if let Some(fold) = parameters.get("fold")
+        && app.folds().named(&root, fold).is_none()
+    {
+        return Err(Problem::parameter("fold", "the root has no such fold"));
+    }
     let history = History {
         query: parameters.query()?,
         window: parameters.window()?,
-        after: parameters.after_place()?,
+        after: parameters.after_place(&root, &id)?,
         limit: parameters.limit()?,
     };
     let asked = Asked { root, id, history };
@@ -59,7 +64,8 @@ impl Asked {
             write_event_verbatim(events.value(), &self.root, event);
             events.flow(bytes_max)
         })?;
-        let next = page.next.map_or(Value::Null, |place| place_cursor(&place).into());
+        let cursor = |place| place_cursor(&place, &self.root, &self.id).into();
+        let next = page.next.map_or(Value::Null, cursor);
         let mut response = wire::respond(StatusCode::OK, JSON, events.finish(&[("next", next)]));
         wire::set(&mut response, COVERED_HEADER, &format!("arrivals={}", page.position));
         Ok(response)
@@ -75,7 +81,7 @@ impl Asked {
         let mut response = wire::respond(StatusCode::OK, LINES, body);
         wire::set(&mut response, COVERED_HEADER, &format!("arrivals={}", page.position));
         if let Some(place) = page.next {
-            wire::set(&mut response, NEXT_HEADER, &place_cursor(&place));
+            wire::set(&mut response, NEXT_HEADER, &place_cursor(&place, &self.root, &self.id));
         }
         Ok(response)
     }

@@ -190,6 +190,8 @@ fn changed(
     limit: usize,
     query: &Query,
 ) -> std::result::Result<Option<Response>, ReadError> {
+    // What each state covers at the least; they are folded from here on.
+    let position = reader.cursor().position();
     let mut list = JsonList::member("aggregates");
     let changes = Changes { root: &|root| roots.take(root), limit, query };
     let page = reader.changed(since, &changes, &mut |root, id, folded| {
@@ -202,7 +204,6 @@ fn changed(
         members.push(("unreadable", page.unreadable.into()));
     }
     let mut response = wire::respond(StatusCode::OK, JSON, list.finish(&members));
-    let position = page.cursor.position();
     wire::set(&mut response, COVERED_HEADER, &format!("arrivals={position}"));
     Ok(Some(response))
 }
