@@ -35,7 +35,7 @@ pub use arrivals::{Arrival, ArrivalStream};
 pub use encoding::Compression;
 pub use error::{ClientError, Problem};
 pub use events::{EventFilter, EventsPage};
-pub use forks::{Decided, ForksPage, ServerFork};
+pub use forks::{Decided, ForksPage, ServerBranch, ServerFork};
 pub use listing::Roots;
 pub use patience::Patience;
 pub use read_model::{Checkpoint, ReadModelError};

@@ -46,8 +46,12 @@ pub struct Fork {
 pub enum Keep {
     /// The one that this store holds.
     Ours,
-    /// The one that its peers hold.
+    /// The one that its peers hold. Of several that part at the same event, one that nobody is known
+    /// to have moved, as whoever moved the others kept it; and of those the longest.
     Theirs,
+    /// Of those that part at the same event, the one in quarantine that would move to this id
+    /// ([`branch_id`]).
+    Branch(ReplicaId),
 }
 
 /// Events of an origin that were not taken from a page whose other events were.

@@ -9,12 +9,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::codec::CodecError;
 use crate::cursor::Cursor;
 use crate::delta::Delta;
 use crate::fold::Folds;
 use crate::fork::{HeldBack, Keep};
-use crate::hlc::{Clock, HlcError};
+use crate::hlc::Clock;
 use crate::id::{Dot, EventId, ReplicaId, RootName};
 use crate::limits::{
     DRIFT_NANOS_MAX_DEFAULT, FRONT_EVENTS_FLUSH, FUTURE_NANOS_MAX_DEFAULT, HOT_BYTES_MAX_DEFAULT,
@@ -24,9 +23,9 @@ use crate::prepared::PreparedBatch;
 use crate::reader::Reader;
 use crate::shared::Shared;
 use crate::store::{Batch, Store, StoreError};
-use crate::version_vector::VersionVector;
 
 mod append;
+mod errors;
 mod fitness;
 pub(crate) mod frozen;
 mod landing;
@@ -38,6 +37,7 @@ mod rewrite;
 mod staged;
 mod voiding;
 
+pub use errors::{OpenError, WriteError};
 use staged::{LastRun, Staged};
 pub use voiding::VoidFault;
 
@@ -237,15 +237,17 @@ impl Replica {
     ///
     /// One branch keeps the ids. The events of the other one stay in the event set, under an id
     /// that is derived from the branch ([`crate::fork::branch_id`]): with [`Keep::Ours`], those
-    /// that are in quarantine here; with [`Keep::Theirs`], those of the branch that is held here,
-    /// which rewrites the log from its first event on and rebuilds the derived tables. If the
-    /// origin is this replica itself, it takes a new id.
+    /// that are in quarantine here; with [`Keep::Theirs`] or [`Keep::Branch`], those of the branch
+    /// that is held here, which rewrites the log from its first event on and rebuilds the derived
+    /// tables. If the origin is this replica itself, it takes a new id. Of three branches, the third
+    /// stays in quarantine, and the fork goes on.
     ///
     /// Afterwards [`Reader::generation`] is another: what was held back is to be had again, by
     /// version vector.
     ///
     /// # Errors
-    /// [`WriteError::NoFork`], [`WriteError::ForkNotLocated`], [`WriteError::Uncommitted`] if
+    /// [`WriteError::NoFork`], [`WriteError::NoBranch`], [`WriteError::ForkNotLocated`],
+    /// [`WriteError::Uncommitted`] if
     /// something is staged, or a failure of the store.
     pub fn resolve(
         &mut self,
@@ -379,113 +381,6 @@ pub struct Resolved {
     pub moved: u64,
     /// The ids that the branches moved to.
     pub into: Vec<ReplicaId>,
-}
-
-/// Why a store could not be opened as a replica.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// The store failed, or contradicts itself.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The store was written by a newer version of Laterbase.
-    #[error("the store has format {found}, which is newer than this version reads")]
-    NewerFormat {
-        /// The store's format.
-        found: u64,
-    },
-    /// The store was to be read only, and holds nothing yet: somebody is just making it.
-    #[error("the store holds no replica yet")]
-    Unmade,
-}
-
-/// Why nothing of a write was stored.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum WriteError {
-    /// The storage engine failed, is full, or takes no more writes.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The writer's fault: an event is said to happen too far in the future.
-    #[error("event {index} is said to happen in the future")]
-    Future {
-        /// Which event of the batch, from 0.
-        index: usize,
-    },
-    /// The writer's fault: an idempotency key was used before, for another event.
-    #[error("the idempotency key of event {index} was used for another event")]
-    KeyConflict {
-        /// Which event of the batch, from 0.
-        index: usize,
-        /// The event that has the key; `None` if it is an earlier one of the same batch.
-        holder: Option<KeyHolder>,
-    },
-    /// The writer's fault: an event takes one back that it cannot take back.
-    #[error("event {index} cannot take {event} back: {fault}")]
-    Void {
-        /// Which event of the batch, from 0.
-        index: usize,
-        /// The event that it names.
-        event: EventId,
-        /// Why not.
-        fault: VoidFault,
-    },
-    /// The writer's view is out of date: the batch's precondition does not hold.
-    #[error("the aggregate is not as the writer expects")]
-    Precondition {
-        /// The aggregate's etag now; `None` if it has no events.
-        etag: Option<String>,
-    },
-    /// What the write depends on is staged, so it cannot be judged: [`Replica::commit`], then
-    /// stage it again.
-    #[error("what the write depends on is staged and not committed")]
-    Uncommitted,
-    /// The sender's view is out of date: its delta starts after what is held here.
-    #[error("the delta leaves a hole in {root} after event {held_seq} of {origin}")]
-    Hole {
-        /// The root that would have a hole.
-        root: RootName,
-        /// Whose events.
-        origin: ReplicaId,
-        /// The last of them that is held.
-        held_seq: u64,
-        /// Everything that is held of the root.
-        held: VersionVector,
-    },
-    /// Two histories claim the same ids.
-    #[error("{root} has two histories of {origin} from event {seq} on")]
-    Fork {
-        /// The root.
-        root: RootName,
-        /// Whose history.
-        origin: ReplicaId,
-        /// The first event known to differ.
-        seq: u64,
-    },
-    /// The operator's mistake: there is no fork to resolve.
-    #[error("{root} has one history of {origin}, as far as is known")]
-    NoFork {
-        /// The root.
-        root: RootName,
-        /// Whose history.
-        origin: ReplicaId,
-    },
-    /// It is not known yet where the histories part: sync with a peer that has the other one.
-    #[error("where the histories of {origin} in {root} part is not known yet, at {seq} or before")]
-    ForkNotLocated {
-        /// The root.
-        root: RootName,
-        /// Whose history.
-        origin: ReplicaId,
-        /// The first event known to differ.
-        seq: u64,
-    },
-    /// The sender's fault: the delta is not well-formed.
-    #[error("the delta is damaged: {0}")]
-    Malformed(#[from] CodecError),
-    /// The clock has no stamps left.
-    #[error(transparent)]
-    Clock(#[from] HlcError),
 }
 
 #[cfg(test)]

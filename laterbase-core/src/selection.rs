@@ -8,7 +8,7 @@ use crate::id::RootName;
 use crate::limits::SELECTION_ENTRIES_MAX;
 
 /// Ends an entry that stands for every partition of a name.
-const ANY_PARTITION: &str = "@*";
+pub const ANY_PARTITION: &str = "@*";
 
 /// Which roots a replica takes, as a text of entries with commas between them.
 ///

@@ -247,7 +247,9 @@ impl Problem {
                 problem.name(root, origin.to_string(), *seq);
                 problem
             }
-            WriteError::NoFork { .. } => Self::new(Kind::UnknownFork).detail(error.to_string()),
+            WriteError::NoFork { .. } | WriteError::NoBranch { .. } => {
+                Self::new(Kind::UnknownFork).detail(error.to_string())
+            }
             WriteError::ForkNotLocated { root, origin, seq } => {
                 let mut problem = Self::new(Kind::ForkNotLocated).detail(error.to_string());
                 problem.name(root, origin.to_string(), *seq);

@@ -4,10 +4,10 @@ use std::fmt;
 
 use anyhow::Context as _;
 use clap::Args;
-use laterbase_client::client::{Client, ServerFork, ServerUrl};
+use laterbase_client::client::{Client, ServerBranch, ServerFork, ServerUrl};
 use laterbase_client::transport::HttpTransport;
 use laterbase_core::fork::Fork;
-use laterbase_core::reader::Reader;
+use laterbase_core::reader::{BranchDetail, ForkDetail, Reader};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
@@ -36,12 +36,18 @@ pub(crate) fn run(common: &Common, args: &ForksArgs, output: &mut Output) -> any
 }
 
 fn of_store(reader: &Reader) -> Vec<ServerFork> {
-    let entry = |fork: Fork| {
-        let Fork { root, origin, seq, is_located: located, ours, theirs } = fork;
-        let (root, origin) = (root.to_string(), origin.to_string());
-        ServerFork { root, origin, seq, located, ours, theirs }
+    let branch = |branch: BranchDetail| ServerBranch {
+        seq: branch.first_seq,
+        events: branch.events,
+        into: branch.into.to_string(),
     };
-    reader.forks().into_iter().map(entry).collect()
+    let entry = |detail: ForkDetail| {
+        let Fork { root, origin, seq, is_located: located, ours, theirs } = detail.fork;
+        let (root, origin) = (root.to_string(), origin.to_string());
+        let branches = detail.branches.into_iter().map(branch).collect();
+        ServerFork { root, origin, seq, located, ours, theirs, branches }
+    };
+    reader.forks_page(&|_| true, None, usize::MAX).forks.into_iter().map(entry).collect()
 }
 
 fn of_server(server: &ServerUrl) -> anyhow::Result<Vec<ServerFork>> {
@@ -68,10 +74,15 @@ impl fmt::Display for Summary {
             return write!(f, "no forks");
         }
         for (index, fork) in self.forks.iter().enumerate() {
-            let ServerFork { root, origin, seq, ours, theirs, .. } = fork;
+            let ServerFork { root, origin, seq, ours, theirs, branches, .. } = fork;
             let line = if index == 0 { "" } else { "\n" };
             write!(f, "{line}{root} has two histories of {origin} from {seq} on: ")?;
             write!(f, "{ours} events held, {theirs} in quarantine")?;
+            // Of two histories, `ours` and `theirs` say which.
+            for ServerBranch { seq, events, into } in branches.iter().filter(|_| branches.len() > 1)
+            {
+                write!(f, "\n  branch {into}: {events} events from {seq} on")?;
+            }
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::runtime::Runtime;
 
 use super::Common;
-use super::output::Output;
+use super::output::{Output, UsedWrongly};
 
 /// Which history keeps the ids.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -35,6 +35,10 @@ pub(crate) struct ResolveArgs {
     /// Which of the two keeps the ids. The events of the other one stay, under new ids.
     #[arg(long)]
     keep: Choice,
+    /// Of three histories or more, the one that keeps the ids: the id that it would move to, as
+    /// `laterbase forks` names it.
+    #[arg(long, value_name = "ID")]
+    branch: Option<ReplicaId>,
     /// Decide it at a running server, and not in a store. `ours` is the server's then.
     #[arg(long, value_name = "URL")]
     server: Option<ServerUrl>,
@@ -47,9 +51,13 @@ struct Summary {
 }
 
 pub(crate) fn run(common: &Common, args: &ResolveArgs, output: &mut Output) -> anyhow::Result<()> {
-    let keep = match args.keep {
-        Choice::Ours => Keep::Ours,
-        Choice::Theirs => Keep::Theirs,
+    let keep = match (args.keep, args.branch) {
+        (Choice::Ours, None) => Keep::Ours,
+        (Choice::Theirs, None) => Keep::Theirs,
+        (Choice::Theirs, Some(branch)) => Keep::Branch(branch),
+        (Choice::Ours, Some(_)) => {
+            return Err(UsedWrongly("--branch goes with --keep theirs").into());
+        }
     };
     let (moved, into) = match &args.server {
         Some(server) => {

@@ -1,6 +1,5 @@
 //! Forks at a server: listed, and decided.
 
-use bytes::Bytes;
 use laterbase_core::fork::Keep;
 use laterbase_core::id::{ReplicaId, RootName};
 use serde::{Deserialize, Serialize};
@@ -33,6 +32,20 @@ pub struct ServerFork {
     pub ours: u64,
     /// Events of other branches that it has in quarantine.
     pub theirs: u64,
+    /// These branches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub branches: Vec<ServerBranch>,
+}
+
+/// A branch in quarantine.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct ServerBranch {
+    /// Its first event's seq.
+    pub seq: u64,
+    /// How many of its events are there.
+    pub events: u64,
+    /// The id that it would move to, and that [`Keep::Branch`] names it by.
+    pub into: String,
 }
 
 /// What a server did to decide a fork.
@@ -65,13 +78,14 @@ impl<T: Transport> Client<T> {
         origin: ReplicaId,
         keep: Keep,
     ) -> Result<Decided, ClientError> {
-        let body: &[u8] = match keep {
-            Keep::Ours => br#"{"keep":"ours"}"#,
-            Keep::Theirs => br#"{"keep":"theirs"}"#,
+        let body = match keep {
+            Keep::Ours => r#"{"keep":"ours"}"#.to_owned(),
+            Keep::Theirs => r#"{"keep":"theirs"}"#.to_owned(),
+            Keep::Branch(branch) => format!(r#"{{"keep":"theirs","branch":"{branch}"}}"#),
         };
         let origin = origin.to_string();
         let segments = ["forks", root.as_str(), &origin];
-        let call = Call::post(&segments, "application/json", Bytes::from_static(body));
+        let call = Call::post(&segments, "application/json", body.into());
         decode(&self.exchange.call(call).await?)
     }
 }

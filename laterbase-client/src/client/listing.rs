@@ -4,14 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use laterbase_core::id::{IdError, RootName};
+use laterbase_core::selection::ANY_PARTITION;
 
 use super::exchange::Call;
 use super::wire::{AggregatePage, ChangedPage};
 use super::{Client, ClientError, cursor_query, decode};
 use crate::transport::Transport;
-
-/// Ends a name where all its partitions are meant.
-const ANY_PARTITION: &str = "@*";
 
 /// Which roots are listed. Its text is the root's name, or `shipment@*`.
 #[derive(Clone, Debug, PartialEq, Eq)]

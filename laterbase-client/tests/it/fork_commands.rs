@@ -135,6 +135,8 @@ async fn a_fork_at_a_server_is_decided_from_afar_while_it_runs() {
     let decide = [&at_server[..], &["--origin", &id, "--keep", "ours"]].concat();
     let decided = elsewhere.summary(&decide);
     assert!(decided["moved"].is_u64() && decided["into"].is_array(), "{decided}");
+    let both = elsewhere.run(&[&decide[..], &["--branch", &id]].concat());
+    assert_eq!(both.code, 2, "a branch is one of theirs");
     let again = elsewhere.fail(&decide);
     assert!(again.contains("has one history of"), "{again}");
     assert!(!elsewhere.path("laterbase-data").exists(), "no store is made for it");

@@ -34,7 +34,10 @@ pub(super) fn resolve(
     };
     match keep {
         Keep::Ours => keep_ours(replica, root, place, &fork, now_nanos),
-        Keep::Theirs => rewrite::move_tail(replica, root, origin, place, &fork, now_nanos),
+        Keep::Theirs => rewrite::move_tail(replica, (root, origin), place, &fork, None, now_nanos),
+        Keep::Branch(branch) => {
+            rewrite::move_tail(replica, (root, origin), place, &fork, Some(branch), now_nanos)
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use super::{Replica, Resolved, WriteError, open};
 use crate::chain::{ChainHash, RecordHash};
 use crate::entry::Entry;
 use crate::event::Record;
-use crate::fork::ForkState;
+use crate::fork::{Branch, ForkState};
 use crate::front::Front;
 use crate::hlc::Hlc;
 use crate::id::{Dot, ReplicaId, RootName};
@@ -28,19 +28,21 @@ use crate::shared::{Head, State};
 use crate::store::{Scan, Snapshot, StoreError, Table};
 use crate::view::{damaged, find_run};
 
-/// Moves the branch that is held here to the id that it derives, and takes the other branch in
-/// from quarantine.
+/// Moves the branch that is held here to the id that it derives, and takes another branch in from
+/// quarantine: the one that is named by its id, if one is.
 pub(super) fn move_tail(
     replica: &mut Replica,
-    root: &RootName,
-    origin: ReplicaId,
+    (root, origin): (&RootName, ReplicaId),
     place: (u32, u32),
     fork: &ForkState,
+    named: Option<ReplicaId>,
     now_nanos: i64,
 ) -> Result<Resolved, WriteError> {
     let Some(into) = fork.ours else {
         return Err(WriteError::ForkNotLocated { root: root.clone(), origin, seq: fork.seq });
     };
+    let taken = choose(&replica.shared.state(), place, fork, named)
+        .map_err(|branch| WriteError::NoBranch { root: root.clone(), origin, branch })?;
     let shared = std::sync::Arc::clone(&replica.shared);
     let links = tail_links(&*shared.snapshot()?, place, fork.seq)?;
     let landing = Landing::of(&shared, (place.0, root), into, &links)?;
@@ -53,7 +55,7 @@ pub(super) fn move_tail(
     drop(snapshot);
     let Rewriting { staged, landing, .. } = rewriting;
     replica.staged = Some(staged);
-    let rest = take_theirs(replica, root, origin, place, fork, now_nanos)?;
+    let rest = take_theirs(replica, (root, origin), place, (fork, taken), now_nanos)?;
     replica.staged().set_fork(place.0, place.1, rest);
     replica.staged().next_generation();
     give_up_id(replica, origin, &landing, (root, fork.seq));
@@ -63,13 +65,36 @@ pub(super) fn move_tail(
     Ok(Resolved { moved, into: landing.ids().collect() })
 }
 
-/// The events of the branch in quarantine go where those that moved were.
+/// The branch in quarantine that takes the place of the one held here; none if all of them part at
+/// another event. Fails with the id that was named, if no branch has it.
+///
+/// Where events are held under the id that a branch moves to, somebody has moved it, and so has kept
+/// another one. Without that, two replicas with three branches between them could each take, again
+/// and again, the one that the other gives up.
+fn choose<'f>(
+    state: &State,
+    place: (u32, u32),
+    fork: &'f ForkState,
+    named: Option<ReplicaId>,
+) -> Result<Option<&'f Branch>, ReplicaId> {
+    let here = fork.branches.iter().filter(|branch| branch.first_seq == fork.seq);
+    if let Some(id) = named {
+        let named = here.filter(|branch| branch.id == id);
+        return named.max_by_key(|branch| branch.event_count).map(Some).ok_or(id);
+    }
+    let is_moved = |branch: &Branch| {
+        let number = state.names.origin(branch.id);
+        number.is_some_and(|number| state.heads.contains_key(&(place.0, number)))
+    };
+    Ok(here.max_by_key(|branch| (!is_moved(branch), branch.event_count)))
+}
+
+/// The events of the branch that is taken from quarantine go where those that moved were.
 fn take_theirs(
     replica: &mut Replica,
-    root: &RootName,
-    origin: ReplicaId,
+    (root, origin): (&RootName, ReplicaId),
     place: (u32, u32),
-    fork: &ForkState,
+    (fork, taken): (&ForkState, Option<&Branch>),
     now_nanos: i64,
 ) -> Result<Option<ForkState>, WriteError> {
     let (here, elsewhere): (Vec<_>, Vec<_>) =
@@ -80,9 +105,7 @@ fn take_theirs(
         take_in(replica, root, place, branch, now_nanos)?;
         forget(replica, place, branch)?;
     }
-    let Some(branch) = here.iter().max_by_key(|branch| branch.event_count) else {
-        return Ok(None);
-    };
+    let Some(branch) = taken else { return Ok(None) };
     let events = branch_events(replica, place, branch)?;
     for kept in &events {
         let event = kept.event();

@@ -11,6 +11,7 @@ use crate::memory_store::MemoryStore;
 use crate::prepared::{EventError, Precondition};
 use crate::reader::{Query, Taken};
 use crate::store::Durability;
+use crate::version_vector::VersionVector;
 
 mod clocks;
 mod forks;

@@ -75,6 +75,9 @@ fn document(detail: &ForkDetail) -> Value {
 #[serde(deny_unknown_fields)]
 struct Decision {
     keep: Choice,
+    /// Of several histories that are not ours, the one that would move to this id.
+    #[serde(default)]
+    branch: Option<String>,
 }
 
 /// Which history keeps the ids.
@@ -85,11 +88,19 @@ enum Choice {
     Theirs,
 }
 
-impl Choice {
-    const fn parts(self) -> (Keep, &'static str) {
-        match self {
-            Self::Ours => (Keep::Ours, "ours"),
-            Self::Theirs => (Keep::Theirs, "theirs"),
+impl Decision {
+    fn parts(&self) -> Result<(Keep, &'static str)> {
+        let refuse = |detail: &str| Problem::new(Kind::MalformedRequest).detail(detail);
+        match (self.keep, &self.branch) {
+            (Choice::Ours, None) => Ok((Keep::Ours, "ours")),
+            (Choice::Theirs, None) => Ok((Keep::Theirs, "theirs")),
+            (Choice::Theirs, Some(branch)) => {
+                let branch = branch.parse().map_err(|_no_id| {
+                    refuse("`branch` is what `into` of one of the fork's branches says")
+                })?;
+                Ok((Keep::Branch(branch), "theirs"))
+            }
+            (Choice::Ours, Some(_)) => Err(refuse("`branch` goes with `theirs` only")),
         }
     }
 }
@@ -141,7 +152,7 @@ impl Admitted {
             Problem::new(Kind::MalformedRequest).detail(detail)
         })?;
         stop_check(app)?;
-        let (keep, kept) = decision.keep.parts();
+        let (keep, kept) = decision.parts()?;
         let resolution = Resolution { root: root.clone(), origin, keep };
         let resolved = app.writer.resolve(resolution).await?;
         let into: Vec<String> = resolved.into.iter().map(ToString::to_string).collect();

@@ -101,7 +101,10 @@ impl Told {
         for member in ["operationId", "tags", "summary"] {
             operation.insert(member.to_owned(), told[member].clone());
         }
-        let parameters = parameters.map(|(name, place)| self.parameter(&key, name, place));
+        let parameters = parameters.map(|(name, place)| {
+            let is_list = place == "query" && declared.allowed.is_repeated(name);
+            self.parameter(&key, (name, place), is_list)
+        });
         operation.insert("parameters".to_owned(), parameters.collect());
         if let Some(body) = told.get("requestBody") {
             operation.insert("requestBody".to_owned(), body.clone());
@@ -112,11 +115,10 @@ impl Told {
         Value::Object(operation)
     }
 
-    fn parameter(&self, operation: &str, name: &str, place: &str) -> Value {
+    fn parameter(&self, operation: &str, (name, place): (&str, &str), is_list: bool) -> Value {
         let own = self.parameters.get(&format!("{operation} {name}"));
         let told = own.unwrap_or(&self.parameters[name]);
         let mut schema = told["schema"].clone();
-        let is_list = place == "query" && matches!(name, "not" | "type");
         if is_list {
             schema = json!({ "type": "array", "items": schema });
         }

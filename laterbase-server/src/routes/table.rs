@@ -60,6 +60,11 @@ impl Allowed {
         self
     }
 
+    /// Whether a parameter may be given more than once.
+    pub(crate) fn is_repeated(&self, name: &str) -> bool {
+        self.repeated.contains(&name)
+    }
+
     /// The names of all that may be given.
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
         let query = if self.with_query { &QUERY_NAMES[..] } else { &[] };
@@ -84,9 +89,8 @@ impl Allowed {
             let values = parameters.entry(name).or_default();
             values.push(value);
         }
-        let twice = parameters
-            .iter()
-            .find(|(name, values)| values.len() > 1 && !self.repeated.contains(&name.as_str()));
+        let twice =
+            parameters.iter().find(|(name, values)| values.len() > 1 && !self.is_repeated(name));
         match twice {
             Some((name, _)) => Err(Problem::parameter(name, "given twice")),
             None => Ok(Parameters::from(parameters)),

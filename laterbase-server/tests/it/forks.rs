@@ -58,6 +58,44 @@ async fn a_fork_is_decided_while_the_server_runs() {
     }
 }
 
+/// Of three histories the shortest could not be kept.
+///
+/// Mutation: the longest branch takes the place, whichever is named.
+#[tokio::test]
+async fn of_three_histories_each_can_be_kept() {
+    for shortest in [true, false] {
+        let server = Running::start(in_memory()).await;
+        let mut connection = server.connect().await;
+        fork(&mut connection, 7).await;
+        let third = told_delta(&[("order", origin(7), 1..=4)], "third");
+        connection.send("POST", "/sync", &[DELTA], third).await.problem(409, "fork");
+        let listed = connection.get("/forks").await.check(200).json();
+        let mut branches = listed["forks"][0]["branches"].as_array().unwrap().clone();
+        branches.sort_by_key(|branch| branch["events"].as_u64());
+        let kept = &branches[usize::from(!shortest)];
+        assert_eq!(kept["events"], if shortest { 4 } else { 5 });
+
+        let body = json!({ "keep": "theirs", "branch": kept["into"] }).to_string();
+        let at_fork = format!("/forks/order/{}", origin(7));
+        let done = connection.post(&at_fork, body).await;
+        assert_eq!(done.check(200).json()["moved"], 3, "our three");
+        let page = connection.get("/events?roots=order&limit=100").await.check(200).json();
+        let at_the_origin = format!("order:{}-", origin(7));
+        let is_there = |event: &&Value| event["id"].as_str().unwrap().starts_with(&at_the_origin);
+        let there = page["events"].as_array().unwrap().iter().filter(is_there).count();
+        assert_eq!(there as u64, kept["events"]);
+        assert_eq!(connection.status().await["fork_count"], 1, "with the other one");
+        let done = connection.post(&at_fork, json!({ "keep": "ours" }).to_string()).await;
+        assert_eq!(done.check(200).json()["kept"], "ours");
+        let status = connection.status().await;
+        assert_eq!(
+            (&status["fork_count"], &status["roots"]["order"]["events"]),
+            (&json!(0), &json!(12))
+        );
+        server.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_decided_is_said() {
     let server = Running::start(in_memory()).await;
@@ -65,10 +103,15 @@ async fn what_cannot_be_decided_is_said() {
     fork(&mut connection, 7).await;
     let there = format!("/forks/order/{}", origin(7));
     let nowhere = format!("/forks/order/{}", origin(8));
+    let named =
+        |keep, number| json!({ "keep": keep, "branch": origin(number).to_string() }).to_string();
     for (target, headers, body, status, kind) in [
         (there.as_str(), &[JSON][..], r#"{"keep":"both"}"#, 400, "malformed-request"),
         (&there, &[JSON], "{}", 400, "malformed-request"),
         (&there, &[JSON], r#"{"keep":"ours","why":1}"#, 400, "malformed-request"),
+        (&there, &[JSON], r#"{"keep":"theirs","branch":"x"}"#, 400, "malformed-request"),
+        (&there, &[JSON], named("ours", 9).leak(), 400, "malformed-request"),
+        (&there, &[JSON], named("theirs", 9).leak(), 404, "unknown-fork"),
         (&there, &[LINES], r#"{"keep":"ours"}"#, 415, "unsupported-media-type"),
         (&there, &[], r#"{"keep":"ours"}"#, 415, "unsupported-media-type"),
         (&nowhere, &[JSON], r#"{"keep":"ours"}"#, 404, "unknown-fork"),

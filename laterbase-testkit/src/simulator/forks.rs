@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use laterbase_core::fork::{Doubt, Fork, HeldBack, Keep};
+use laterbase_core::fork::{Doubt, Fork, HeldBack, Keep, branch_id};
 use laterbase_core::id::{ReplicaId, RootName};
 use laterbase_core::limits::SEQ_MAX;
 use laterbase_core::reader::ReadError;
@@ -114,7 +114,7 @@ impl World {
         let node = &mut self.nodes[index];
         let wall = node.wall(self.now);
         let Some(replica) = &mut node.replica else { return Ok(false) };
-        node.rewriting = (keep == Keep::Theirs).then(|| fork.clone());
+        node.rewriting = (keep != Keep::Ours).then(|| fork.clone());
         let answer = replica.resolve(&fork.root, fork.origin, keep, wall);
         self.say(format_args!("{index} decides {fork:?}, {keep:?}: {answer:?}"));
         if let Err(WriteError::Store(error)) = &answer {
@@ -127,7 +127,7 @@ impl World {
         let arrived = node.observe(&mut self.ledger)?;
         match &answer {
             Ok(resolved) => {
-                ensure(is_rewritten == (keep == Keep::Theirs), "a branch moves", || {
+                ensure(is_rewritten == (keep != Keep::Ours), "a branch moves", || {
                     format!("{keep:?} of {fork:?} wrote the log anew: {is_rewritten}")
                 })?;
                 if keep == Keep::Ours {
@@ -141,7 +141,7 @@ impl World {
                 self.outcome.resolved += 1;
             }
             Err(WriteError::ForkNotLocated { .. }) => {
-                ensure(!fork.is_located && keep == Keep::Theirs, "no needless refusal", || {
+                ensure(!fork.is_located && keep != Keep::Ours, "no needless refusal", || {
                     format!("{fork:?} is not resolved: {answer:?}")
                 })?;
             }
@@ -165,6 +165,26 @@ impl World {
         verdict
     }
 
+    /// How a device keeps the branch that the first one holds. Where it is not among those that it
+    /// knows, it is known better once the first one has shown it.
+    fn as_first(&self, index: usize, first: usize, fork: &Fork) -> Keep {
+        let chain = |index: usize| {
+            self.nodes[index].memory.chain(&self.ledger, &fork.root, fork.origin, fork.seq)
+        };
+        let wanted = chain(first);
+        if chain(index) == wanted {
+            return Keep::Ours;
+        }
+        let id = wanted.map(|chain| branch_id(&fork.root, fork.origin, chain));
+        let takes = |root: &RootName| *root == fork.root;
+        let reader = self.nodes[index].reader();
+        let forks = reader.map(|reader| reader.forks_page(&takes, None, usize::MAX).forks);
+        let details = forks.into_iter().flatten().filter(|detail| detail.fork == *fork);
+        let mut branches = details.flat_map(|detail| detail.branches);
+        let is_known = branches.any(|it| Some(it.into) == id && it.first_seq == fork.seq);
+        id.filter(|_| is_known).map_or(Keep::Theirs, Keep::Branch)
+    }
+
     /// Decides every fork that is known, at one device each. At first, as anybody might; later for
     /// the branches that the first device holds.
     pub(super) fn decide(&mut self, living: &[usize], is_late: bool) -> Verdict {
@@ -181,13 +201,12 @@ impl World {
                 let Some(fork) = self.nodes[index].memory.fork(&root, origin).cloned() else {
                     continue;
                 };
-                let chain = |index: usize| {
-                    self.nodes[index].memory.chain(&self.ledger, &root, origin, fork.seq)
-                };
-                let is_first_ones = chain(index) == chain(living[0]);
                 let drawn = self.dice.chance(500);
-                let keeps = if is_late { is_first_ones } else { drawn };
-                let keep = if keeps || !fork.is_located { Keep::Ours } else { Keep::Theirs };
+                let keep = match fork.is_located {
+                    true if is_late => self.as_first(index, living[0], &fork),
+                    true if !drawn => Keep::Theirs,
+                    _ => Keep::Ours,
+                };
                 self.resolve(index, &fork, keep)?;
                 self.after_use(index)?;
             }

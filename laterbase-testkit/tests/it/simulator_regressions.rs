@@ -188,6 +188,79 @@ fn assert_sound(store: &MemoryStore) {
     assert!(report.is_sound(), "{:?}", report.faults);
 }
 
+/// Three histories that part at the first event: of one event, of two, and of five.
+fn of_three_lengths() -> (ReplicaId, [Replica; 3]) {
+    let store = MemoryStore::new();
+    let mut first = open_with(&store, 1);
+    let mut others =
+        [store.after_power_loss(), store.after_power_loss()].map(|it| open_with(&it, 1));
+    write(&mut first, "a1");
+    let [second, third] = &mut others;
+    for name in ["b1", "b2"] {
+        write(second, name);
+    }
+    for name in ["c1", "c2", "c3", "c4", "c5"] {
+        write(third, name);
+    }
+    let (id, [second, third]) = (first.id(), others);
+    (id, [first, second, third])
+}
+
+/// The id that a branch in quarantine with so many events would move to.
+fn branch_of(replica: &Replica, events: u64) -> ReplicaId {
+    let page = replica.reader().forks_page(&|_| true, None, 9);
+    page.forks[0].branches.iter().find(|branch| branch.events == events).unwrap().into
+}
+
+/// Seed 3533605370. Of three histories, the shortest could not be kept where another one was held:
+/// `Theirs` took the longer one of the two in quarantine, and the next time the other longer one,
+/// for ever.
+#[test]
+fn of_three_branches_each_can_be_kept() {
+    let root = RootName::new("shipment").unwrap();
+    for (kept, left) in [(1, 5), (5, 1)] {
+        let (id, [a, b, c]) = of_three_lengths();
+        let store = MemoryStore::new();
+        let mut device = open_with(&store, 2);
+        for history in [&b, &a, &c] {
+            tell(history, &mut device, &[id]);
+        }
+        assert_eq!((device.reader().forks()[0].ours, device.reader().forks()[0].theirs), (2, 6));
+        let (branch, nobody) = (branch_of(&device, kept), ReplicaId::from_bytes([9; 16]));
+        let refused = device.resolve(&root, id, Keep::Branch(nobody), NOW);
+        assert!(matches!(refused, Err(WriteError::NoBranch { .. })), "{refused:?}");
+        assert_eq!(held(&device), ["b1", "b2"]);
+        device.resolve(&root, id, Keep::Branch(branch), NOW).unwrap();
+        let fork = &device.reader().forks()[0];
+        assert_eq!((fork.ours, fork.theirs), (kept, left));
+        device.resolve(&root, id, Keep::Ours, NOW).unwrap();
+        assert_eq!(held(&device).len(), 8, "nothing is lost");
+        assert_eq!(device.reader().version_vector(&root).get(&id), kept);
+        assert_sound(&store);
+    }
+}
+
+/// The same where nobody is asked: whoever moved a branch has kept another one.
+#[test]
+fn a_branch_that_somebody_moved_does_not_take_the_place_of_another() {
+    let root = RootName::new("shipment").unwrap();
+    let (id, [a, b, c]) = of_three_lengths();
+    let (store, mut operator) = (MemoryStore::new(), open_with(&MemoryStore::new(), 3));
+    let mut device = open_with(&store, 2);
+    tell(&a, &mut operator, &[id]);
+    tell(&c, &mut operator, &[id]);
+    let moved = operator.resolve(&root, id, Keep::Ours, NOW).unwrap();
+    tell(&b, &mut device, &[id]);
+    tell(&operator, &mut device, &moved.into);
+    for history in [&a, &c] {
+        tell(history, &mut device, &[id]);
+    }
+    assert_eq!(device.reader().forks()[0].theirs, 6, "who has not heard of it shows it again");
+    device.resolve(&root, id, Keep::Theirs, NOW).unwrap();
+    assert_eq!(device.reader().version_vector(&root).get(&id), 1, "the shorter one was kept");
+    assert_sound(&store);
+}
+
 /// Seed 125. A device held one history and knew two others, which parted from it at different
 /// events. When its own gave way, the longer of the two took its place, although that one goes on
 /// behind an event that had just moved away: the log had a hole.

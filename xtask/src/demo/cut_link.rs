@@ -16,7 +16,7 @@ use anyhow::Result;
 mod tests;
 
 /// A TCP proxy on loopback that drops everything after a number of bytes towards the server, and
-/// takes no connection after that.
+/// carries nothing after that.
 pub(super) struct CutLink {
     address: SocketAddr,
     is_cut: Arc<AtomicBool>,

@@ -1,6 +1,7 @@
 //! Wall clocks that are wrong for a while, and are corrected.
 
 use super::*;
+use crate::hlc::HlcError;
 use crate::verify::verify;
 
 /// The wall clock of one scan was 73 years ahead. Everything that the store recorded after its

@@ -13,7 +13,7 @@ use laterbase_core::cursor::Cursor;
 use laterbase_core::id::RootName;
 use laterbase_core::limits::BATCH_BYTES_MAX;
 use laterbase_core::reader::{AggregateState, Changes, FoldFailure, Query, ReadError, Reader};
-use laterbase_core::selection::RootSelection;
+use laterbase_core::selection::{ANY_PARTITION, RootSelection};
 use serde_json::Value;
 
 use crate::app::App;
@@ -21,9 +21,6 @@ use crate::parameters::{Parameters, Segments, choose, id_cursor, parse_cursor, r
 use crate::problem::{Kind, Problem, Result};
 use crate::reading::Target;
 use crate::wire::{self, COVERED_HEADER, JSON, JsonList};
-
-/// Ends a name where all its partitions are meant.
-const ANY_PARTITION: &str = "@*";
 
 /// `GET /a/{root}`
 pub(in crate::routes) async fn list(

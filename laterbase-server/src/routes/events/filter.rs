@@ -9,7 +9,7 @@ use laterbase_core::fold::Folds;
 use laterbase_core::id::RootName;
 use laterbase_core::limits::NAME_BYTES_MAX;
 use laterbase_core::reader::{ArrivedPage, Following, Order, Reader, VisitArrived, Window};
-use laterbase_core::selection::RootSelection;
+use laterbase_core::selection::{ANY_PARTITION, RootSelection};
 
 use super::cursor_gone;
 use crate::app::App;
@@ -39,7 +39,7 @@ impl Filter {
         let roots = parameters.roots()?;
         for entry in roots.entries() {
             // A partition is a root like the one that it is of, so the name will do.
-            let name = entry.strip_suffix("@*").unwrap_or(&entry);
+            let name = entry.strip_suffix(ANY_PARTITION).unwrap_or(&entry);
             app.public_root(name).map_err(|_no_root| Problem::unknown_root(&entry))?;
         }
         let aggregate = parameters.get("aggregate").map(|id| check_name("aggregate", id));

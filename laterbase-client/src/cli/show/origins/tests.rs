@@ -69,6 +69,37 @@ fn what_is_taken_out_or_replaced_as_a_whole_leaves_nothing() {
     check(&[r#"{"a":1}"#, " \"text\" "], &["=\"text\"@2"]);
 }
 
+/// Every run of up to three of these, held against the fold that makes the state.
+///
+/// Mutation: a member that is taken out stays, or an object that takes the place of a value keeps it.
+#[test]
+fn the_fields_make_up_the_state_of_the_real_fold() {
+    const PATCHES: [&str; 14] = [
+        "{}",
+        "null",
+        "7",
+        "[1]",
+        r#"{"a":1}"#,
+        r#"{"a":null}"#,
+        r#"{"a":{}}"#,
+        r#"{"a":{"b":1}}"#,
+        r#"{"a":{"b":null}}"#,
+        r#"{"a":{"c":{"d":2}}}"#,
+        r#"{"a":{"c":null},"b":3}"#,
+        r#"{"a":[{"b":null}]}"#,
+        r#"{"b":{"a":null,"c":{"d":null}}}"#,
+        "not JSON",
+    ];
+    for one in PATCHES {
+        for two in PATCHES {
+            explain(&[one, two]);
+            for three in PATCHES {
+                explain(&[one, two, three]);
+            }
+        }
+    }
+}
+
 #[test]
 fn numbers_names_and_data_that_cannot_be_read_are_as_in_the_state() {
     check(&[r#"{"a":1.50,"é":1.0e2}"#, r#"{"\u0061":2.0}"#], &["a=2.0@2", "é=1.0e2@1"]);
