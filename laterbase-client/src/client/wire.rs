@@ -16,7 +16,7 @@ pub struct ServerStatus {
     pub replica: ReplicaId,
     /// The storage engine it runs on.
     pub engine: String,
-    /// The roots that it holds events of.
+    /// The roots that it holds events of, and those that it has a fold for and none of yet.
     pub roots: BTreeMap<RootName, ServerRoot>,
 }
 

@@ -61,6 +61,14 @@ pub struct RootStatus {
     pub vv: VersionVector,
 }
 
+impl RootStatus {
+    /// A root that holds no events.
+    pub fn empty(name: RootName) -> Self {
+        let (events, aggregates, unreadable) = (0, 0, 0);
+        Self { name, events, aggregates, unreadable, digest: digest(&[]), vv: VersionVector::new() }
+    }
+}
+
 impl Reader {
     /// What the replica holds. Costs a step per origin, and one per event that the derived
     /// tables lack.

@@ -31,6 +31,7 @@ fn document(app: &App, reader: &Reader) -> Result<Value> {
     let stored_count = status.roots.len();
     status.roots.retain(|root| app.syncs(&root.name));
     let gives_all = status.roots.len() == stored_count;
+    add_registered(&mut status.roots, app);
     // These are counted over all roots, so they would tell of those that are not given.
     let count = |count: u64| gives_all.then_some(count);
     let doubts = Doubts::of(app, reader);
@@ -58,6 +59,15 @@ fn storage(condition: &Condition) -> Value {
         "left_bytes": condition.left_bytes(),
         "set_aside_count": condition.set_aside.len(),
     })
+}
+
+/// Adds the roots that the server has a fold for and no events of yet.
+fn add_registered(roots: &mut Vec<RootStatus>, app: &App) {
+    for name in app.folds().kinds().filter_map(|kind| RootName::new(kind).ok()) {
+        if let Err(place) = roots.binary_search_by(|root| root.name.cmp(&name)) {
+            roots.insert(place, RootStatus::empty(name));
+        }
+    }
 }
 
 fn roots(status: &Status) -> Map<String, Value> {

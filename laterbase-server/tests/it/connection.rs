@@ -112,6 +112,13 @@ impl Connection {
         status.as_object_mut().unwrap().remove("storage");
         status
     }
+
+    /// How many events the server holds, over all roots.
+    pub async fn event_count(&mut self) -> u64 {
+        let status = self.status().await;
+        let roots = status["roots"].as_object().unwrap().values();
+        roots.map(|root| root["events"].as_u64().unwrap()).sum()
+    }
 }
 
 impl Reply {

@@ -110,7 +110,7 @@ async fn a_bomb_is_413_on_every_route() {
         let reply = connection.send("POST", target, &[media_type, ZSTD], bomb.clone()).await;
         reply.problem(413, "too-large");
     }
-    assert_eq!(server.connect().await.status().await["roots"], serde_json::json!({}));
+    assert_eq!(server.connect().await.event_count().await, 0);
     server.stop().await;
 }
 
@@ -165,6 +165,6 @@ async fn what_cannot_be_decompressed_is_refused() {
         let problem = reply.problem(415, "unsupported-media-type");
         assert_eq!(problem["field"], "Content-Encoding", "{encoding}");
     }
-    assert_eq!(connection.status().await["roots"], serde_json::json!({}));
+    assert_eq!(connection.event_count().await, 0);
     server.stop().await;
 }

@@ -24,7 +24,7 @@ async fn a_write_says_what_it_is() {
         let reply = connection.send("POST", target, &[], "x").await;
         reply.problem(415, "unsupported-media-type");
     }
-    assert_eq!(connection.status().await["roots"], serde_json::json!({}));
+    assert_eq!(connection.event_count().await, 0);
     write(&mut connection, &[("content-type", "application/json; charset=utf-8")]).await.check(201);
     server.stop().await;
 }
@@ -42,7 +42,7 @@ async fn a_page_of_another_origin_neither_writes_nor_reads() {
         assert_eq!(preflight.header("access-control-allow-origin"), None);
         preflight.problem(403, "foreign-origin");
     }
-    assert_eq!(connection.status().await["roots"], serde_json::json!({}));
+    assert_eq!(connection.event_count().await, 0);
     // A page that the server gave itself, at the name under which it was asked.
     write(&mut connection, &[JSON, ("origin", "http://localhost")]).await.check(201);
     server.stop().await;

@@ -37,7 +37,10 @@ async fn no_route_speaks_of_a_root_that_is_not_served() {
     let server = with_a_secret().await;
     let mut connection = server.connect().await;
     let status = connection.status().await;
-    assert_eq!(status["roots"].as_object().unwrap().keys().collect::<Vec<_>>(), ["order"]);
+    assert_eq!(
+        status["roots"].as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["order", "shipment"]
+    );
     assert_eq!((&status["fork_count"], &status["held_back_count"]), (&0.into(), &0.into()));
     assert_eq!(connection.get("/forks").await.check(200).json()["forks"], serde_json::json!([]));
 
@@ -72,6 +75,37 @@ async fn no_route_speaks_of_a_root_that_is_not_served() {
         .send("POST", &target, &[JSON], r#"{"keep":"ours"}"#)
         .await
         .problem(404, "unknown-root");
+    server.stop().await;
+}
+
+/// Whoever sets up a server saw nothing of its roots until there were events, and could not tell a
+/// misspelt one from one that waits.
+#[tokio::test]
+async fn roots_without_events_are_listed_as_what_is_held_of_them() {
+    let server = Running::start(in_memory()).await;
+    let mut connection = server.connect().await;
+    connection.post("/e/order@depot-7", crate::running::order("o-1", 1)).await.check(201);
+    let empty = connection.status().await["roots"].clone();
+    assert_eq!(
+        empty.as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["order", "order@depot-7", "shipment"]
+    );
+    for name in ["order", "shipment"] {
+        for count in ["events", "aggregates", "unreadable"] {
+            assert_eq!(empty[name][count], 0, "{name} {count}");
+        }
+    }
+    let body = serde_json::json!({ "vv": empty["order"]["vv"] }).to_string();
+    let page = connection.send("POST", "/e/order/feed", &[JSON], body).await.check(200).json();
+    assert_eq!(page["events"], serde_json::json!([]), "the vector of nothing is one to ask with");
+    connection.post("/e/order", crate::running::order("o-1", 1)).await.check(201);
+    let held = connection.status().await["roots"].clone();
+    assert_eq!((&held["order"]["events"], &held["shipment"]), (&1.into(), &empty["shipment"]));
+    assert_ne!(held["order"]["digest"], empty["order"]["digest"]);
+    assert_eq!(
+        empty["order"]["digest"], empty["shipment"]["digest"],
+        "equal, as they hold the same"
+    );
     server.stop().await;
 }
 

@@ -114,7 +114,8 @@ impl Destination {
             return Vec::new();
         }
         let Ok(status) = runtime.block_on(client.status()) else { return Vec::new() };
-        let others = status.roots.into_keys().filter(|root| !self.roots.takes(root));
-        others.map(|root| Printable(root).to_string()).collect()
+        let holds = status.roots.into_iter().filter(|(_, root)| root.events > 0);
+        let others = holds.filter(|(name, _)| !self.roots.takes(name));
+        others.map(|(name, _)| Printable(name).to_string()).collect()
     }
 }
