@@ -16,7 +16,7 @@ pub use voids::{Seen, Void, Voids, VoidsBuf};
 mod metadata;
 mod voids;
 
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
 const FLAG_JSON: u8 = 1;
 const FLAG_OCCURRED_DEFAULTED: u8 = 2;
 const FLAG_MORE: u8 = 4;

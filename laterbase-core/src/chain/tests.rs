@@ -12,7 +12,7 @@ fn the_values_are_those_of_the_format_document() {
     let mut record = Vec::new();
     Record::json("a", "t", "{}").filled_in(0).encode(&mut record);
     let first = genesis.next(Hlc::from_bits(101), RecordHash::of(&record));
-    let expected = "e1448a0c8bd2d8e2da5b271e42f3f553a975169a7c506a366158f294fd7cbb16";
+    let expected = "69757e06ba8394a8c66d8ab9f120cd865c48b6d993b28a357347553c50017a03";
     assert_eq!(format!("{first:?}"), expected);
 }
 

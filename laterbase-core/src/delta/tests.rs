@@ -51,7 +51,7 @@ fn the_bytes_are_those_of_the_format_document() {
     );
     let event = &bytes[31 + 1 + 64..bytes.len() - 16];
     // stamp, record length, record
-    assert_eq!(hex(event), concat!("0000000000000065", "0b", "017401030301610000", "7b7d"));
+    assert_eq!(hex(event), concat!("0000000000000065", "0b", "017401040301610000", "7b7d"));
 }
 
 #[test]

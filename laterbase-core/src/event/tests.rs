@@ -20,7 +20,7 @@ fn the_bytes_are_those_of_the_format_document() {
     };
     let mut golden = vec![8];
     golden.extend(b"Departed");
-    golden.extend([2, 3, 1, 5]);
+    golden.extend([2, 4, 1, 5]);
     golden.extend(b"ASN-5");
     golden.push(1);
     golden.extend([1, 2]);
@@ -47,7 +47,7 @@ fn the_bytes_of_what_few_events_have_are_those_of_the_format_document() {
         .with_metadata(metadata.as_metadata())
         .with_voids(voids.as_voids());
     let record = Record { extension: b"x", ..record };
-    let mut golden = vec![1, b't', 1, 3, 5, 1, b'A', 0, 0];
+    let mut golden = vec![1, b't', 1, 4, 5, 1, b'A', 0, 0];
     // The offset, zigzag.
     golden.extend([1, 240]);
     golden.push(11);

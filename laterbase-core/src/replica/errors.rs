@@ -14,11 +14,13 @@ pub enum OpenError {
     /// The store failed, or contradicts itself.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The store was written by a newer version of Laterbase.
-    #[error("the store has format {found}, which is newer than this version reads")]
-    NewerFormat {
+    /// Another version of Laterbase wrote the store.
+    #[error("the store has format {found}, and this version reads format {read}")]
+    OtherFormat {
         /// The store's format.
         found: u64,
+        /// The one format that is read.
+        read: u64,
     },
     /// The store was to be read only, and holds nothing yet: somebody is just making it.
     #[error("the store holds no replica yet")]
@@ -123,4 +125,16 @@ pub enum WriteError {
     /// The clock has no stamps left.
     #[error(transparent)]
     Clock(#[from] HlcError),
+}
+
+impl WriteError {
+    /// Which event of the batch is at fault, from 0; `None` if it is not one of them.
+    pub const fn index(&self) -> Option<usize> {
+        match self {
+            Self::Future { index } | Self::KeyConflict { index, .. } | Self::Void { index, .. } => {
+                Some(*index)
+            }
+            _ => None,
+        }
+    }
 }

@@ -23,7 +23,7 @@ use crate::turns::Turns;
 use crate::view::{damaged, find_run};
 
 /// The store format that this version writes.
-const FORMAT: u64 = 3;
+const FORMAT: u64 = 4;
 
 pub(super) fn open(
     store: Arc<dyn Store>,
@@ -64,7 +64,7 @@ pub(super) fn check_format(store: &dyn Store) -> Result<(), OpenError> {
     match snapshot.get(Table::Meta, keys::FORMAT)? {
         Some(bytes) => match keys::read_u64(&bytes) {
             Some(FORMAT) => Ok(()),
-            Some(found) => Err(OpenError::NewerFormat { found }),
+            Some(found) => Err(OpenError::OtherFormat { found, read: FORMAT }),
             None => Err(StoreError::corrupt("the store's format is no number").into()),
         },
         None => Ok(()),
