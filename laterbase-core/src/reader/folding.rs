@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::query::{Axes, Window, places};
+use super::query::{Axes, Reach, Window, places};
 use super::under_way::{Folding, Standing, etag, next_digest};
 use super::voided::{Voided, void_entries};
 use super::{AggregateState, FoldFailure, ReadError, Reader, guarded};
@@ -132,8 +132,8 @@ impl Reader {
         }
         loop {
             let limit = PLACES_PAGE.min(events_max.saturating_add(1));
-            let page =
-                places(view, &aggregate, (&axes, &Window::ALL), place, limit, |_| Ok(()))?.found;
+            let (which, reach) = ((&axes, &Window::ALL), Reach::finding(limit));
+            let page = places(view, &aggregate, which, place, reach, |_| Ok(()))?.found;
             let Some(left) = events_max.checked_sub(page.len()) else { return Ok(None) };
             events_max = left;
             for &(at, position) in &page {
@@ -168,14 +168,8 @@ impl Reader {
         let Subject { view, axes, .. } = on.subject;
         loop {
             let spend = |events| self.spend(events, 0);
-            let page = places(
-                view,
-                on.aggregate,
-                (axes, &Window::ALL),
-                folding.place,
-                PLACES_PAGE,
-                spend,
-            )?;
+            let (which, reach) = ((axes, &Window::ALL), Reach::finding(PLACES_PAGE));
+            let page = places(view, on.aggregate, which, folding.place, reach, spend)?;
             ladder.end = ladder.end.or(page.excluded);
             let found = page.found;
             if !found.is_empty() && !folding.is_ready() {

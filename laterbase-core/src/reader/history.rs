@@ -1,6 +1,7 @@
 //! The events of one aggregate, a page at a time.
 
-use super::query::{Axes, Window, places};
+use super::log_walk::SCANNED_ENTRIES_MAX;
+use super::query::{Axes, PlacesPage, Reach, Window, places};
 use super::voided::{Voided, void_entries};
 use super::{Query, ReadError, Reader, VisitEvent};
 use crate::event::Event;
@@ -30,7 +31,8 @@ pub struct EventsPage {
     pub events: usize,
     /// The last arrival position that was looked at.
     pub position: u64,
-    /// Where the next page starts after; `None` if there are no more.
+    /// Where the next page starts after; `None` if there are no more. This one may be empty all
+    /// the same: a page also ends where about 100,000 events were passed over.
     pub next: Option<Place>,
 }
 
@@ -75,8 +77,13 @@ impl Reader {
             let axes = Axes::resolve(query, &view)?;
             page.position = axes.position_max();
             let spend = |events| self.spend(events, 0);
-            let limit = limit.saturating_add(1);
-            let found = places(&view, &prefix, (&axes, window), *after, limit, spend)?.found;
+            let reach = Reach {
+                found_max: limit.saturating_add(1),
+                passed_over_max: usize::try_from(SCANNED_ENTRIES_MAX).unwrap_or(usize::MAX),
+            };
+            let PlacesPage { found, cut, .. } =
+                places(&view, &prefix, (&axes, window), *after, reach, spend)?;
+            page.next = cut;
             let within = Within { shared: &self.shared, view: &view, root: number, id };
             let entries = void_entries(within, usize::MAX)?;
             self.spend(entries.len(), 0)?;
@@ -93,10 +100,14 @@ impl Reader {
             page.events += 1;
             let full = page.events == *limit || bytes >= BATCH_BYTES_MAX;
             if flow.is_break() || full {
-                page.next = (index + 1 < found.len()).then_some(place);
+                let is_last = index + 1 == found.len() && page.next.is_none();
+                page.next = (!is_last).then_some(place);
                 break;
             }
         }
         Ok(page)
     }
 }
+
+#[cfg(test)]
+mod tests;

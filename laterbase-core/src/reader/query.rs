@@ -70,6 +70,11 @@ impl Window {
     pub(super) const ALL: Self =
         Self { occurred_from: None, recorded_from: None, order: Order::Ascending };
 
+    /// Whether everything lies in it.
+    pub const fn is_everything(&self) -> bool {
+        self.occurred_from.is_none() && self.recorded_from.is_none()
+    }
+
     pub(super) fn admits(&self, occurred: i64, recorded: Hlc) -> bool {
         self.occurred_from.is_none_or(|from| occurred >= from)
             && self.recorded_from.is_none_or(|from| recorded.to_unix_nanos() >= from)
@@ -151,17 +156,38 @@ pub(super) struct PlacesPage {
     pub found: Vec<(Place, u64)>,
     /// The first event on the way that the axes leave out.
     pub excluded: Option<Place>,
+    /// The last place looked at, if the page ended because too much was passed over.
+    pub cut: Option<Place>,
 }
 
-/// The next events of an aggregate in the window's order, at most `limit`, none of them before or
-/// at `after`. Fewer than `limit` means that there are no more. `spend` is told how many events are
-/// looked at, and may object.
+/// How far one page of an aggregate's events goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reach {
+    /// Most events that are found.
+    pub found_max: usize,
+    /// Most events that are looked at and left out, by a few more.
+    pub passed_over_max: usize,
+}
+
+impl Reach {
+    /// As far as it takes to find so many.
+    pub(super) const fn finding(found_max: usize) -> Self {
+        Self { found_max, passed_over_max: usize::MAX }
+    }
+}
+
+/// Rows that one scan takes where those before it found too little.
+const SCAN_ROWS_MAX: usize = 4_096;
+
+/// The next events of an aggregate in the window's order, none of them before or at `after`. Fewer
+/// than were to be found, and no cut, means that there are no more. `spend` is told how many events
+/// are looked at, and may object.
 pub(super) fn places<E: From<StoreError>>(
     view: &View<'_>,
     prefix: &[u8],
     (axes, window): (&Axes, &Window),
     after: Option<Place>,
-    limit: usize,
+    reach: Reach,
     spend: impl Fn(usize) -> Result<(), E>,
 ) -> Result<PlacesPage, E> {
     let key = |place: Place| [prefix, place.as_bytes()].concat();
@@ -172,27 +198,41 @@ pub(super) fn places<E: From<StoreError>>(
         (Order::Descending, Some(after)) => end = end.min(after),
         (_, None) => {}
     }
-    let (mut found, mut excluded) = (Vec::new(), None);
-    while found.len() < limit && start < end {
-        let scan = Scan::range(Table::FoldIndex, &start, &end).limit(limit);
+    let mut done = PlacesPage { found: Vec::new(), excluded: None, cut: None };
+    let (mut rows, mut passed_over) = (reach.found_max, 0);
+    while done.found.len() < reach.found_max && start < end {
+        let scan = Scan::range(Table::FoldIndex, &start, &end).limit(rows);
         let page = view.indexed(Scan { direction: window.order.direction(), ..scan })?;
         spend(page.len())?;
         for (key, position) in &page {
             let place =
                 keys::place_of(key).ok_or_else(|| damaged(*position, CodecError::Malformed))?;
-            if !axes.admit(&place, *position) {
-                excluded = excluded.or(Some(place));
-            } else if found.len() < limit && window.admits(place.occurred(), place.recorded()) {
-                found.push((place, *position));
+            let is_counted = axes.admit(&place, *position);
+            if !is_counted {
+                done.excluded = done.excluded.or(Some(place));
+            }
+            if is_counted && window.admits(place.occurred(), place.recorded()) {
+                if done.found.len() < reach.found_max {
+                    done.found.push((place, *position));
+                }
+            } else {
+                passed_over += 1;
             }
         }
-        let Some((last, _)) = page.last().filter(|_| page.len() == limit) else { break };
+        let Some((last, position)) = page.last().filter(|_| page.len() == rows) else { break };
+        if passed_over >= reach.passed_over_max && done.found.len() < reach.found_max {
+            let place = keys::place_of(last);
+            done.cut = Some(place.ok_or_else(|| damaged(*position, CodecError::Malformed))?);
+            break;
+        }
         match window.order {
             Order::Ascending => start = behind(last.clone()),
             Order::Descending => end.clone_from(last),
         }
+        // What is left out may be all the rest: a scan of few rows each would take for ever.
+        rows = rows.max(rows.saturating_mul(2).min(SCAN_ROWS_MAX));
     }
-    Ok(PlacesPage { found, excluded })
+    Ok(done)
 }
 
 /// The first key behind one.

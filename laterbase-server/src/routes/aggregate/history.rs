@@ -13,10 +13,10 @@ use laterbase_core::limits::BATCH_BYTES_MAX;
 use laterbase_core::reader::{EventsPage, History, Reader, Window};
 use serde_json::Value;
 
-use super::unknown_aggregate;
+use super::{no_such_fold, unknown_aggregate};
 use crate::app::App;
 use crate::parameters::{Parameters, Segments, choose, place_cursor};
-use crate::problem::{Problem, Result};
+use crate::problem::Result;
 use crate::wire::{self, COVERED_HEADER, JSON, JsonList, LINES, NEXT_HEADER};
 
 /// `GET /a/{root}/{id}/events`
@@ -31,7 +31,7 @@ pub(in crate::routes) async fn events(
     if let Some(fold) = parameters.get("fold")
         && app.folds().named(&root, fold).is_none()
     {
-        return Err(Problem::parameter("fold", "the root has no such fold"));
+        return Err(no_such_fold());
     }
     let history = History {
         query: parameters.query()?,
@@ -93,14 +93,17 @@ impl Asked {
     ) -> Result<EventsPage> {
         let Self { root, id, history } = self;
         let page = reader.history(root, id, history, &mut write)?;
-        if page.events > 0 || history.after.is_some() {
+        if page.events > 0 || page.next.is_some() || history.after.is_some() {
             return Ok(page);
         }
         // A window in which nothing lies is empty; an aggregate of which nothing is known is none.
-        let any = History { window: Window::default(), limit: 1, ..history.clone() };
-        match reader.history(root, id, &any, &mut |_| ControlFlow::Break(()))?.events {
-            0 => Err(unknown_aggregate(root, id, &history.query)),
-            _ => Ok(page),
+        if !history.window.is_everything() {
+            let any = History { window: Window::default(), limit: 1, ..history.clone() };
+            let first = reader.history(root, id, &any, &mut |_| ControlFlow::Break(()))?;
+            if first.events > 0 || first.next.is_some() {
+                return Ok(page);
+            }
         }
+        Err(unknown_aggregate(root, id, &history.query))
     }
 }
