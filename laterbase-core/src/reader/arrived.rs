@@ -113,7 +113,9 @@ impl Reader {
         let reached = walk(&self.shared, &view, (from, order), &mut |position, entry| {
             page.take(position, entry, visit)
         })?;
-        let OpenPage { cursor, events, read, .. } = page;
+        let OpenPage { cursor, events, read, is_full, .. } = page;
+        // What lies behind a full page is passed over by the next one, and told of there.
+        let told = if is_full { cursor.position } else { reached };
         let goes_on = match order {
             Order::Ascending => reached < view.head(),
             Order::Descending => reached > 1,
@@ -123,7 +125,7 @@ impl Reader {
             cursor,
             // A tail of which nothing can be read is no reason to ask for it again at once.
             more: goes_on && read > 0,
-            unreadable: reached.abs_diff(from) - read,
+            unreadable: told.abs_diff(from) - read,
         }))
     }
 

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use super::query::Window;
 use super::{AggregateState, FoldFailure, Following, Query, ReadError, Reader};
 use crate::cursor::Cursor;
+use crate::event::Event;
 use crate::id::RootName;
 use crate::limits::BATCH_BYTES_MAX;
 
@@ -41,7 +42,8 @@ impl Reader {
     /// A caller that goes on by the page's cursor misses no change: the cursor is behind the
     /// arrivals that the page looked at, and each state holds all of them. An aggregate that changes
     /// on while it is read may come again with the state that the caller has; its etag says so.
-    /// What no event of the query's times is of is left out.
+    /// What no event of the query's times is of is left out, and so are roots without the query's
+    /// fold.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -53,7 +55,8 @@ impl Reader {
     ) -> Result<Option<ChangedPage>, ReadError> {
         let (mut seen, mut found) = (BTreeSet::new(), Vec::new());
         let following = Following {
-            root: changes.root,
+            // A root that nothing is known of to fold it by would hold up all others.
+            root: &|root| (changes.root)(root) && self.fold_for(root, changes.query).is_ok(),
             record: &|_| true,
             window: Window::default(),
             // Any number of events may be of few aggregates; the log's pages are bounded anyhow.
@@ -85,7 +88,13 @@ impl Reader {
             visit(root, id, folded);
             if bytes >= BATCH_BYTES_MAX && index + 1 < found.len() {
                 // Up to here, every arrival is of an aggregate that was given.
-                done = ChangedPage { cursor: *cursor, more: true, unreadable: 0 };
+                let until = &mut |_: &RootName, _: &Event<'_>, at: Cursor| {
+                    if at == *cursor { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                };
+                let Some(part) = self.arrived(Some(since), &following, until)? else {
+                    return Ok(None);
+                };
+                done = ChangedPage { cursor: *cursor, more: true, unreadable: part.unreadable };
                 break;
             }
         }

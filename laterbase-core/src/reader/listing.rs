@@ -1,5 +1,7 @@
 //! The aggregates of a root, a page at a time.
 
+use std::ops::ControlFlow;
+
 use super::folding::Subject;
 use super::query::Axes;
 use super::voided::has_voids;
@@ -30,8 +32,9 @@ pub struct AggregatesVisited {
     pub next: Option<String>,
 }
 
-/// Takes one aggregate's id and state.
-pub type VisitAggregate<'v> = dyn FnMut(&str, Result<AggregateState, FoldFailure>) + 'v;
+/// Takes one aggregate's id and state, and says whether to go on.
+pub type VisitAggregate<'v> =
+    dyn FnMut(&str, Result<AggregateState, FoldFailure>) -> ControlFlow<()> + 'v;
 
 impl Reader {
     /// Folds the aggregates of a root, from after an id on. A page ends early at 16 MiB.
@@ -48,11 +51,13 @@ impl Reader {
         let mut aggregates = Vec::new();
         let end = self.visit_aggregates(root, after, limit, query, &mut |id, folded| {
             aggregates.push((id.to_owned(), folded));
+            ControlFlow::Continue(())
         })?;
         Ok(AggregatePage { aggregates, position: end.position, next: end.next })
     }
 
-    /// The same, one by one: only the state that is visited is in memory.
+    /// The same, one by one: only the state that is visited is in memory. A visitor that breaks has
+    /// taken the aggregate it was given.
     ///
     /// # Errors
     /// [`ReadError`]; some may have been visited.
@@ -67,7 +72,7 @@ impl Reader {
         let fold = self.fold_for(root, query)?;
         let mut end = AggregatesVisited { position: 0, next: None };
         let Some(number) = self.shared.state().names.root(root) else { return Ok(end) };
-        let (mut count, mut bytes) = (0, 0);
+        let (mut count, mut bytes, mut is_full) = (0, 0, limit == 0);
         let mut last = None;
         let mut after = after.map(str::to_owned);
         // Where the index is built anew meanwhile, the visit goes on behind what it has given.
@@ -80,7 +85,7 @@ impl Reader {
             let has_voids = has_voids(&view, number)?;
             while let Some(id) = next_aggregate(&view, number, after.as_deref())? {
                 self.spend(1, 0)?;
-                if count == limit || bytes >= BATCH_BYTES_MAX {
+                if is_full {
                     end.next = last.take();
                     break;
                 }
@@ -102,7 +107,8 @@ impl Reader {
                 if let Some(folded) = folded {
                     bytes += folded.as_ref().map_or(0, |state| state.state.len());
                     count += 1;
-                    visit(&id, folded);
+                    let flow = visit(&id, folded);
+                    is_full = flow.is_break() || count == limit || bytes >= BATCH_BYTES_MAX;
                     last = Some(id.clone());
                 }
                 after = Some(id);

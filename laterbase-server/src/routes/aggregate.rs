@@ -8,7 +8,7 @@ use axum::http::header::{ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use laterbase_core::id::RootName;
-use laterbase_core::reader::{AggregateState, Covered, Query, Reader};
+use laterbase_core::reader::{AggregateState, Covered, Query, ReadError, Reader};
 use laterbase_core::time::format_time;
 
 use crate::app::App;
@@ -85,6 +85,10 @@ fn is_known(headers: &HeaderMap, etag: &str) -> bool {
         .flat_map(|value| value.split(','))
         .map(|tag| tag.trim().trim_start_matches("W/").trim_matches('"'))
         .any(|tag| tag == etag || tag == "*")
+}
+
+fn no_such_fold() -> Problem {
+    ReadError::UnknownFold.into()
 }
 
 fn unknown_aggregate(root: &RootName, id: &str, query: &Query) -> Problem {

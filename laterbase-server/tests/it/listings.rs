@@ -223,3 +223,50 @@ async fn all_events_are_listed_from_a_time_on_and_from_the_end() {
     assert_eq!(problem.check(400).json()["field"], "order");
     server.stop().await;
 }
+
+/// A fold that nobody registered was found out only once something had changed, or there was a
+/// partition.
+#[tokio::test]
+async fn a_fold_that_is_not_there_is_said_by_every_list() {
+    let server = start().await;
+    let mut connection = server.connect().await;
+    write(&mut connection, "order", "a0", 1).await;
+    let page = connection.get("/a/order").await.check(200).json();
+    let since = page["changed_since"].as_str().unwrap().to_owned();
+    for target in [
+        "/a/order?fold=nope".to_owned(),
+        format!("/a/order?fold=nope&changed_since={since}"),
+        "/a/shipment@*?fold=nope".to_owned(),
+        format!("/a/shipment@*?fold=nope&changed_since={since}"),
+    ] {
+        connection.get(&target).await.problem(400, "malformed-parameter");
+    }
+    server.stop().await;
+}
+
+/// Each partition had 16 MiB to itself.
+#[tokio::test]
+async fn a_page_of_partitions_is_no_larger_than_one_of_a_root() {
+    let server = start().await;
+    let mut connection = server.connect().await;
+    let text = "x".repeat(1_000_000);
+    for (root, count) in [("shipment@depot-1", 14), ("shipment@depot-2", 14)] {
+        let event = |id| json!({"aggregate_id": format!("a{id:02}"), "type": "T", "data": text});
+        let events: Vec<Value> = (0..count).map(event).collect();
+        connection.post(&format!("/e/{root}"), json!(events).to_string()).await.check(201);
+    }
+    let (mut after, mut pages, mut found) = (String::new(), 0, 0);
+    loop {
+        let reply = connection.get(&format!("/a/shipment@*?limit=100{after}")).await.check(200);
+        assert!(reply.body.len() < 16 * 1024 * 1024 + 2 * text.len(), "{}", reply.body.len());
+        let page = reply.json();
+        pages += 1;
+        found += page["aggregates"].as_array().unwrap().len();
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
+    assert_eq!((pages, found), (2, 28));
+    server.stop().await;
+}

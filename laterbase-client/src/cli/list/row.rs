@@ -99,19 +99,22 @@ impl Source<'_> {
         tally: &mut Tally,
     ) -> anyhow::Result<(Vec<Folded>, Option<String>)> {
         let mut page = Vec::new();
-        let mut visit = |id: &str, folded: Result<_, _>| match folded {
-            Ok(AggregateState { state, event_count, refused_count, covered, .. }) => {
-                tally.refused_count += refused_count;
-                let state = String::from_utf8_lossy(&state).into_owned();
-                let (id, last_at) = (id.to_owned(), covered.occurred_last);
-                page.extend(self.take(Folded { id, state, event_count, last_at }));
-            }
-            Err(failure) => {
-                tally.failed_count += 1;
-                if is_told {
-                    complain(format_args!("{root} {}: {failure}", Printable(id)));
+        let mut visit = |id: &str, folded: Result<_, _>| {
+            match folded {
+                Ok(AggregateState { state, event_count, refused_count, covered, .. }) => {
+                    tally.refused_count += refused_count;
+                    let state = String::from_utf8_lossy(&state).into_owned();
+                    let (id, last_at) = (id.to_owned(), covered.occurred_last);
+                    page.extend(self.take(Folded { id, state, event_count, last_at }));
+                }
+                Err(failure) => {
+                    tally.failed_count += 1;
+                    if is_told {
+                        complain(format_args!("{root} {}: {failure}", Printable(id)));
+                    }
                 }
             }
+            ControlFlow::Continue(())
         };
         let limit = PAGE_AGGREGATES;
         let end = self.reader.visit_aggregates(root, after, limit, &self.query, &mut visit)?;

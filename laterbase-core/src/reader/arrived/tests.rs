@@ -292,6 +292,17 @@ fn an_entry_that_cannot_be_read_is_passed_over_alone_and_counted() {
     assert_eq!((page.unreadable, page.more), (1, false));
     assert_eq!(found, [6, 5, 4, 2, 1]);
     assert_eq!(reader.damaged()[0].seq, 3);
+
+    // A full page before it leaves it to the next one: it was told of twice.
+    for (order, first_page) in [(Order::Ascending, 2), (Order::Descending, 3)] {
+        let window = Window { order, ..Window::default() };
+        let short = Following { window, limit: first_page, ..following };
+        let nothing = &mut |_: &RootName, _: &Event<'_>, _| ControlFlow::Continue(());
+        let page = reader.arrived(None, &short, nothing).unwrap().unwrap();
+        assert_eq!((page.events, page.unreadable, page.more), (first_page, 0, true));
+        let page = reader.arrived(Some(&page.cursor), &short, nothing).unwrap().unwrap();
+        assert_eq!(page.unreadable, 1, "{order:?}");
+    }
 }
 
 #[test]

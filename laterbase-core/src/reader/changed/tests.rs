@@ -8,10 +8,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::PreparedBatch;
 use crate::event::Record;
+use crate::fold::{Folds, MergePatch};
 use crate::id::RootName;
+use crate::keys;
 use crate::memory_store::MemoryStore;
-use crate::reader::feed::tests::{NOW, open};
-use crate::replica::Replica;
+use crate::reader::feed::tests::{NOW, hear, open};
+use crate::replica::{Replica, ReplicaOptions};
+use crate::store::{Area, Batch, Store as _, Table};
 
 const ROOTS: [&str; 3] = ["order", "shipment@depot-1", "shipment@depot-2"];
 
@@ -124,6 +127,50 @@ fn a_page_of_large_states_ends_early_and_the_next_one_goes_on() {
     let (page, count) = mirror.read(&reader, 1_000);
     assert_eq!((page.more, count, page.cursor), (false, 3, reader.cursor()));
     assert!(mirror.states == listed(&reader));
+}
+
+/// An entry that could not be read, before a page that its states cut, was told of by no page.
+#[test]
+fn what_cannot_be_read_is_told_of_once_also_where_a_page_ends_early() {
+    let store = MemoryStore::new();
+    let mut replica = open(&store);
+    let large = format!("\"{}\"", "x".repeat(1_000_000));
+    for number in 0..20 {
+        write(&mut replica, ROOTS[1], &format!("a{number:02}"), &large);
+    }
+    let mut damage = Batch::new(Area::Truth);
+    for position in [1, 19] {
+        damage.put(Table::Log, &keys::position(position), b"no entry");
+    }
+    store.reopen().commit(&damage).unwrap();
+    let reader = replica.reader();
+    let mut mirror = Mirror::default();
+    let (page, count) = mirror.read(&reader, 1_000);
+    assert_eq!((page.more, page.unreadable, count), (true, 1, 17));
+    let (page, count) = mirror.read(&reader, 1_000);
+    assert_eq!((page.more, page.unreadable, count), (false, 1, 1));
+}
+
+/// A root that a replica passes on and has no fold for kept the changes of all others back.
+#[test]
+fn a_root_without_the_fold_is_passed_over() {
+    let folds = Folds::new().fold("order", Arc::new(MergePatch)).unwrap();
+    let random = Box::new(|| [0xee; 16]);
+    let store = Arc::new(MemoryStore::new());
+    let mut replica =
+        Replica::open(store, Arc::new(folds), ReplicaOptions::default(), random).unwrap();
+    hear(&mut replica, &RootName::new("relayed").unwrap(), 1, 3);
+    write(&mut replica, "order", "o1", "7");
+    let reader = replica.reader();
+    let query = Query::default();
+    let changes = Changes { root: &|_| true, limit: 5, query: &query };
+    let start = Cursor { epoch: reader.epoch(), position: 0, history: 0 };
+    let mut found = Vec::new();
+    let page = reader.changed(&start, &changes, &mut |root, id, folded| {
+        found.push((root.to_string(), id.to_owned(), folded.unwrap().state));
+    });
+    assert_eq!(page.unwrap().unwrap().cursor, reader.cursor());
+    assert_eq!(found, [("order".to_owned(), "o1".to_owned(), b"7".to_vec())]);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use laterbase_core::reader::{AggregateState, Changes, FoldFailure, Query, ReadEr
 use laterbase_core::selection::{ANY_PARTITION, RootSelection};
 use serde_json::Value;
 
+use super::no_such_fold;
 use crate::app::App;
 use crate::parameters::{Parameters, Segments, choose, id_cursor, parse_cursor, root_id_cursor};
 use crate::problem::{Kind, Problem, Result};
@@ -32,6 +33,12 @@ pub(in crate::routes) async fn list(
     choose(&headers, &[JSON])?;
     let roots = Roots::of(&app, &name)?;
     let (limit, query) = (parameters.limit()?, parameters.query()?);
+    // Also where nothing is folded, as nothing changed or no partition is there.
+    if let Some(fold) = &query.fold
+        && app.folds().named(roots.name(), fold).is_none()
+    {
+        return Err(no_such_fold());
+    }
     let since = parameters.get("changed_since");
     let since = since.map(|text| parse_cursor("changed_since", text)).transpose()?;
     let after = roots.after(&parameters)?;
@@ -162,6 +169,7 @@ fn page(
             write_entry(list.value(), roots.are_said().then_some(&root), id, &folded);
             left -= 1;
             last = Some(id.to_owned());
+            list.flow(BATCH_BYTES_MAX)
         })?;
         position = position.min(page.position);
         let is_full = left == 0 || list.flow(BATCH_BYTES_MAX).is_break();
