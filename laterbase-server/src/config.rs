@@ -358,12 +358,12 @@ fn trim(flag: &str, list: &mut Vec<String>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Takes a root by all built-in folds, the one that is asked for first.
 /// Reads `shipment=latest`.
 fn name_and_fold(text: &str) -> (&str, &str) {
     text.split_once('=').unwrap_or((text, "merge-patch"))
 }
 
+/// Takes a root by all built-in folds, the one that is asked for first.
 fn with_root(server: Builder, text: &str, schemas: &RootSchemas) -> anyhow::Result<Builder> {
     let (name, fold) = name_and_fold(text);
     let mut folds = built_in();

@@ -7,6 +7,7 @@
 
 use std::sync::OnceLock;
 
+use axum::extract::OriginalUri;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
@@ -35,14 +36,19 @@ const ANY_PROBLEMS: [Kind; 9] = [
 ];
 
 /// `GET /openapi.json`
-pub(super) async fn read() -> Response {
+pub(super) async fn read(OriginalUri(asked): OriginalUri) -> Response {
     static DOCUMENT: OnceLock<Vec<u8>> = OnceLock::new();
-    let bytes = DOCUMENT.get_or_init(|| document(&declared()).to_string().into_bytes());
-    wire::respond(StatusCode::OK, JSON, bytes.clone())
+    let written = |base: &str| document(&declared(), base).to_string().into_bytes();
+    // The routes may be nested in a service, under a path with parameters of its own.
+    let bytes = match asked.path().strip_suffix("/openapi.json") {
+        None | Some("") => DOCUMENT.get_or_init(|| written("/")).clone(),
+        Some(base) => written(base),
+    };
+    wire::respond(StatusCode::OK, JSON, bytes)
 }
 
-/// The document about some routes.
-pub(super) fn document(routes: &[Route]) -> Value {
+/// The document about some routes, which are at a path.
+pub(super) fn document(routes: &[Route], base: &str) -> Value {
     let told = Told::read();
     let path = |route: &Route| {
         let operations = route.declared.iter().map(|declared| {
@@ -62,7 +68,7 @@ pub(super) fn document(routes: &[Route]) -> Value {
             "summary": "An offline-first, multi-master, bitemporal event store",
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
-        "servers": [{ "url": "/" }],
+        "servers": [{ "url": base }],
         "paths": routes.iter().map(path).collect::<Map<String, Value>>(),
         "components": { "schemas": schemas },
     })

@@ -31,6 +31,10 @@ async fn nested_under_a_path_with_parameters_the_routes_find_their_own() {
         let body = call(&router, "GET", &format!("{at}/a/order/{id}"), String::new()).await;
         let body = body.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, r#"{"n":1}"#);
+        let document = call(&router, "GET", &format!("{at}/openapi.json"), String::new()).await;
+        let document = document.into_body().collect().await.unwrap().to_bytes();
+        let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
+        assert_eq!(document["servers"][0]["url"], at, "clients are made from it");
         assert_eq!(
             call(&router, "GET", &format!("{at}/a/acme"), String::new()).await.status(),
             404

@@ -67,7 +67,7 @@ fn every_kind_of_problem_is_told_of_some_route() {
 /// Every reference leads somewhere, and no schema is left over.
 #[test]
 fn references_lead_to_schemas() {
-    let document = document(&declared());
+    let document = document(&declared(), "/");
     let mut referred = BTreeSet::new();
     collect(&document, &mut referred);
     let schemas = document["components"]["schemas"].as_object().into_iter().flatten();
