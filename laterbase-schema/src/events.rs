@@ -6,6 +6,7 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Validator, draft202012};
 use laterbase_core::event::Record;
 use laterbase_core::fold::Refusal;
+use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 
 use crate::strict::Strict;
@@ -32,7 +33,8 @@ const FAULT_CHARS_MAX: usize = 300;
 /// Schemas of data by event type.
 #[derive(Debug)]
 pub struct EventSchemas {
-    events: BTreeMap<String, Validator>,
+    /// `None` takes any JSON.
+    events: BTreeMap<String, Option<Validator>>,
     takes_others: bool,
     version: u32,
 }
@@ -85,9 +87,12 @@ impl EventSchemas {
             ));
         };
         let validator = |(name, schema): (&String, &Value)| {
+            if matches!(schema, Value::Bool(true)) {
+                return Ok((name.clone(), None));
+            }
             let validator = validator(&document, schema)
                 .map_err(|detail| SchemaError::Schema { event_type: name.clone(), detail })?;
-            Ok((name.clone(), validator))
+            Ok((name.clone(), Some(validator)))
         };
         let events = events.iter().map(validator).collect::<Result<_, _>>()?;
         Ok(Self { events, takes_others, version: version(&document) })
@@ -111,7 +116,8 @@ impl EventSchemas {
         if !record.is_json {
             return Err("the schema of its type wants JSON".into());
         }
-        let data: Value = serde_json::from_slice(record.data)
+        let Some(validator) = validator else { return Ok(()) };
+        let data = read(record.data)
             .map_err(|error| Refusal(format!("no schema can judge its data: {error}")))?;
         let mut faults = validator.iter_errors(&data).map(|fault| {
             let place = fault.instance_path().to_string();
@@ -131,6 +137,15 @@ impl EventSchemas {
     pub(crate) const fn version(&self) -> u32 {
         self.version
     }
+}
+
+/// Reads data that is no deeper than events may be, which is deeper than the library reads unasked.
+fn read(data: &[u8]) -> Result<Value, serde_json::Error> {
+    let mut input = serde_json::Deserializer::from_slice(data);
+    input.disable_recursion_limit();
+    let value = Value::deserialize(&mut input)?;
+    input.end()?;
+    Ok(value)
 }
 
 fn form(detail: impl Into<String>) -> SchemaError {

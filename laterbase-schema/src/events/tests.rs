@@ -113,3 +113,15 @@ fn what_means_the_same_has_the_same_version() {
     let longer = DEPARTED.replace("\"minLength\": 1", "\"minLength\": 2");
     assert_ne!(schemas(DEPARTED).version(), schemas(&longer).version());
 }
+
+/// Data as deep as events may have was refused by a schema that takes everything, and so were
+/// numbers that no double holds.
+#[test]
+fn what_is_allowed_without_condition_is_not_read() {
+    let schemas = schemas(r#"{"events":{"Any":true,"Object":{"type":["array","object"]}}}"#);
+    let deep = format!("{}{}", "[".repeat(128), "]".repeat(128));
+    assert_eq!(check(&schemas, "Any", &deep), Ok(()));
+    assert_eq!(check(&schemas, "Any", "1e400"), Ok(()));
+    assert_eq!(check(&schemas, "Object", &deep), Ok(()));
+    assert!(check(&schemas, "Object", "[1e400]").unwrap_err().contains("no schema can judge"));
+}
