@@ -49,7 +49,7 @@ use laterbase_core::time::parse_bound_ahead;
 use laterbase_directory::{Stamp, parse_size};
 use laterbase_schema::RootSchemas;
 
-use output::Output;
+use output::{Output, complain};
 
 /// Events that are read at a time.
 const PAGE_EVENTS: usize = 1_000;
@@ -195,6 +195,16 @@ enum Command {
     Man(manual::ManArgs),
 }
 
+impl Command {
+    /// Whether it is of use where something is damaged, and judges no event.
+    const fn mends(&self) -> bool {
+        matches!(
+            self,
+            Self::Verify(_) | Self::Export(_) | Self::Import(_) | Self::Forks(_) | Self::Resolve(_)
+        )
+    }
+}
+
 impl Cli {
     /// Reads the command line, or ends the process with a word on what is wrong with it.
     pub(crate) fn read() -> Self {
@@ -218,8 +228,18 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
 pub(crate) fn run(cli: Cli) -> ExitCode {
     let Cli { mut common, command } = cli;
     let mut output = Output::new(common.json);
-    let needs_store = !matches!(command, Command::Completions(_) | Command::Man(_));
-    let read = if needs_store { common.read_schemas() } else { Ok(()) };
+    let read = match &command {
+        Command::Completions(_) | Command::Man(_) => Ok(()),
+        _ => common.read_schemas(),
+    };
+    let read = match read {
+        // These judge nothing by schemas, and are what is left where files are damaged.
+        Err(error) if command.mends() => {
+            complain(format_args!("warning: goes on without schemas: {error:#}"));
+            Ok(())
+        }
+        read => read,
+    };
     let done = read.and_then(|()| run_command(&common, command, &mut output));
     output.conclude(done)
 }

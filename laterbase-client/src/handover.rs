@@ -78,7 +78,7 @@ pub fn stage_together<B: Borrow<PreparedBatch>>(
     let before = replica.cursor().position();
     for (index, batch) in batches.iter().map(Borrow::borrow).enumerate() {
         if let Err(source) = replica.stage_append(batch, now_nanos) {
-            let others = other_refusals(replica, &batches[index..], now_nanos);
+            let others = other_refusals(replica, &batches[index..], &source, now_nanos);
             let others = others.map(|(behind, error)| (index + behind, error)).collect();
             return Err(TogetherError { batch: Some(index), source, others });
         }
@@ -91,11 +91,12 @@ pub fn stage_together<B: Borrow<PreparedBatch>>(
     Ok(stored)
 }
 
-/// What would be refused of some batches, but for the first of it, which is known: so whoever leaves
-/// out what is at fault need not try again for each.
+/// What would be refused of some batches beside what is known to be wrong with the first of them: so
+/// whoever leaves out what is at fault need not try again for each.
 pub(crate) fn other_refusals<B: Borrow<PreparedBatch>>(
     replica: &Replica,
     batches: &[B],
+    known: &WriteError,
     now_nanos: i64,
 ) -> impl Iterator<Item = (usize, WriteError)> {
     let refusals =
@@ -104,5 +105,6 @@ pub(crate) fn other_refusals<B: Borrow<PreparedBatch>>(
             let refused = replica.refusals(batch, now_nanos).unwrap_or_default();
             refused.into_iter().map(move |(_, error)| (index, error))
         });
-    refusals.skip(1)
+    let known = known.index();
+    refusals.filter(move |(batch, error)| *batch > 0 || error.index() != known)
 }

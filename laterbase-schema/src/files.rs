@@ -13,7 +13,14 @@ use crate::events::{EventSchemas, SchemaError};
 
 /// Schemas by root; a partition has those of its root.
 #[derive(Clone, Debug, Default)]
-pub struct RootSchemas(BTreeMap<String, Arc<EventSchemas>>);
+pub struct RootSchemas(BTreeMap<String, File>);
+
+/// A file that was read.
+#[derive(Clone, Debug)]
+struct File {
+    text: Vec<u8>,
+    schemas: Arc<EventSchemas>,
+}
 
 /// Why a file of schemas was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +82,7 @@ impl RootSchemas {
         let text = fs::read(path).map_err(|source| SchemaFileError::Read { path: at(), source })?;
         let schemas = EventSchemas::parse(&text)
             .map_err(|source| SchemaFileError::Schema { path: at(), source })?;
-        self.0.insert(root.to_string(), Arc::new(schemas));
+        self.0.insert(root.to_string(), File { text, schemas: Arc::new(schemas) });
         Ok(())
     }
 
@@ -84,10 +91,15 @@ impl RootSchemas {
         self.0.keys().map(String::as_str)
     }
 
+    /// What a root's file held when it was read.
+    pub fn text(&self, root: &str) -> Option<&[u8]> {
+        self.0.get(root).map(|file| &file.text[..])
+    }
+
     /// The fold behind the schemas of a root; the fold itself where there are none.
     pub fn before(&self, root: &str, fold: Arc<dyn Fold>) -> Arc<dyn Fold> {
         match self.0.get(root) {
-            Some(schemas) => Arc::new(Checked { fold, schemas: Arc::clone(schemas) }),
+            Some(File { schemas, .. }) => Arc::new(Checked { fold, schemas: Arc::clone(schemas) }),
             None => fold,
         }
     }

@@ -1,7 +1,6 @@
 //! What the events of roots may say here: files with JSON Schemas, named by a flag or kept in the
 //! store's folder.
 
-use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,10 +43,11 @@ impl Common {
     pub(super) fn keep_schemas(&self, kept: &[String]) -> anyhow::Result<Vec<String>> {
         let mut roots = kept.to_vec();
         for entry in &self.schema {
-            let (root, path) = RootSchemas::split(entry)?;
-            let text = fs::read(path).with_context(|| path.display().to_string())?;
+            let (root, _) = RootSchemas::split(entry)?;
+            // What was read once and is known to be good: a pipe gives it only once.
+            let text = self.schemas.text(root.as_str()).expect("the file was read");
             write_whole(&path_of(&self.store, root.as_str()), |mut file| {
-                file.write_all(&text)?;
+                file.write_all(text)?;
                 Ok(file)
             })?;
             roots.push(root.to_string());

@@ -40,9 +40,9 @@ struct Done {
     pushed: u64,
     pulled: u64,
     held_back: u64,
-    /// By how many seconds this clock was ahead of the server's; below 0 if it was behind.
-    #[serde(default)]
-    clock_ahead: i64,
+    /// By how many seconds this clock was ahead of the server's; below 0 if it was behind. `None` if
+    /// the server did not say what its clock shows.
+    clock_ahead: Option<i64>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +62,7 @@ pub(super) fn note<T: Transport>(
     let known = device.reader().recall(&key).ok().flatten();
     let known = known.and_then(|value| serde_json::from_slice::<Document>(&value).ok());
     let known = known.unwrap_or_default();
-    let clock_ahead = client.clock_ahead_seconds().unwrap_or_default();
+    let clock_ahead = client.clock_ahead_seconds();
     let document = known.clone().after(outcome, clock_ahead, wall_clock_nanos());
     if document == known {
         return;
@@ -74,7 +74,12 @@ pub(super) fn note<T: Transport>(
 }
 
 impl Document {
-    fn after(self, outcome: &Result<SyncReport, SyncError>, clock_ahead: i64, now: i64) -> Self {
+    fn after(
+        self,
+        outcome: &Result<SyncReport, SyncError>,
+        clock_ahead: Option<i64>,
+        now: i64,
+    ) -> Self {
         match outcome {
             Ok(report) => {
                 let SyncReport { pushed, pulled, held_back, .. } = report;
@@ -125,7 +130,8 @@ struct LastSummary {
     pulled: u64,
     held_back: u64,
     /// Seconds.
-    clock_ahead: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock_ahead: Option<i64>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -162,12 +168,12 @@ impl SyncedSummary {
         let mut text = match &self.document.done {
             Some(Done { at, pushed, pulled, held_back, clock_ahead }) => {
                 let at = zone.minute(*at);
-                let clock = match clock_ahead {
-                    CLOCK_AHEAD_TOLD.. => {
-                        format!("\nthis clock was {clock_ahead} s ahead of the server's then")
+                let clock = match *clock_ahead {
+                    Some(ahead @ CLOCK_AHEAD_TOLD..) => {
+                        format!("\nthis clock was {ahead} s ahead of the server's then")
                     }
-                    ..=CLOCK_BEHIND_TOLD => {
-                        let behind = clock_ahead.unsigned_abs();
+                    Some(behind @ ..=CLOCK_BEHIND_TOLD) => {
+                        let behind = behind.unsigned_abs();
                         format!("\nthis clock was {behind} s behind the server's then")
                     }
                     _ => String::new(),

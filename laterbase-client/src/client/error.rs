@@ -8,7 +8,7 @@ use laterbase_core::id::{ReplicaId, RootName};
 use laterbase_core::printable::Printable;
 use laterbase_core::typed::Unwritable;
 use laterbase_core::version_vector::VersionVector;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::transport::TransportError;
 
@@ -132,6 +132,7 @@ pub struct Problem {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ProblemDocument {
+    status: Option<u16>,
     r#type: Option<String>,
     title: Option<String>,
     detail: Option<String>,
@@ -152,7 +153,20 @@ impl Problem {
 
     /// Reads a problem document; what is no document still gives status and title.
     pub(super) fn read(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Self {
-        let document: ProblemDocument = serde_json::from_slice(body).unwrap_or_default();
+        let document = serde_json::from_slice(body).unwrap_or_default();
+        Self::of(status, retry_after, document)
+    }
+
+    /// Reads a problem document that is part of an answer.
+    pub(super) fn within<'d, D: Deserializer<'d>>(from: D) -> Result<Option<Self>, D::Error> {
+        let document = Option::<ProblemDocument>::deserialize(from)?;
+        Ok(document.map(|document| {
+            let status = document.status.and_then(|status| StatusCode::from_u16(status).ok());
+            Self::of(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), None, document)
+        }))
+    }
+
+    fn of(status: StatusCode, retry_after: Option<Duration>, document: ProblemDocument) -> Self {
         let reason = status.canonical_reason().unwrap_or("unknown status");
         Self {
             status,

@@ -7,7 +7,7 @@ use laterbase_core::version_vector::VersionVector;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::error::ClientError;
+use super::error::{ClientError, Problem};
 
 /// What a server says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -215,6 +215,12 @@ pub struct AggregateEntry {
     /// count.
     #[serde(default)]
     pub etag: Option<String>,
+    /// Why there is no state: the fold failed on one of its events.
+    #[serde(default, deserialize_with = "Problem::within")]
+    pub problem: Option<Problem>,
+    /// How many of its events are left out of the state, as its validation refuses them.
+    #[serde(default)]
+    pub refused_count: u64,
 }
 
 /// One aggregate's state.

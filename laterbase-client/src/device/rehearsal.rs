@@ -36,7 +36,8 @@ impl Device {
                         .collect(),
                 ),
                 Err(source) => {
-                    let others = other_refusals(&replica, &batches[index..], self.now_nanos());
+                    let (rest, now) = (&batches[index..], self.now_nanos());
+                    let others = other_refusals(&replica, rest, &source, now);
                     let others = others.map(|(behind, error)| (index + behind, error)).collect();
                     replica.abandon();
                     return Err(TogetherError { batch: Some(index), source, others });

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use laterbase_core::Precondition;
 use laterbase_core::event::Record;
 use laterbase_core::memory_store::MemoryStore;
 use laterbase_core::reader::Query;
@@ -103,4 +104,25 @@ fn all_that_would_be_refused_is_named_at_once() {
     let holder = format!("truck:{}-1 of P", device.id());
     assert!(error.refused()[2].detail.ends_with(&holder), "{:?}", error.refused());
     assert_eq!(device.reader().roots(), [root("truck")], "nothing of them is stored");
+}
+
+/// Behind a batch that was refused as a whole, the first refusal of the next one was left out, so
+/// whoever took out what was named met it only at the next try.
+#[test]
+fn what_keeps_a_batch_back_as_a_whole_hides_no_refusal() {
+    let device = device();
+    let good = Record::json("T1", "Left", "1");
+    let late = Record { occurred: Some(i64::MAX), ..good };
+    device.record(&batch(&device, "truck", &[good])).unwrap();
+    let mut first = batch(&device, "truck", &[good]);
+    first.require(Precondition::Absent).unwrap();
+    let batches = [first, batch(&device, "pallet", &[late, good, late])];
+    for error in
+        [device.record_together(&batches).unwrap_err(), device.rehearse(&batches).unwrap_err()]
+    {
+        assert_eq!(error.batch, Some(0));
+        let others: Vec<_> =
+            error.others.iter().map(|(batch, why)| (*batch, why.index())).collect();
+        assert_eq!(others, [(1, Some(0)), (1, Some(2))]);
+    }
 }

@@ -90,6 +90,39 @@ fn schemas_are_kept_with_the_store_and_heard_by_every_command_that_records() {
     assert!(ended.code == 1 && ended.stderr.contains("nowhere.json"), "{}", ended.stderr);
 }
 
+/// The file was read twice, and what the second read gave was kept: of a pipe, nothing.
+#[test]
+fn schemas_may_come_by_a_pipe() {
+    let place = Workplace::new();
+    let set = place.feed(&["init", "--schema", "shipment=/dev/stdin"], SCHEMA.as_bytes());
+    assert_eq!(set.code, 0, "{}", set.stderr);
+    let refused = place.fail(&["add", "--root", "shipment", "S1", "Departed", "to=Lagos"]);
+    assert!(refused.contains("\"from\" is a required property"), "{refused}");
+}
+
+/// What is left where files are damaged did not run where this one was.
+#[test]
+fn schemas_that_cannot_be_read_keep_no_repair_from_being_done() {
+    let place = Workplace::new();
+    let file = place.write("shipment.json", &[SCHEMA.to_owned()]);
+    place.succeed(&["init", "--schema", &format!("shipment={file}")]);
+    place.succeed(&["add", "--root", "shipment", "S1", "Departed", "from=Lagos"]);
+    for damaged in ["laterbase-data/schema-shipment.json", "laterbase-data/laterbase.toml"] {
+        std::fs::write(place.path(damaged), "{").unwrap();
+        assert_eq!(place.run(&["show", "--root", "shipment", "S1"]).code, 1);
+        for command in
+            [&["verify"][..], &["export", "--salvage", "s.lbd"], &["export", "e.lbd"], &["forks"]]
+        {
+            let ended = place.run(command);
+            assert_eq!(ended.code, 0, "{command:?}: {}", ended.stderr);
+            assert!(ended.stderr.contains("goes on without schemas"), "{}", ended.stderr);
+        }
+    }
+    let other = Workplace::new();
+    let file = place.path("e.lbd");
+    assert_eq!(other.summary(&["import", file.to_str().unwrap()])["imported"], 1);
+}
+
 #[test]
 fn settings_that_make_no_sense_are_named_and_not_overwritten() {
     let place = Workplace::new();

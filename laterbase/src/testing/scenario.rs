@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use laterbase_core::Place;
 use laterbase_core::event::{Event, Record};
 use laterbase_core::fold::{Aggregate, Folds, Typed, check_snapshots};
 use laterbase_core::id::RootName;
@@ -171,9 +172,12 @@ impl<A: Aggregate<Event: Serialize>> Scenario<A> {
             ControlFlow::Continue(())
         };
         let (reader, query) = (self.replica.reader(), At::now().query(A::NAME));
-        reader
-            .aggregate_events(&self.root, ID, None, BATCH_EVENTS_MAX, &query, visit)
-            .expect("a store in memory does not fail");
+        let mut after = Some(Place::START);
+        while after.is_some() {
+            let page =
+                reader.aggregate_events(&self.root, ID, after, BATCH_EVENTS_MAX, &query, visit);
+            after = page.expect("a store in memory does not fail").next;
+        }
         let records: Vec<Record<'_>> = kept
             .iter()
             .map(|bytes| Record::decode(bytes).expect("a record that is kept is one"))

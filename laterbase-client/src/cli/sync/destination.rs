@@ -10,6 +10,7 @@ use laterbase_core::id::RootName;
 use laterbase_core::printable::Printable;
 use laterbase_core::reader::Reader;
 use laterbase_core::selection::RootSelection;
+use laterbase_core::version_vector::VersionVector;
 use tokio::runtime::Runtime;
 
 use super::{Common, RootEntry, SyncArgs};
@@ -62,26 +63,13 @@ impl Destination {
         }
         let Ok(status) = runtime.block_on(client.status()) else { return };
         let lacking = |(name, root): (RootName, ServerRoot)| {
-            let ours = reader.version_vector(&name);
-            let lacking = root.vv.iter().map(|(origin, seq)| seq.saturating_sub(ours.get(&origin)));
-            (Printable(name).to_string(), lacking.sum::<u64>())
+            let count = lacking(&root.vv, &reader.version_vector(&name));
+            (Printable(name).to_string(), count)
         };
         let lacking = status.roots.into_iter().map(lacking).filter(|(_, count)| *count > 0);
-        let lacking: Vec<(String, u64)> = lacking.collect();
-        if lacking.is_empty() {
-            return;
+        if let Some(announcement) = announcement(&lacking.collect::<Vec<_>>()) {
+            complain(format_args!("{announcement}"));
         }
-        let total: u64 = lacking.iter().map(|(_, count)| count).sum();
-        let roots = lacking.iter().take(ROOTS_TOLD_MAX);
-        let mut told: Vec<String> = roots.map(|(name, count)| format!("{name} {count}")).collect();
-        if lacking.len() > ROOTS_TOLD_MAX {
-            told.push(format!("{} other roots", lacking.len() - ROOTS_TOLD_MAX));
-        }
-        complain(format_args!(
-            "takes {total} events of the server's: {}; `laterbase init --root R` takes some roots \
-             only",
-            told.join(", ")
-        ));
     }
 
     /// Remembers the server, once, if it is the first one, and the roots that were named if none were
@@ -119,3 +107,28 @@ impl Destination {
         others.map(|(name, _)| Printable(name).to_string()).collect()
     }
 }
+
+/// How many events of one version vector are not of another. A server may claim any number.
+fn lacking(theirs: &VersionVector, ours: &VersionVector) -> u64 {
+    let lacking = theirs.iter().map(|(origin, seq)| seq.saturating_sub(ours.get(&origin)));
+    lacking.fold(0, u64::saturating_add)
+}
+
+/// What is taken of each root, and of all; `None` if nothing is.
+fn announcement(lacking: &[(String, u64)]) -> Option<String> {
+    if lacking.is_empty() {
+        return None;
+    }
+    let total = lacking.iter().map(|(_, count)| *count).fold(0, u64::saturating_add);
+    let roots = lacking.iter().take(ROOTS_TOLD_MAX);
+    let mut told: Vec<String> = roots.map(|(name, count)| format!("{name} {count}")).collect();
+    if lacking.len() > ROOTS_TOLD_MAX {
+        told.push(format!("{} other roots", lacking.len() - ROOTS_TOLD_MAX));
+    }
+    let told = told.join(", ");
+    let advice = "`laterbase init --root R` takes some roots only";
+    Some(format!("takes {total} events of the server's: {told}; {advice}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
+use crate::client::AggregateEntry;
 
 #[test]
 fn a_problem_document_is_read_field_by_field() {
@@ -41,4 +42,17 @@ fn what_a_server_says_stays_on_one_line_and_steers_no_terminal() {
         br#"{"title":"No\nlaterbase: all is well","detail":"\u001b[2J\u009b1A","field":"a\rb"}"#;
     let text = Problem::read(StatusCode::CONFLICT, None, body).to_string();
     assert_eq!(text, r"409 No\nlaterbase: all is well: \u{1b}[2J\u{9b}1A (field a\rb)");
+}
+
+/// A list said of an aggregate without a state nothing at all.
+#[test]
+fn a_list_says_why_an_aggregate_has_no_state() {
+    let listed = br#"{"id":"s-2","problem":{"type":"urn:laterbase:problem:fold-failed",
+        "title":"A fold failed","status":500,"event":"shipment:1-1"},"refused_count":2}"#;
+    let entry: AggregateEntry = serde_json::from_slice(listed).unwrap();
+    let problem = entry.problem.unwrap();
+    assert!(problem.is("fold-failed") && problem.status == StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!((entry.state.is_none(), entry.refused_count), (true, 2));
+    let entry: AggregateEntry = serde_json::from_slice(br#"{"id":"a","state":1}"#).unwrap();
+    assert_eq!((entry.problem, entry.refused_count), (None, 0));
 }
