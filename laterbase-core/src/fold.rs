@@ -42,6 +42,13 @@ pub trait Fold: Send + Sync {
     /// [`Refusal`] with the reason.
     fn validate(&self, record: &Record<'_>) -> Result<(), Refusal>;
 
+    /// What the data of its events may be, for those who show forms: JSON text of an object whose
+    /// member `events` has a JSON Schema for each event type, which may refer to other members. `None`
+    /// if it does not say.
+    fn event_schemas(&self) -> Option<&str> {
+        None
+    }
+
     /// When reads leave snapshots of the state.
     fn snapshots(&self) -> SnapshotPolicy {
         SnapshotPolicy::default()

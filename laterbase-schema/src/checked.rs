@@ -40,6 +40,10 @@ impl Fold for Checked {
         self.fold.validate(record)
     }
 
+    fn event_schemas(&self) -> Option<&str> {
+        Some(self.schemas.text())
+    }
+
     fn snapshots(&self) -> SnapshotPolicy {
         self.fold.snapshots()
     }

@@ -37,6 +37,7 @@ pub struct EventSchemas {
     events: BTreeMap<String, Option<Validator>>,
     takes_others: bool,
     version: u32,
+    text: String,
 }
 
 /// Why a text is no file of schemas.
@@ -95,7 +96,9 @@ impl EventSchemas {
             Ok((name.clone(), Some(validator)))
         };
         let events = events.iter().map(validator).collect::<Result<_, _>>()?;
-        Ok(Self { events, takes_others, version: version(&document) })
+        let version = version(&document);
+        let text = Value::Object(document).to_string();
+        Ok(Self { events, takes_others, version, text })
     }
 
     /// Says whether an event's data is as the schema of its type wants it.
@@ -131,6 +134,11 @@ impl EventSchemas {
         }
         let more = if faults.next().is_some() { ", and more" } else { "" };
         Err(Refusal(told.join("; ") + more))
+    }
+
+    /// The file, without what plays no part.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     /// A number that is another one for schemas that mean something else.

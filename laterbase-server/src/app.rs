@@ -35,6 +35,9 @@ pub(crate) struct App {
     pub(crate) answers: Room,
     /// How long a live answer is silent at most.
     pub(crate) heartbeat_period: Duration,
+    /// Whether there are pages for people.
+    #[cfg(feature = "console")]
+    pub(crate) has_console: bool,
     stopping: watch::Sender<bool>,
     sync_roots: SyncRoots,
     reads: Reads,
@@ -66,11 +69,20 @@ impl App {
             bodies: Room::new(bounds.body_bytes_max),
             answers: Room::new(bounds.answer_bytes_max),
             heartbeat_period,
+            #[cfg(feature = "console")]
+            has_console: false,
             stopping: watch::Sender::new(false),
             sync_roots,
             reads,
             intakes: Arc::new(Semaphore::new(intakes_max())),
         }
+    }
+
+    /// Says whether there are pages for people.
+    #[cfg(feature = "console")]
+    pub(crate) fn with_console(mut self, is_wanted: bool) -> Self {
+        self.has_console = is_wanted;
+        self
     }
 
     pub(crate) const fn reader(&self) -> &Reader {

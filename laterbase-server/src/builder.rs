@@ -50,6 +50,8 @@ pub struct Builder {
     hosts: Vec<String>,
     origins: Vec<String>,
     heartbeat_period: Duration,
+    #[cfg(feature = "console")]
+    has_console: bool,
     fold_time_max: Duration,
     state_bytes_max: Option<usize>,
     clock: WallClock,
@@ -80,6 +82,8 @@ impl Default for Builder {
             hosts: Vec::new(),
             origins: Vec::new(),
             heartbeat_period: HEARTBEAT_PERIOD_DEFAULT,
+            #[cfg(feature = "console")]
+            has_console: false,
             fold_time_max: FOLD_TIME_MAX_DEFAULT,
             state_bytes_max: None,
             clock: Arc::new(wall_clock_nanos),
@@ -195,6 +199,14 @@ impl Builder {
         self
     }
 
+    /// Whether there are pages for people at `/ui`, to which a browser's `GET /` is led: `false` by
+    /// default. They show what the routes give, and write through them.
+    #[cfg(feature = "console")]
+    pub const fn console(mut self, is_wanted: bool) -> Self {
+        self.has_console = is_wanted;
+        self
+    }
+
     /// How long one read may fold: 30 s by default. It is answered with 503 then, and the next one
     /// goes on from the snapshots that it has left.
     pub const fn fold_time_max(mut self, time: Duration) -> Self {
@@ -253,6 +265,8 @@ impl Builder {
         let period = self.heartbeat_period.clamp(HEARTBEAT_PERIOD_MIN, TIME_MAX);
         let reads = Reads::new(reader, self.fold_time_max.clamp(TIME_MIN, TIME_MAX));
         let app = App::new(reads, writer, head, self.sync_roots, bounds, gate, period);
+        #[cfg(feature = "console")]
+        let app = app.with_console(self.has_console);
         Ok(Server::new(app, directory.as_deref()))
     }
 }

@@ -142,6 +142,10 @@ struct Settings {
     #[arg(long, env = "LATERBASE_STOP_SECONDS", value_name = "SECONDS")]
     stop_seconds: Option<NonZeroU64>,
 
+    /// Whether there are pages for people at /ui [default: true]
+    #[arg(long, env = "LATERBASE_CONSOLE", value_name = "true|false")]
+    console: Option<bool>,
+
     /// How long one read may fold before it is turned away [default: 30]
     #[arg(long, env = "LATERBASE_FOLD_SECONDS", value_name = "SECONDS")]
     fold_seconds: Option<NonZeroU64>,
@@ -258,11 +262,26 @@ impl Config {
         if let Some(bytes) = settings.state_bytes {
             server = server.state_bytes_max(bytes.get());
         }
-        settings.folds(server)
+        settings.folds(settings.console(server)?)
     }
 }
 
 impl Settings {
+    /// Says whether there are pages.
+    #[cfg(feature = "console")]
+    fn console(&self, server: Builder) -> anyhow::Result<Builder> {
+        Ok(server.console(self.console.unwrap_or(true)))
+    }
+
+    /// Without the feature there are none.
+    #[cfg(not(feature = "console"))]
+    fn console(&self, server: Builder) -> anyhow::Result<Builder> {
+        if self.console == Some(true) {
+            bail!("this program was built without pages; build it with the feature `console`");
+        }
+        Ok(server)
+    }
+
     /// Registers the folds of the roots, each behind the root's schemas.
     fn folds(&self, mut server: Builder) -> anyhow::Result<Builder> {
         let mut schemas = RootSchemas::default();
@@ -315,6 +334,7 @@ impl Settings {
             body_bytes: self.body_bytes.or(file.body_bytes),
             answer_bytes: self.answer_bytes.or(file.answer_bytes),
             stop_seconds: self.stop_seconds.or(file.stop_seconds),
+            console: self.console.or(file.console),
             fold_seconds: self.fold_seconds.or(file.fold_seconds),
             state_bytes: self.state_bytes.or(file.state_bytes),
         }

@@ -61,6 +61,8 @@ mod maintenance;
 #[cfg(feature = "peers")]
 mod neighbours;
 mod pace;
+#[cfg(feature = "console")]
+mod page;
 mod parameters;
 #[cfg(feature = "peers")]
 mod peering;

@@ -196,7 +196,18 @@ impl Parameters {
         })
     }
 
-    fn time(&self, name: &str) -> Result<Option<i64>> {
+    /// Those that are not empty: a form sends every field that it has.
+    #[cfg(feature = "console")]
+    pub(crate) fn filled(mut self) -> Self {
+        for values in self.0.values_mut() {
+            values.retain(|value| !value.trim().is_empty());
+        }
+        self.0.retain(|_, values| !values.is_empty());
+        self
+    }
+
+    /// A moment; `None` if the caller does not say.
+    pub(crate) fn time(&self, name: &str) -> Result<Option<i64>> {
         let time = self.get(name).map(|text| parse_time_bound(&with_plus(text))).transpose();
         time.map_err(|error| Problem::parameter(name, error.to_string()))
     }

@@ -159,6 +159,18 @@ impl Problem {
         self.kind.name()
     }
 
+    /// Whether it is one of the fold of an aggregate, whose events can be read all the same.
+    #[cfg(feature = "console")]
+    pub(crate) const fn is_of_fold(&self) -> bool {
+        matches!(self.kind, Kind::FoldFailed | Kind::FoldTooSlow | Kind::StateTooLarge)
+    }
+
+    /// What it says to people: its title, and a sentence of detail.
+    #[cfg(feature = "console")]
+    pub(crate) fn told(&self) -> (&'static str, Option<&str>) {
+        (self.document.title, self.document.detail.as_deref())
+    }
+
     /// The document's bytes.
     pub(crate) fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(&self.document).expect("a problem document has a JSON form")

@@ -13,21 +13,23 @@ use crate::answers;
 use crate::app::App;
 use crate::encoding;
 use crate::gate::{self, Gate};
+#[cfg(feature = "console")]
+use crate::page;
 use crate::problem::{Kind, Problem};
 
-mod aggregate;
-mod events;
+pub(crate) mod aggregate;
+pub(crate) mod events;
 pub(crate) mod feed;
 mod forks;
 mod openapi;
 mod status;
 mod sync;
-mod table;
+pub(crate) mod table;
 pub(crate) mod write;
 
 use table::{Allowed, NONE, Route, only};
 
-/// All routes of the contract, each with the parameters that it may be given.
+/// All routes of the contract, each of them told in `/openapi.json`, each with the parameters that it may be given.
 pub(crate) fn declared() -> Vec<Route> {
     const PAGE: Allowed = only(&["limit", "after"]);
     vec![
@@ -77,13 +79,19 @@ pub(crate) fn router(app: Arc<App>, gate: Option<Gate>) -> Router {
 }
 
 fn routes(app: Arc<App>) -> Router {
-    declared()
-        .into_iter()
-        .fold(Router::new(), |router, route| router.route(route.path, route.methods))
+    let router = with(Router::new(), declared());
+    #[cfg(feature = "console")]
+    let router = if app.has_console { router.merge(page::router()) } else { router };
+    router
         .method_not_allowed_fallback(no_such_method)
         .fallback(no_such_route)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), finish))
         .with_state(app)
+}
+
+/// Adds declared routes to a router.
+pub(crate) fn with(router: Router<Arc<App>>, routes: Vec<Route>) -> Router<Arc<App>> {
+    routes.into_iter().fold(router, |router, route| router.route(route.path, route.methods))
 }
 
 /// Gives every answer the form in which it is sent.

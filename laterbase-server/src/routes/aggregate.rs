@@ -18,7 +18,7 @@ use crate::reading::{Slot, Target};
 use crate::wire::{self, COVERED_HEADER, EVENT_COUNT_HEADER, JSON, REFUSED_COUNT_HEADER};
 
 pub(super) mod history;
-pub(super) mod listing;
+pub(crate) mod listing;
 
 /// `GET /a/{root}/{id}`
 pub(super) async fn state(

@@ -17,7 +17,7 @@ use crate::problem::{Kind, Problem, Result};
 use crate::wire::{CLOUD_EVENTS, EVENT_STREAM, JSON, LINES};
 
 pub(super) mod by_id;
-mod filter;
+pub(crate) mod filter;
 mod live;
 mod page;
 

@@ -13,6 +13,8 @@ use laterbase_core::store::{Condition, Refusal};
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
+#[cfg(feature = "console")]
+use crate::page;
 use crate::problem::{Kind, Problem, Result};
 use crate::wire::{self, JSON};
 
@@ -20,7 +22,14 @@ use crate::wire::{self, JSON};
 const IN_DOUBT_MAX: usize = 20;
 
 /// `GET /`: nothing of roots that the server does not give.
-pub(super) async fn replica(State(app): State<Arc<App>>) -> Result<Response> {
+pub(super) async fn replica(
+    State(app): State<Arc<App>>,
+    #[cfg(feature = "console")] asked: page::Asked,
+) -> Result<Response> {
+    #[cfg(feature = "console")]
+    if app.has_console && asked.is_for_a_page() {
+        return Ok(asked.lead());
+    }
     let giving = Arc::clone(&app);
     let document = app.read(move |reader| document(&giving, reader)).await?;
     Ok(wire::respond(StatusCode::OK, JSON, document.to_string().into_bytes()))

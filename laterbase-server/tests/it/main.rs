@@ -34,6 +34,12 @@ mod live;
 mod many_origins;
 mod memory;
 mod origins;
+#[cfg(feature = "console")]
+mod page;
+#[cfg(feature = "console")]
+mod page_lists;
+#[cfg(feature = "console")]
+mod page_points;
 mod parameters;
 mod peering;
 mod process;

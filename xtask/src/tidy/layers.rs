@@ -108,7 +108,7 @@ pub(super) struct Choice {
 
 /// Who takes a part links nothing of the others: a library no command line, and no engine that it
 /// does not name. The gate builds each of them.
-pub(super) const CHOICES: [Choice; 8] = [
+pub(super) const CHOICES: [Choice; 9] = [
     Choice { package: CLIENT, features: "", without: &["clap", "indicatif", "heed", "rocksdb"] },
     Choice {
         package: CLIENT,
@@ -121,6 +121,11 @@ pub(super) const CHOICES: [Choice; 8] = [
         package: SERVER,
         features: "peers",
         without: &["clap", "indicatif", "heed", "rocksdb"],
+    },
+    Choice {
+        package: SERVER,
+        features: "console",
+        without: &["clap", "heed", "jsonschema", "rocksdb", "reqwest"],
     },
     Choice { package: SERVER, features: "cli,peers", without: &["indicatif", "heed", "rocksdb"] },
     Choice {

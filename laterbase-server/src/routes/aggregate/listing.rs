@@ -213,7 +213,8 @@ fn changed(
     Ok(Some(response))
 }
 
-fn write_entry(
+/// Writes an aggregate as it stands in a list.
+pub(crate) fn write_entry(
     out: &mut Vec<u8>,
     root: Option<&RootName>,
     id: &str,

@@ -22,7 +22,7 @@ const TYPES_MAX: usize = 100;
 /// Which events a caller takes: of the public roots, those that it names, if it names any; of
 /// these, those of the types and the aggregate that it names. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Filter(Arc<Named>);
+pub(crate) struct Filter(Arc<Named>);
 
 #[derive(Debug)]
 struct Named {
@@ -35,7 +35,7 @@ struct Named {
 }
 
 impl Filter {
-    pub(super) fn of(app: &App, parameters: &Parameters) -> Result<Self> {
+    pub(crate) fn of(app: &App, parameters: &Parameters) -> Result<Self> {
         let roots = parameters.roots()?;
         for entry in roots.entries() {
             // A partition is a root like the one that it is of, so the name will do.
@@ -62,9 +62,31 @@ impl Filter {
         limit: usize,
         visit: &mut VisitArrived<'_>,
     ) -> Result<ArrivedPage> {
+        self.read_in(self.0.window, reader, after, limit, visit)
+    }
+
+    /// Visits the last events that the caller takes, the latest first.
+    #[cfg(feature = "console")]
+    pub(crate) fn read_back(
+        &self,
+        reader: &Reader,
+        limit: usize,
+        visit: &mut VisitArrived<'_>,
+    ) -> Result<ArrivedPage> {
+        let window = Window { order: Order::Descending, ..self.0.window };
+        self.read_in(window, reader, None, limit, visit)
+    }
+
+    fn read_in(
+        &self,
+        window: Window,
+        reader: &Reader,
+        after: Option<&Cursor>,
+        limit: usize,
+        visit: &mut VisitArrived<'_>,
+    ) -> Result<ArrivedPage> {
         let root = |root: &RootName| self.0.takes_root(root);
         let record = |record: &Record<'_>| self.0.takes(record);
-        let window = self.0.window;
         let following = Following { root: &root, record: &record, window, limit };
         reader.arrived(after, &following, visit)?.ok_or_else(cursor_gone)
     }
