@@ -38,6 +38,10 @@ pub(crate) fn run(options: &Options) -> ExitCode {
         toolchain::offer_faketime();
         Ok(())
     });
+    gate.step("browser", || {
+        toolchain::browser::offer();
+        Ok(())
+    });
     let library = gate.step("RocksDB", || rocksdb::prepare(!options.no_rocksdb_cache));
     let mut tally = Tally::default();
     if let Some(library) = library {

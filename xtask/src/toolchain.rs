@@ -13,6 +13,8 @@ use anyhow::{Result, bail};
 
 use crate::command;
 
+pub(crate) mod browser;
+
 #[cfg(test)]
 mod tests;
 
@@ -68,13 +70,8 @@ pub(crate) fn require() -> Result<()> {
 /// Puts `faketime` in place where it can, and else says which tests are left out without it.
 pub(crate) fn offer_faketime() {
     let is_there = || answers(OsStr::new("faketime"));
-    if !is_there()
-        && Packages::of_this_system() == Packages::Apt
-        && rustix::process::geteuid().is_root()
-    {
-        let install = ["install", "--yes", "--no-install-recommends", "faketime"];
-        // Whether it could be had shows below.
-        let _ = command::run(Command::new("apt-get").args(install));
+    if !is_there() {
+        try_install(&["faketime"]);
     }
     if is_there() {
         println!("faketime is there");
@@ -83,6 +80,15 @@ pub(crate) fn offer_faketime() {
             "left out: the tests of a server under a wrong wall clock, as there is no faketime \
              (Debian's package of this name)"
         );
+    }
+}
+
+/// Installs packages of Debian and Ubuntu when run as root. Whether they could be had shows when they
+/// are asked for.
+fn try_install(packages: &[&str]) {
+    if Packages::of_this_system() == Packages::Apt && rustix::process::geteuid().is_root() {
+        let install = ["install", "--yes", "--no-install-recommends"];
+        let _ = command::run(Command::new("apt-get").args(install).args(packages));
     }
 }
 

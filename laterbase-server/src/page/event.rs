@@ -101,7 +101,7 @@ impl Shown<'_> {
                     dt { "Happened" }
                     dd {
                         (moment(event.occurred()))
-                        @if record.is_occurred_defaulted { " " span.quiet { "(when it was recorded)" } }
+                        @if record.is_occurred_defaulted { " " span.quiet { "(its writer did not say)" } }
                         @if let Some(minutes) = record.occurred_offset {
                             " " span.quiet {
                                 "where it was written: " (format_time_at(event.occurred(), minutes))

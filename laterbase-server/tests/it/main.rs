@@ -5,6 +5,10 @@
 #![allow(unreachable_pub, reason = "one binary")]
 
 mod aggregates;
+#[cfg(all(feature = "console", unix))]
+mod browser;
+#[cfg(all(feature = "console", unix))]
+mod browser_walk;
 mod conditions;
 mod connection;
 mod contract;
