@@ -12,7 +12,7 @@ use super::text::Cut;
 const FIELDS_MAX: usize = 200;
 
 /// States beyond this size are not compared.
-const STATE_BYTES_MAX: usize = 1024 * 1024;
+const STATE_BYTES_MAX: usize = 256 * 1024;
 
 const VALUE_CHARS_MAX: usize = 300;
 
@@ -75,8 +75,7 @@ fn between(here: Option<&[u8]>, there: Option<&[u8]>) -> Vec<Field> {
 }
 
 fn compare(path: &str, here: Option<&RawValue>, there: Option<&RawValue>, fields: &mut Vec<Field>) {
-    let text = |value: Option<&RawValue>| value.map(|value| value.get().to_owned());
-    if fields.len() > FIELDS_MAX || text(here) == text(there) {
+    if fields.len() > FIELDS_MAX || here.map(RawValue::get) == there.map(RawValue::get) {
         return;
     }
     match (here.and_then(Shape::of), there.and_then(Shape::of)) {

@@ -24,6 +24,9 @@ use crate::reading::Target;
 /// Aggregates on a page.
 const ROWS_MAX: usize = 100;
 
+/// Stretches of the log that are looked at for one page.
+const STRETCHES_MAX: usize = 10;
+
 /// Most characters of a cell.
 const CELL_CHARS_MAX: usize = 80;
 
@@ -168,31 +171,19 @@ fn changed(
     query: &Query,
 ) -> std::result::Result<Page, ReadError> {
     let until = from.checked_sub(1).map_or(Ok(0), |until| reader.known_until(until))?;
-    let following = Following {
-        root: &|other| other == root,
-        record: &|_| true,
-        window: Window { order: Order::Descending, ..Window::default() },
-        limit: usize::MAX,
-    };
-    let (mut found, mut is_over): (Vec<(String, i64)>, bool) = (Vec::new(), false);
-    let end = reader.arrived(before, &following, &mut |_, event, _| {
-        is_over = event.position <= until;
-        let id = event.record.aggregate_id;
-        if !is_over && !found.iter().any(|(known, _)| known == id) {
-            found.push((id.to_owned(), event.arrived));
+    let mut looking = Looking { until, found: Vec::new(), before: before.copied() };
+    let mut goes_on = true;
+    // In a stretch of the log there may be nothing of the root.
+    for _ in 0..STRETCHES_MAX {
+        goes_on = looking.on(reader, root)?;
+        if !goes_on || !looking.found.is_empty() {
+            break;
         }
-        if is_over || found.len() == ROWS_MAX {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    })?;
-    // A cursor of another log leads nowhere, and neither does one before which nothing changed.
-    let Some(end) = end else { return Ok(Page::default()) };
-    let goes_on = end.more && !is_over && end.cursor.position() > until;
+    }
+    let next = looking.before.filter(|_| goes_on);
     let mut page =
-        Page { rows: Vec::new(), next: goes_on.then(|| ("before", end.cursor.to_string())) };
-    for (id, arrived) in found {
+        Page { rows: Vec::new(), next: next.map(|cursor| ("before", cursor.to_string())) };
+    for (id, arrived) in looking.found {
         let row = match reader.aggregate(root, &id, query) {
             Ok(None) => continue,
             Ok(Some(state)) => Row::of(&id, &Ok(state)),
@@ -202,6 +193,46 @@ fn changed(
         page.rows.push(Row { changed: Some(arrived), ..row });
     }
     Ok(page)
+}
+
+/// A look back along the log.
+struct Looking {
+    /// The last position that is of no interest any more.
+    until: u64,
+    /// Aggregates, and when the last event of each arrived.
+    found: Vec<(String, i64)>,
+    /// Where the look has come to; at first, where it begins.
+    before: Option<Cursor>,
+}
+
+impl Looking {
+    /// Looks at a stretch of the log, and says whether there is more before it.
+    fn on(&mut self, reader: &Reader, root: &RootName) -> std::result::Result<bool, ReadError> {
+        let following = Following {
+            root: &|other| other == root,
+            record: &|_| true,
+            window: Window { order: Order::Descending, ..Window::default() },
+            limit: usize::MAX,
+        };
+        let (until, mut is_over) = (self.until, false);
+        let found = &mut self.found;
+        let end = reader.arrived(self.before.as_ref(), &following, &mut |_, event, _| {
+            is_over = event.position <= until;
+            let id = event.record.aggregate_id;
+            if !is_over && !found.iter().any(|(known, _)| known == id) {
+                found.push((id.to_owned(), event.arrived));
+            }
+            if is_over || found.len() == ROWS_MAX {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        // A cursor of another log leads nowhere.
+        let Some(end) = end else { return Ok(false) };
+        self.before = Some(end.cursor);
+        Ok(end.more && !is_over && end.cursor.position() > until)
+    }
 }
 
 /// What the page is made with.
@@ -307,7 +338,10 @@ impl Shown<'_> {
         let has_times = matches!(self.wanted, Wanted::ChangedSince { .. });
         html! {
             @if page.rows.is_empty() {
-                p.quiet { "There is nothing here." }
+                p.quiet {
+                    @if page.next.is_some() { "There is nothing so far; older arrivals are next." }
+                    @else { "There is nothing here." }
+                }
             } @else {
                 div.scroll tabindex="0" role="region" aria-label="Aggregates" {
                     table.aggregates {

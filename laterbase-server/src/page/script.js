@@ -233,7 +233,6 @@ function showVoids() {
       const { problem } = await post(target, body);
       if (problem) return showProblem(outcome, problem);
       location.assign(`${base}/ui/e/${encodeURIComponent(id)}`);
-      location.reload();
     });
   }
 }

@@ -202,6 +202,13 @@ async fn take_an_event_back(browser: &Browser, shipments: &Shipments) {
     browser.find("//tr[contains(., 'Voided')][contains(., 'Musa Bello')]").await;
     assert_eq!((browser.count("tr.voided").await, browser.count(".mark.voided").await), (1, 1));
     check_state(browser, shipments).await;
+    // By its id alone, the form of another page leads to it.
+    let id = browser.ask("document.querySelector('#events a[href*=\"/ui/e/\"]').href").await;
+    let id = id.as_str().unwrap().rsplit('/').next().unwrap().replace("%3A", ":");
+    browser.goto(&shipments.url("/ui/record")).await;
+    browser.write("//input[@name='event']", &format!("{id}{ENTER}")).await;
+    browser.find("//p[contains(., 'It was taken back')]").await;
+    assert!(browser.url().await.ends_with(&id.replace(':', "%3A")));
 }
 
 async fn record(browser: &Browser, shipments: &Shipments) {

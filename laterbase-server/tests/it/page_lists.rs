@@ -122,6 +122,24 @@ async fn what_changed_since_a_time_is_listed_with_the_latest_first() {
     server.stop().await;
 }
 
+/// A page looked at one stretch of the log, 100,000 entries, and was empty where those were of other
+/// roots.
+#[tokio::test]
+async fn what_changed_is_found_behind_much_of_other_roots() {
+    let server = Running::start(with_pages()).await;
+    let mut connection = server.connect().await;
+    write(&mut connection, "order", json!({"aggregate_id": "a", "type": "T", "data": {}})).await;
+    let lines = format!("{}\n", arrival()).repeat(10_000);
+    for _ in 0..11 {
+        let lines = lines.clone();
+        connection.send("POST", "/e/shipment", &[crate::connection::LINES], lines).await.check(201);
+    }
+    let shown = page(&mut connection, "/ui/r/order?changed_from=2000-01-01T00:00:00Z", 200).await;
+    assert_eq!(ids(&shown), ["a"]);
+    assert_eq!(next(&shown), None);
+    server.stop().await;
+}
+
 fn arrival() -> Value {
     json!({"aggregate_id": "s", "type": "Arrived", "data": {"at": "Kano"}})
 }
