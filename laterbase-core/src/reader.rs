@@ -28,11 +28,13 @@ mod forks;
 mod guarded;
 mod heads;
 mod history;
+mod lag;
 mod listing;
 mod log_walk;
 mod query;
 mod single;
 mod status;
+mod tally;
 mod under_way;
 mod voided;
 mod voided_across;
@@ -49,9 +51,11 @@ pub(crate) use feed::SuspendedFeeds;
 pub use feed::{Behind, DeltaPage, FeedFrom, FeedPage, FollowedPage, VisitFed};
 pub use forks::{BranchDetail, ForkDetail, ForksPage};
 pub use history::{EventsPage, History};
+pub use lag::Lag;
 pub use listing::{AggregatePage, AggregatesVisited, VisitAggregate};
 pub use query::{Order, Query, Window};
 pub use status::{RootStatus, Status};
+pub use tally::{RootTally, Tally};
 pub use wanted::WantedPage;
 
 /// Takes one event and says whether to go on.

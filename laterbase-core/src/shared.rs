@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::chain::ChainHash;
@@ -218,6 +218,7 @@ pub(crate) struct Shared {
     state: RwLock<State>,
     sweep: Mutex<Option<Vec<u8>>>,
     flush: Mutex<()>,
+    snapshots_stored: AtomicU64,
     rewriting: RwLock<()>,
     /// Memory, log and derived tables do not fit together any more.
     is_unfit: AtomicBool,
@@ -246,6 +247,7 @@ impl Shared {
             state: RwLock::new(state),
             sweep: Mutex::new(Some(Vec::new())),
             flush: Mutex::new(()),
+            snapshots_stored: AtomicU64::new(0),
             rewriting: RwLock::new(()),
             is_unfit: AtomicBool::new(false),
         }
@@ -300,6 +302,16 @@ impl Shared {
         self.hot.restart(head, rewrites);
         self.unstored.restart(rewrites);
         *self.sweep() = Some(Vec::new());
+    }
+
+    /// Snapshots of folds that were stored since the store was opened.
+    pub(crate) fn snapshots_stored(&self) -> u64 {
+        self.snapshots_stored.load(Ordering::Relaxed)
+    }
+
+    /// Says that so many more were stored.
+    pub(crate) fn note_snapshots(&self, count: u64) {
+        self.snapshots_stored.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Held while the front is being flushed: one flush at a time.

@@ -12,9 +12,12 @@ use laterbase_core::selection::RootSelection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::spawn_blocking;
 
+use crate::access_log::AccessLog;
 use crate::bounds::Bounds;
 use crate::builder::SyncRoots;
+use crate::callers::Callers;
 use crate::gate::Gate;
+use crate::meters::Meters;
 use crate::problem::{Problem, Result};
 use crate::reading::{Ended, Reads, Slot, Target};
 use crate::room::Room;
@@ -38,6 +41,11 @@ pub(crate) struct App {
     /// Whether there are pages for people.
     #[cfg(feature = "console")]
     pub(crate) has_console: bool,
+    /// What is counted.
+    pub(crate) meters: Arc<Meters>,
+    /// Who synced lately.
+    pub(crate) callers: Callers,
+    pub(crate) access_log: AccessLog,
     stopping: watch::Sender<bool>,
     sync_roots: SyncRoots,
     reads: Reads,
@@ -71,6 +79,9 @@ impl App {
             heartbeat_period,
             #[cfg(feature = "console")]
             has_console: false,
+            meters: Arc::clone(reads.meters()),
+            callers: Callers::default(),
+            access_log: AccessLog::default(),
             stopping: watch::Sender::new(false),
             sync_roots,
             reads,

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::bounds::{Bounds, TIME_MAX, TIME_MIN};
 use crate::engine::{Engine, OpenStore};
 use crate::gate::Gate;
+use crate::meters::Meters;
 use crate::pulse::{HEARTBEAT_PERIOD_DEFAULT, HEARTBEAT_PERIOD_MIN};
 use crate::reading::{FOLD_TIME_MAX_DEFAULT, Reads};
 use crate::server::Server;
@@ -261,9 +262,11 @@ impl Builder {
         let replica = Replica::open(store, folds, options, Box::new(random_bytes_16))?;
         let reader = replica.reader();
         let (head_sender, head) = watch::channel(reader.head());
-        let writer = Writer::start(replica, self.clock, writer_bounds, head_sender)?;
+        let meters = Arc::new(Meters::new());
+        let counting = Arc::clone(&meters);
+        let writer = Writer::start(replica, self.clock, writer_bounds, head_sender, counting)?;
         let period = self.heartbeat_period.clamp(HEARTBEAT_PERIOD_MIN, TIME_MAX);
-        let reads = Reads::new(reader, self.fold_time_max.clamp(TIME_MIN, TIME_MAX));
+        let reads = Reads::new(reader, self.fold_time_max.clamp(TIME_MIN, TIME_MAX), meters);
         let app = App::new(reads, writer, head, self.sync_roots, bounds, gate, period);
         #[cfg(feature = "console")]
         let app = app.with_console(self.has_console);

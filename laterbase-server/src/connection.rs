@@ -23,6 +23,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tower_service::Service as _;
 
+use crate::callers::Caller;
 use crate::progress::{Progress, UnderWay, WatchedStream};
 use crate::shutdown::requested;
 
@@ -51,13 +52,20 @@ pub(crate) struct Ends {
 }
 
 /// Serves one connection until it ends.
-pub(crate) async fn run<S>(stream: S, progress: Arc<Progress>, router: Router, mut ends: Ends)
-where
+pub(crate) async fn run<S>(
+    stream: S,
+    progress: Arc<Progress>,
+    caller: Caller,
+    router: Router,
+    mut ends: Ends,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let of_requests = Arc::clone(&progress);
-    let service =
-        service_fn(move |request| answer(Arc::clone(&of_requests), router.clone(), request));
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(caller.clone());
+        answer(Arc::clone(&of_requests), router.clone(), request)
+    });
     let stream = TokioIo::new(WatchedStream::new(stream, Arc::clone(&progress)));
     let mut connection = http1::Builder::new()
         .auto_date_header(false)

@@ -18,6 +18,7 @@ use tokio::time::{sleep, timeout};
 use crate::app::App;
 use crate::below;
 use crate::bounds::Bounds;
+use crate::callers::Caller;
 use crate::connection::{self, Ends};
 use crate::problem::{Kind, Problem};
 use crate::progress::Progress;
@@ -65,6 +66,7 @@ struct Entry {
 struct Place {
     connections: Arc<Connections>,
     number: u64,
+    address: Option<IpAddr>,
     progress: Arc<Progress>,
     gives_way: Arc<Notify>,
 }
@@ -137,7 +139,7 @@ impl Connections {
             *open.by_address.entry(address).or_default() += 1;
         }
         drop(open);
-        Some(Place { connections: Arc::clone(self), number, progress, gives_way })
+        Some(Place { connections: Arc::clone(self), number, address, progress, gives_way })
     }
 
     /// Has one that is idle give way, for want of descriptors, unless one is about to: those that
@@ -200,7 +202,8 @@ where
         pressure: app.answers.pressure(),
         gives_way: Arc::clone(&place.gives_way),
     };
-    connection::run(stream, Arc::clone(&place.progress), router, ends).await;
+    let caller = Caller::at(place.address);
+    connection::run(stream, Arc::clone(&place.progress), caller, router, ends).await;
 }
 
 /// Says that there are too many connections.

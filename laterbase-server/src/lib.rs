@@ -41,12 +41,14 @@
 //! own. [`Server::handle`] is for the program around it: it writes typed events and reads typed
 //! states in the words that a client of the server has for them too ([`laterbase_core::typed`]).
 
+mod access_log;
 mod answers;
 mod app;
 mod below;
 mod body;
 mod bounds;
 mod builder;
+mod callers;
 mod conditions;
 mod connection;
 mod connections;
@@ -58,8 +60,12 @@ mod held_back;
 mod live;
 mod locks;
 mod maintenance;
+mod meters;
+#[cfg(feature = "metrics")]
+mod metrics;
 #[cfg(feature = "peers")]
 mod neighbours;
+mod observing;
 mod pace;
 #[cfg(feature = "console")]
 mod page;

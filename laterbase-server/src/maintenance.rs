@@ -1,5 +1,6 @@
 //! The thread that keeps the derived tables up to date, off the write path.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -7,6 +8,8 @@ use std::time::{Duration, Instant};
 use laterbase_core::Maintenance;
 use laterbase_core::reader::Reader;
 use laterbase_core::store::StoreError;
+
+use crate::meters::Meters;
 
 /// After so long without a write, the derived tables are brought up to date however little they
 /// lack, so that a crash costs little to recover from.
@@ -25,11 +28,15 @@ pub(crate) struct MaintenanceThread {
 }
 
 impl MaintenanceThread {
-    pub(crate) fn start(maintenance: Maintenance, reader: Reader) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        maintenance: Maintenance,
+        reader: Reader,
+        meters: Arc<Meters>,
+    ) -> std::io::Result<Self> {
         let (calls, inbox) = sync_channel(1);
         let thread = thread::Builder::new()
             .name("laterbase-maintenance".into())
-            .spawn(move || run(maintenance, &reader, &inbox))?;
+            .spawn(move || run(maintenance, &reader, &meters, &inbox))?;
         Ok(Self { calls: Some(calls), thread: Some(thread) })
     }
 
@@ -57,7 +64,7 @@ impl Drop for MaintenanceThread {
     }
 }
 
-fn run(mut maintenance: Maintenance, reader: &Reader, inbox: &Receiver<()>) {
+fn run(mut maintenance: Maintenance, reader: &Reader, meters: &Meters, inbox: &Receiver<()>) {
     let (mut last_head, mut last_flush) = (0, Instant::now());
     let mut watch = Watch::default();
     loop {
@@ -67,9 +74,9 @@ fn run(mut maintenance: Maintenance, reader: &Reader, inbox: &Receiver<()>) {
                 if reader.head() == last_head || last_flush.elapsed() >= FLUSH_PERIOD =>
             {
                 last_flush = Instant::now();
-                maintenance.flush()
+                flush(&mut maintenance, reader, meters)
             }
-            Ok(()) | Err(RecvTimeoutError::Timeout) => step(&mut maintenance),
+            Ok(()) | Err(RecvTimeoutError::Timeout) => step(&mut maintenance, reader, meters),
             Err(RecvTimeoutError::Disconnected) => return,
         };
         last_head = reader.head();
@@ -106,7 +113,30 @@ impl Watch {
     }
 }
 
-fn step(maintenance: &mut Maintenance) -> Result<(), StoreError> {
-    while maintenance.step()? {}
+fn flush(
+    maintenance: &mut Maintenance,
+    reader: &Reader,
+    meters: &Meters,
+) -> Result<(), StoreError> {
+    let (held, begun) = (reader.front_events(), Instant::now());
+    maintenance.flush()?;
+    if held > 0 {
+        meters.flush.observe_time(begun.elapsed());
+    }
+    meters.was_flushed();
     Ok(())
+}
+
+fn step(maintenance: &mut Maintenance, reader: &Reader, meters: &Meters) -> Result<(), StoreError> {
+    loop {
+        let (held, begun) = (reader.front_events(), Instant::now());
+        if !maintenance.step()? {
+            return Ok(());
+        }
+        // Other steps leave what is held, or are about a front that writes go on to fill.
+        if reader.front_events() < held {
+            meters.flush.observe_time(begun.elapsed());
+            meters.was_flushed();
+        }
+    }
 }

@@ -67,7 +67,7 @@ const PROBLEM_BYTES_MAX: usize = 64 * 1024;
 
 /// The pages, each with the parameters that it may be given. They are for people, so
 /// `/openapi.json` says nothing of them.
-fn declared() -> Vec<Route> {
+pub(crate) fn declared() -> Vec<Route> {
     const FILE: Allowed = NONE.and_repeated(&["columns"]).and_query();
     const LISTING: Allowed =
         only(&["find", "after", "before", "changed_from"]).and_repeated(&["columns"]).and_query();

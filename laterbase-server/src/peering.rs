@@ -4,6 +4,7 @@
 //! the server runs. Pages go through the one writer, like everything else. Give one side of a
 //! pair the other as its peer: that side pushes as well as pulls.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 
 use laterbase_client::client::Client;
@@ -46,11 +47,14 @@ pub(crate) async fn keep_in_sync<T: Transport>(
         return;
     };
     let sync = SyncOptions { roots, ..options.sync };
+    let meters = Arc::clone(&app.meters);
+    meters.servers.fetch_add(1, Ordering::Relaxed);
     let local = Side { app };
     let (mut was_reached, mut news) = (true, HeldBackNews::default());
     let mut on_sync = |outcome: &Result<SyncReport, _>| match outcome {
         Ok(report) => {
             was_reached = true;
+            meters.syncs.fetch_add(1, Ordering::Relaxed);
             if report.pushed + report.pulled > 0 {
                 let SyncReport { pushed, pulled, requests, .. } = report;
                 tracing::info!(peer, pushed, pulled, requests, "synced");
@@ -65,6 +69,7 @@ pub(crate) async fn keep_in_sync<T: Transport>(
             }
         }
         Err(error) => {
+            meters.sync_failures.fetch_add(1, Ordering::Relaxed);
             // Once, however long the peer is away.
             if was_reached {
                 tracing::warn!(peer, error = %Chain(error), "cannot sync; it is tried again");

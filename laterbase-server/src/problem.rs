@@ -4,6 +4,7 @@
 mod kind;
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 
 use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -30,6 +31,20 @@ const RETRY_AFTER_SECONDS: u16 = 1;
 pub(crate) struct Problem {
     kind: Kind,
     document: Box<Document>,
+}
+
+/// Goes along with an answer that is a problem, for those who count and log.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    pub kind: Kind,
+    correlation_id: Option<Arc<str>>,
+}
+
+impl Named {
+    /// What leads to the log line that says what happened inside.
+    pub(crate) fn correlation_id(&self) -> Option<&str> {
+        self.correlation_id.as_deref()
+    }
 }
 
 pub(crate) type Result<T> = std::result::Result<T, Problem>;
@@ -354,6 +369,8 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.kind.status();
         let mut response = (status, self.to_json()).into_response();
+        let correlation_id = self.correlation_id().map(Arc::from);
+        response.extensions_mut().insert(Named { kind: self.kind, correlation_id });
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         if self.kind.passes() {

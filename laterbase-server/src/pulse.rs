@@ -2,6 +2,8 @@
 //! says now and then that it is there, and says why it ends.
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -15,6 +17,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::app::App;
+use crate::meters::Meters;
 use crate::problem::{Problem, Result};
 use crate::wire::EVENT_STREAM;
 
@@ -47,7 +50,8 @@ pub(crate) trait News: Send + 'static {
 /// An answer that greets, tells news as they come, and says why it ends.
 pub(crate) fn respond(app: &App, news: impl News) -> Response {
     let greeting = stream::iter([Bytes::from_static(GREETING)]);
-    let telling = Telling { news, pulse: Pulse::new(app), is_ended: false };
+    let under_way = UnderWay::begin(app);
+    let telling = Telling { news, pulse: Pulse::new(app), is_ended: false, _under_way: under_way };
     let pieces = stream::unfold(telling, async |mut telling| {
         let piece = telling.next().await?;
         Some((piece, telling))
@@ -64,6 +68,23 @@ struct Telling<N> {
     news: N,
     pulse: Pulse,
     is_ended: bool,
+    _under_way: UnderWay,
+}
+
+/// A live answer is counted for as long as this is there.
+struct UnderWay(Arc<Meters>);
+
+impl UnderWay {
+    fn begin(app: &App) -> Self {
+        app.meters.streams.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(&app.meters))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.streams.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl<N: News> Telling<N> {

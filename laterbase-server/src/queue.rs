@@ -115,6 +115,13 @@ impl<T: Weigh> Queue<T> {
         while self.take_group(GroupBounds::DEFAULT).is_some() {}
     }
 
+    /// How many wait.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn len(&self) -> usize {
+        let lines = self.lock();
+        lines.small.len() + lines.large.len()
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.lock().is_closed
     }

@@ -22,6 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
+use crate::meters::Meters;
 use crate::problem::{Kind, Problem, Result};
 
 /// Reads that may run at once. Each holds a snapshot of the store and a thread.
@@ -69,12 +70,14 @@ pub(crate) struct Reads {
     lanes: Lanes,
     lost: Arc<Lost>,
     time_max: Duration,
+    meters: Arc<Meters>,
 }
 
 impl Reads {
-    pub(crate) fn new(reader: Reader, time_max: Duration) -> Self {
+    pub(crate) fn new(reader: Reader, time_max: Duration, meters: Arc<Meters>) -> Self {
         Self {
             reader,
+            meters,
             quick: Arc::new(Semaphore::new(READS_MAX)),
             folds: Arc::new(Semaphore::new(FOLDS_MAX)),
             long: Arc::new(Semaphore::new(long_folds_max())),
@@ -86,6 +89,10 @@ impl Reads {
 
     pub(crate) const fn reader(&self) -> &Reader {
         &self.reader
+    }
+
+    pub(crate) const fn meters(&self) -> &Arc<Meters> {
+        &self.meters
     }
 
     /// Runs a read that folds nothing, of a page at most.
@@ -142,9 +149,12 @@ impl Reads {
         let allowance = Arc::new(allowance);
         let reader = self.reader.within(Arc::clone(&allowance));
         let held = slot.clone();
+        let (looked, meters) = (Arc::clone(&allowance), Arc::clone(&self.meters));
         let task = spawn_blocking(move || {
             let _held = held;
-            read(&reader)
+            let done = read(&reader);
+            meters.folded.observe(looked.events_taken());
+            done
         });
         let (answer, answered) = oneshot::channel();
         let lost = Arc::clone(&self.lost);

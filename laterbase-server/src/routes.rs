@@ -13,6 +13,7 @@ use crate::answers;
 use crate::app::App;
 use crate::encoding;
 use crate::gate::{self, Gate};
+use crate::observing;
 #[cfg(feature = "console")]
 use crate::page;
 use crate::problem::{Kind, Problem};
@@ -21,7 +22,10 @@ pub(crate) mod aggregate;
 pub(crate) mod events;
 pub(crate) mod feed;
 mod forks;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod openapi;
+mod peers;
 mod status;
 mod sync;
 pub(crate) mod table;
@@ -32,8 +36,9 @@ use table::{Allowed, NONE, Route, only};
 /// All routes of the contract, each of them told in `/openapi.json`, each with the parameters that it may be given.
 pub(crate) fn declared() -> Vec<Route> {
     const PAGE: Allowed = only(&["limit", "after"]);
-    vec![
+    let mut routes = vec![
         Route::at("/").get(NONE, status::replica),
+        Route::at("/peers").get(NONE, peers::list),
         Route::at("/openapi.json").get(NONE, openapi::read),
         Route::at("/healthz").get(NONE, status::health),
         Route::at("/readyz").get(NONE, status::readiness),
@@ -63,11 +68,33 @@ pub(crate) fn declared() -> Vec<Route> {
         Route::at("/a/{root}/{id}").get(NONE.and_query(), aggregate::state),
         Route::at("/a/{root}/{id}/events")
             .get(PAGE.and_query().and_window(), aggregate::history::events),
-    ]
+    ];
+    routes.extend(measuring());
+    routes
+}
+
+/// The paths of all routes, as they are declared, those of the pages for people too.
+pub(crate) fn paths() -> Vec<&'static str> {
+    let routes = declared().into_iter();
+    #[cfg(feature = "console")]
+    let routes = routes.chain(page::declared());
+    routes.map(|route| route.path).collect()
+}
+
+#[cfg(feature = "metrics")]
+fn measuring() -> Option<Route> {
+    Some(Route::at("/metrics").get(NONE, metrics::read))
+}
+
+/// Who builds without metrics has no route for them.
+#[cfg(not(feature = "metrics"))]
+const fn measuring() -> Option<Route> {
+    None
 }
 
 /// The router of [`declared`], behind a gate if there is one.
 pub(crate) fn router(app: Arc<App>, gate: Option<Gate>) -> Router {
+    let observing = middleware::from_fn_with_state(Arc::clone(&app), observing::observe);
     let mut router = routes(app);
     if let Some(gate) = gate {
         if let Some(cross_origin) = gate.cross_origin() {
@@ -75,7 +102,7 @@ pub(crate) fn router(app: Arc<App>, gate: Option<Gate>) -> Router {
         }
         router = router.layer(middleware::from_fn_with_state(Arc::new(gate), gate::guard));
     }
-    router
+    router.layer(observing)
 }
 
 fn routes(app: Arc<App>) -> Router {

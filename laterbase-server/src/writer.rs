@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use bytes::Bytes;
 use laterbase_core::PreparedBatch;
@@ -21,6 +22,7 @@ use crate::builder::WallClock;
 use crate::handle::AppendError;
 use crate::held_back::HeldBackLog;
 use crate::maintenance::MaintenanceThread;
+use crate::meters::Meters;
 use crate::problem::{Kind, Problem};
 use crate::queue::{GroupBounds, Queue, Turned, Weigh};
 use crate::work::{self, Resolution};
@@ -93,6 +95,29 @@ impl Weigh for Job {
     }
 }
 
+/// A job in the queue.
+#[derive(Debug)]
+struct Waiting {
+    job: Job,
+    since: Instant,
+}
+
+impl Waiting {
+    fn new(job: Job) -> Self {
+        Self { job, since: Instant::now() }
+    }
+}
+
+impl Weigh for Waiting {
+    fn event_count(&self) -> usize {
+        self.job.event_count()
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.job.size_bytes()
+    }
+}
+
 /// How much may wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WriterBounds {
@@ -114,7 +139,7 @@ pub(crate) struct Writer {
 
 #[derive(Debug)]
 struct Shared {
-    queue: Queue<Job>,
+    queue: Queue<Waiting>,
     /// Set by a commit that failed in a way that only reopening the store can mend.
     is_poisoned: AtomicBool,
     held_back: HeldBackLog,
@@ -140,6 +165,7 @@ impl Writer {
         clock: WallClock,
         bounds: WriterBounds,
         head: watch::Sender<u64>,
+        meters: Arc<Meters>,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             queue: Queue::new(bounds.queue_length_max),
@@ -147,7 +173,9 @@ impl Writer {
             held_back: HeldBackLog::default(),
         });
         let (id, reader) = (replica.id(), replica.reader());
-        let maintenance = MaintenanceThread::start(replica.maintenance(), reader.clone())?;
+        let counting = Arc::clone(&meters);
+        let maintenance =
+            MaintenanceThread::start(replica.maintenance(), reader.clone(), counting)?;
         let mut turn = Turn {
             replica,
             reader,
@@ -156,6 +184,7 @@ impl Writer {
             maintenance,
             front_events_flush: bounds.front_events_flush,
             shared: Arc::clone(&shared),
+            meters,
             renewals_told: 0,
             written_as: id,
         };
@@ -188,9 +217,11 @@ impl Writer {
     /// Writes a batch of the program around the server.
     pub(crate) async fn append_for(&self, batch: PreparedBatch) -> Result<Appended, AppendError> {
         let (reply, answer) = oneshot::channel();
-        self.shared.queue.push(Job::Append { batch, reply }).map_err(|turned| match turned {
-            Turned::Full => AppendError::Busy,
-            Turned::Closed => AppendError::ShuttingDown,
+        self.shared.queue.push(Waiting::new(Job::Append { batch, reply })).map_err(|turned| {
+            match turned {
+                Turned::Full => AppendError::Busy,
+                Turned::Closed => AppendError::ShuttingDown,
+            }
         })?;
         let answered = answer.await.map_err(|_gone| AppendError::ShuttingDown)?;
         answered.map_err(AppendError::Write)
@@ -209,7 +240,7 @@ impl Writer {
     }
 
     fn submit(&self, job: Job) -> Result<(), Problem> {
-        self.shared.queue.push(job).map_err(|turned| match turned {
+        self.shared.queue.push(Waiting::new(job)).map_err(|turned| match turned {
             Turned::Full => Problem::new(Kind::Busy),
             Turned::Closed => Problem::new(Kind::ShuttingDown),
         })
@@ -231,6 +262,12 @@ impl Writer {
         let resolved = settle(answer).await?;
         self.held_back().forget(&root, origin);
         Ok(resolved)
+    }
+
+    /// How many requests wait.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn queue_length(&self) -> usize {
+        self.shared.queue.len()
     }
 
     /// Whether a write has a chance.
@@ -281,6 +318,7 @@ struct Turn {
     maintenance: MaintenanceThread,
     front_events_flush: usize,
     shared: Arc<Shared>,
+    meters: Arc<Meters>,
     /// The number of the next change of the replica's own id to be told of.
     renewals_told: u64,
     /// The replica's own id when that was looked at last.
@@ -306,7 +344,11 @@ impl Turn {
         let _door = Door(Arc::clone(&self.shared));
         while let Some(group) = self.shared.queue.take_group(GroupBounds::DEFAULT) {
             let mut staged = Vec::new();
-            for mut job in group {
+            self.meters.group_requests.observe(group.len() as u64);
+            let events: usize = group.iter().map(Weigh::event_count).sum();
+            self.meters.group_events.observe(events as u64);
+            for Waiting { mut job, since } in group {
+                self.meters.queue_wait.observe_time(since.elapsed());
                 let next = self.stage(&mut job).unwrap_or_else(|Uncommitted| {
                     self.commit(std::mem::take(&mut staged));
                     self.stage(&mut job).unwrap_or(Outcome::Append(Err(WriteError::Uncommitted)))
@@ -371,7 +413,9 @@ impl Turn {
 
     /// Commits what is staged, and tells everybody what became of it.
     fn commit(&mut self, staged: Vec<(Job, Outcome)>) {
+        let begun = Instant::now();
         let committed = self.replica.commit().map_err(Arc::new);
+        self.meters.commit.observe_time(begun.elapsed());
         if let Err(error) = &committed {
             self.note_failure(error);
         }

@@ -1,7 +1,7 @@
 //! The routes by which replicas sync, as typed calls.
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode};
 use laterbase_core::heads::HeadsPage;
 use laterbase_core::id::ReplicaId;
 use laterbase_core::limits::{BATCH_BYTES_MAX, PAGE_EVENTS_DEFAULT};
@@ -35,6 +35,8 @@ pub struct ArrivalsQuery<'q> {
     pub limit: usize,
     /// The origin whose events are to be left out, as the caller has them.
     pub not: Option<ReplicaId>,
+    /// Who asks, so that those who watch the server see who is behind. It changes no answer.
+    pub asking: Option<ReplicaId>,
     /// A later place that the log is known to have come to.
     pub seen: Option<&'q str>,
 }
@@ -114,7 +116,10 @@ impl<T: Transport> Client<T> {
         }
         parameters.extend(query.not.map(|id| ("not", id.to_string())));
         parameters.extend(query.seen.map(|seen| ("seen", seen.to_owned())));
-        let call = Call::get(&["sync"], &parameters).accept(DELTA_MEDIA_TYPE);
+        let asking = query.asking.and_then(|id| HeaderValue::try_from(id.to_string()).ok());
+        let name = HeaderName::from_static(REPLICA_HEADER);
+        let headers = asking.map(|id| (name, id)).into_iter().collect();
+        let call = Call::get(&["sync"], &parameters).accept(DELTA_MEDIA_TYPE).headers(headers);
         let reply = self.exchange.call(call).await?;
         let page = (reply.status != StatusCode::NO_CONTENT).then(|| reply.body.clone());
         check_size(&reply)?;

@@ -26,6 +26,7 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
             }
             let own = self.reader().replica_id();
             let question = Question {
+                asking: own,
                 cursor: self.state.cursor.clone(),
                 // Only then is there something of our own behind the cursor, as far as we know.
                 not: self.state.mark.as_ref().map(|_mark| own),
@@ -130,6 +131,7 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
 /// What is asked of the server's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Question {
+    asking: ReplicaId,
     cursor: String,
     not: Option<ReplicaId>,
     seen: Option<String>,
@@ -143,7 +145,8 @@ impl Question {
         limit: usize,
     ) -> Result<Arrivals, ClientError> {
         let (cursor, seen) = (self.cursor.as_str(), self.seen.as_deref());
-        let query = ArrivalsQuery { cursor, selection, limit, not: self.not, seen };
+        let (not, asking) = (self.not, Some(self.asking));
+        let query = ArrivalsQuery { cursor, selection, limit, not, asking, seen };
         client.arrivals(&query).await
     }
 }

@@ -200,7 +200,7 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
         }
         let (cursor, seen) = (mark.as_str(), Some(answer.after.as_str()));
         let selection = &self.options.roots;
-        let query = ArrivalsQuery { cursor, selection, limit: 1, not: None, seen };
+        let query = ArrivalsQuery { cursor, selection, limit: 1, not: None, asking: None, seen };
         loop {
             match self.client.arrivals(&query).await {
                 Ok(arrivals) => return Ok(arrivals.replica == self.peer()),

@@ -37,10 +37,10 @@ fn write(shared: &Shared, built: Option<u64>) -> Result<(), StoreError> {
     // Before the commit: whoever sees what it stores finds no snapshot that has not seen it.
     let unstored = shared.unstored.begin_flush(&layer, built);
     let mut batch = Batch::new(Area::Derived);
-    {
+    let snapshots_kept = {
         let snapshot = shared.raw_snapshot()?;
         ladders::invalidate(&*snapshot, &layer, &mut batch)?;
-        ladders::keep(&*snapshot, &unstored, &layer, &mut batch)?;
+        let kept = ladders::keep(&*snapshot, &unstored, &layer, &mut batch)?;
         ladders::sweep(shared, &*snapshot, &mut batch)?;
         let layer = layer.layer();
         if !layer.is_empty() {
@@ -50,10 +50,12 @@ fn write(shared: &Shared, built: Option<u64>) -> Result<(), StoreError> {
             count_aggregates(&*snapshot, layer, &mut batch)?;
             batch.put(Table::Progress, keys::BUILT, &built.to_be_bytes());
         }
-    }
+        kept
+    };
     if !batch.is_empty() {
         shared.store.commit(&batch)?;
     }
+    shared.note_snapshots(snapshots_kept);
     shared.state_mut().front.thaw();
     shared.unstored.forget(&unstored);
     Ok(())

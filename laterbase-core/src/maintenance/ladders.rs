@@ -69,17 +69,18 @@ fn rung_keys(snapshot: &dyn Snapshot, prefix: &[u8]) -> Result<Vec<Vec<u8>>, Sto
 }
 
 /// Adds the snapshots that reads have left, and thins their ladders. None of the new ones is
-/// overtaken by the layer.
+/// overtaken by the layer. Says how many of them are added.
 pub(super) fn keep(
     snapshot: &dyn Snapshot,
     ladders: &[UnstoredLadder],
     layer: &Flushed,
     batch: &mut Batch,
-) -> Result<(), StoreError> {
+) -> Result<u64, StoreError> {
+    let mut added = 0;
     for ladder in ladders {
-        keep_ladder(snapshot, ladder, layer, batch)?;
+        added += keep_ladder(snapshot, ladder, layer, batch)?;
     }
-    Ok(())
+    Ok(added)
 }
 
 fn keep_ladder(
@@ -87,7 +88,7 @@ fn keep_ladder(
     ladder: &UnstoredLadder,
     layer: &Flushed,
     batch: &mut Batch,
-) -> Result<(), StoreError> {
+) -> Result<u64, StoreError> {
     let overtaking = layer.overtaking(&ladder.aggregate);
     let fresh = |rung: &Rung| !overtaking.hits(rung);
     let new = &ladder.rungs;
@@ -104,17 +105,19 @@ fn keep_ladder(
     }
     rungs.sort_by_key(|(rung, _)| rung.place);
     let counts: Vec<u64> = rungs.iter().map(|(rung, _)| rung.event_count).collect();
+    let mut added = 0;
     for ((rung, new), kept) in rungs.iter().zip(kept_rungs(&counts)) {
         let key = rung.key(&ladder.prefix);
         match new {
             Some(new) if kept => {
+                added += 1;
                 batch.put_with(Table::Snapshots, &key, |out| new.snapshot.encode(out));
             }
             None if !kept => batch.delete(Table::Snapshots, &key),
             _ => {}
         }
     }
-    Ok(())
+    Ok(added)
 }
 
 /// Takes away a page of the snapshots whose fold, or fold version, is registered no more.

@@ -13,6 +13,7 @@ use super::ReadError;
 #[derive(Debug)]
 pub struct Allowance {
     is_stopped: AtomicBool,
+    events: u64,
     events_left: AtomicU64,
     bytes_left: AtomicU64,
 }
@@ -27,6 +28,7 @@ impl Allowance {
     pub const fn of(events: u64, bytes: u64) -> Self {
         Self {
             is_stopped: AtomicBool::new(false),
+            events,
             events_left: AtomicU64::new(events),
             bytes_left: AtomicU64::new(bytes),
         }
@@ -40,6 +42,11 @@ impl Allowance {
     /// Whether [`Self::stop`] was called.
     pub fn is_stopped(&self) -> bool {
         self.is_stopped.load(Ordering::Acquire)
+    }
+
+    /// How many events were looked at.
+    pub fn events_taken(&self) -> u64 {
+        self.events - self.events_left.load(Ordering::Relaxed)
     }
 
     /// Takes from what is left, or says why the read goes no further. One thread at a time reads.

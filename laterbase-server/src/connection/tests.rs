@@ -35,7 +35,7 @@ fn serve() -> Served {
         pressure: pressure.subscribe(),
         gives_way: Arc::clone(&gives_way),
     };
-    let task = tokio::spawn(run(stream, progress, router, ends));
+    let task = tokio::spawn(run(stream, progress, Caller::at(None), router, ends));
     Served { client, task, stop, pressure, gives_way, start: Instant::now() }
 }
 

@@ -1,5 +1,9 @@
 //! `/sync`: how replicas exchange events of all roots with this server.
 
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::response::Response;
 use laterbase_core::cursor::Cursor;
 use laterbase_core::id::{IdError, ReplicaId, RootName};
@@ -7,6 +11,7 @@ use laterbase_core::reader::Reader;
 use laterbase_core::selection::RootSelection;
 
 use crate::app::App;
+use crate::callers::{Asking, Caller, Deal};
 use crate::parameters::Parameters;
 use crate::problem::{Problem, Result};
 use crate::wire::{self, CURSOR_HEADER, REPLICA_HEADER};
@@ -40,6 +45,25 @@ fn is_taken<'t>(app: &'t App, selection: &'t RootSelection) -> impl Fn(&RootName
 /// Says who answers. A caller that finds another replica behind an address begins anew.
 fn set_replica(response: &mut Response, reader: &Reader) {
     wire::set(response, REPLICA_HEADER, &reader.replica_id().to_string());
+}
+
+/// Has an answer take along what it does once it was sent.
+fn with(mut response: Response, deal: Option<Deal>) -> Response {
+    if let Some(deal) = deal {
+        response.extensions_mut().insert(deal);
+    }
+    response
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Asking {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> std::result::Result<Self, Infallible> {
+        // Whoever serves an embedded router does not say.
+        let caller = parts.extensions.get().cloned().unwrap_or_else(|| Caller::at(None));
+        let said = parts.headers.get(REPLICA_HEADER).and_then(|value| value.to_str().ok());
+        Ok(Self { caller, replica: said.and_then(|text| text.parse().ok()) })
+    }
 }
 
 fn set_cursor(response: &mut Response, cursor: &Cursor) {

@@ -16,6 +16,7 @@ use axum::routing::{MethodRouter, get, post};
 
 use crate::app::App;
 use crate::body;
+use crate::observing::OfRoute;
 use crate::parameters::{Parameters, QUERY_NAMES, WINDOW_NAMES};
 use crate::problem::{Kind, Problem, Result};
 
@@ -154,7 +155,12 @@ impl Route {
         allowed: Allowed,
         handler: MethodRouter<Arc<App>, Infallible>,
     ) -> Self {
-        let check = move |request: Request, next: Next| check(allowed, request, next);
+        let of_route = OfRoute(self.path);
+        let check = move |request: Request, next: Next| async move {
+            let mut response = check(allowed, request, next).await;
+            response.extensions_mut().insert(of_route);
+            response
+        };
         self.methods = self.methods.merge(handler.route_layer(middleware::from_fn(check)));
         self.declared.push(Declared { method, allowed });
         self

@@ -37,6 +37,7 @@ mod listings;
 mod live;
 mod many_origins;
 mod memory;
+mod metrics;
 mod origins;
 #[cfg(feature = "console")]
 mod page;
@@ -46,6 +47,7 @@ mod page_lists;
 mod page_points;
 mod parameters;
 mod peering;
+mod peers_seen;
 mod process;
 mod program;
 mod queries;

@@ -11,8 +11,9 @@ use laterbase_core::limits::BATCH_BYTES_MAX;
 use laterbase_core::reader::{ReadError, Reader, Taken};
 use laterbase_core::selection::RootSelection;
 
-use super::{is_taken, left_out, live, set_cursor, set_replica};
+use super::{is_taken, left_out, live, set_cursor, set_replica, with};
 use crate::app::App;
+use crate::callers::{Asking, Deal, Holding};
 use crate::parameters::{Parameters, choose, last_event_id, parse_cursor};
 use crate::problem::{Kind, Problem, Result};
 use crate::wire::{self, DELTA, EVENT_STREAM, LEFT_OUT_HEADER};
@@ -31,6 +32,7 @@ pub(super) struct Lacking {
 
 pub(crate) async fn read(
     State(app): State<Arc<App>>,
+    asking: Asking,
     parameters: Parameters,
     headers: HeaderMap,
 ) -> Result<Response> {
@@ -44,17 +46,23 @@ pub(crate) async fn read(
     };
     let seen = parameters.get("seen").map(|text| parse_cursor("seen", text)).transpose()?;
     let (selection, not_of) = (parameters.roots()?, left_out(&parameters)?);
+    let holding = Holding { cursor, selection: selection.clone(), not_of: not_of.clone() };
     let lacking = Lacking { cursor, seen, selection, not_of };
+    // A stream that does not say whose it is belongs to somebody who pulls as well.
+    let is_named = form != EVENT_STREAM || !holding.not_of.is_empty();
+    let deal = is_named.then(|| app.callers.asks(&asking, &holding, app.writer.now())).flatten();
     if form == EVENT_STREAM {
         return live::respond(app, lacking).await;
     }
     // The usual case takes no look at the store.
     let is_seen = lacking.seen.is_none_or(|seen| seen == lacking.cursor);
     if is_seen && lacking.cursor == app.reader().cursor() {
-        return Ok(nothing(&app, app.reader(), &lacking));
+        let response = nothing(&app, app.reader(), &lacking);
+        return Ok(with(response, deal.map(|deal| deal.reaching(cursor))));
     }
     let taking = Arc::clone(&app);
-    let read = move |reader: &Reader, bytes_max| page(&taking, reader, &lacking, limit, bytes_max);
+    let read =
+        move |reader: &Reader, bytes_max| page(&taking, reader, &lacking, deal, limit, bytes_max);
     app.read_page(BATCH_BYTES_MAX, read).await
 }
 
@@ -62,6 +70,7 @@ fn page(
     app: &App,
     reader: &Reader,
     lacking: &Lacking,
+    deal: Option<Deal>,
     limit: usize,
     bytes_max: usize,
 ) -> Result<Response> {
@@ -73,12 +82,12 @@ fn page(
     }
     let page = reader.arrivals_delta(&lacking.cursor, &taken)?.ok_or_else(cursor_gone)?;
     let mut response = if page.events == 0 && !page.more {
-        nothing(app, reader, lacking)
+        with(nothing(app, reader, lacking), deal.map(|deal| deal.reaching(page.cursor)))
     } else {
         let mut response = wire::respond(StatusCode::OK, DELTA, page.bytes);
         wire::set_more(&mut response, page.more);
         sign(&mut response, app, reader, lacking);
-        response
+        with(response, deal.map(|deal| deal.giving(Some(page.cursor))))
     };
     if page.cursor != lacking.cursor {
         set_cursor(&mut response, &page.cursor);

@@ -9,12 +9,14 @@ use laterbase_core::limits::HEADS_ENTRIES_MAX;
 
 use super::{is_taken, set_cursor, set_replica};
 use crate::app::App;
+use crate::callers::Asking;
 use crate::parameters::{Parameters, choose, origin_cursor};
 use crate::problem::Result;
 use crate::wire::{self, HEADS, NEXT_HEADER};
 
 pub(crate) async fn read(
     State(app): State<Arc<App>>,
+    asking: Asking,
     parameters: Parameters,
     headers: HeaderMap,
 ) -> Result<Response> {
@@ -22,6 +24,7 @@ pub(crate) async fn read(
     let limit = parameters.limit_of(HEADS_ENTRIES_MAX, HEADS_ENTRIES_MAX)?;
     let (selection, after) =
         (parameters.roots()?, parameters.after_origin("what `Laterbase-Next` of a page said")?);
+    app.callers.compares(&asking, app.writer.now());
     let giving = Arc::clone(&app);
     app.read(move |reader| {
         // Before the heads are read: what arrives meanwhile is met again behind the cursor.

@@ -10,9 +10,10 @@ use bytes::Bytes;
 use laterbase_core::limits::BATCH_BYTES_MAX;
 use serde_json::json;
 
-use super::set_replica;
+use super::{set_replica, with};
 use crate::app::App;
 use crate::body::{self, AdmittedBody};
+use crate::callers::{Asking, Deal};
 use crate::parameters::choose;
 use crate::problem::{Problem, Result};
 use crate::routes::write::stop_check;
@@ -21,11 +22,16 @@ use crate::writer::{DecodedDelta, Landed};
 
 pub(crate) async fn merge(
     State(app): State<Arc<App>>,
+    asking: Asking,
     headers: HeaderMap,
     mut body: Body,
 ) -> Result<Response> {
     let done = match admit(&app, &headers) {
-        Ok(admitted) => take(&app, admitted, &mut body).await,
+        Ok(admitted) => {
+            let deal = app.callers.deals(&asking, app.writer.now());
+            let taken = take(&app, admitted, &mut body).await;
+            taken.map(|response| with(response, deal.map(Deal::taking)))
+        }
         Err(problem) => Err(problem),
     };
     if done.is_err() {

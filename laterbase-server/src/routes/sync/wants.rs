@@ -10,21 +10,27 @@ use laterbase_core::codec::CodecError;
 use laterbase_core::limits::{BATCH_BYTES_MAX, WANTS_BYTES_MAX};
 use laterbase_core::wants::Wants;
 
-use super::set_replica;
+use super::{set_replica, with};
 use crate::app::App;
 use crate::body::{self, AdmittedBody};
+use crate::callers::Asking;
 use crate::parameters::{Parameters, choose};
 use crate::problem::{Kind, Problem, Result};
 use crate::wire::{self, DELTA, WANTS};
 
 pub(crate) async fn answer(
     State(app): State<Arc<App>>,
+    asking: Asking,
     parameters: Parameters,
     headers: HeaderMap,
     mut body: Body,
 ) -> Result<Response> {
     let done = match admit(&app, &parameters, &headers) {
-        Ok((limit, admitted)) => give(&app, limit, admitted, &mut body).await,
+        Ok((limit, admitted)) => {
+            let deal = app.callers.deals(&asking, app.writer.now());
+            let given = give(&app, limit, admitted, &mut body).await;
+            given.map(|response| with(response, deal.map(|deal| deal.giving(None))))
+        }
         Err(problem) => Err(problem),
     };
     if done.is_err() {
