@@ -41,7 +41,7 @@ impl TextFile {
     }
 }
 
-/// All files below `root` that are UTF-8, sorted by path.
+/// All files below `root` that are UTF-8, and pictures, sorted by path.
 pub(super) fn text_files(root: &Path) -> Result<Vec<TextFile>> {
     let mut files = Vec::new();
     let mut folders = vec![root.to_owned()];
@@ -63,9 +63,11 @@ pub(super) fn text_files(root: &Path) -> Result<Vec<TextFile>> {
     Ok(files)
 }
 
-/// The file if it is UTF-8.
+/// The file if it is UTF-8, or a picture: pages link to those, and they have no text.
 fn text_file(root: &Path, path: &Path) -> Result<Option<TextFile>> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let Ok(text) = String::from_utf8(bytes) else { return Ok(None) };
+    let is_picture = path.extension().is_some_and(|extension| extension == "png");
+    let text = if is_picture { Ok(String::new()) } else { String::from_utf8(bytes) };
+    let Ok(text) = text else { return Ok(None) };
     Ok(Some(TextFile { path: path.strip_prefix(root)?.to_owned(), text }))
 }
