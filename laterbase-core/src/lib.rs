@@ -4,6 +4,7 @@
 //! no clock, no files, no threads, no sockets, no logging. Shells (the server, the client, the
 //! simulator) bring those and call in.
 
+pub mod backup;
 pub mod chain;
 pub mod codec;
 pub mod cursor;

@@ -174,6 +174,10 @@ impl Reader {
         self.shared.state().front.event_count()
     }
 
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.shared.store
+    }
+
     /// A number that names this arrival log: positions of another epoch mean nothing here.
     pub fn epoch(&self) -> u64 {
         self.shared.state().epoch

@@ -29,6 +29,15 @@ pub(crate) struct Head {
     pub recorded: Hlc,
 }
 
+impl Head {
+    /// Appends the head's form in `meta`.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.seq.to_be_bytes());
+        out.extend_from_slice(&self.recorded.to_bits().to_be_bytes());
+        out.extend_from_slice(self.chain.as_bytes());
+    }
+}
+
 /// The numbers that a store gave to roots and origins. They never change.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {

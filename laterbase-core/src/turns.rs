@@ -62,10 +62,30 @@ impl Turns {
         Some(self.0[index].arrived)
     }
 
+    /// The last position up to `head` that had arrived at a time; 0 for none. `arrived` gives the
+    /// arrival time of the entry at a position.
+    pub(crate) fn last_arrived_until(
+        &self,
+        time: i64,
+        head: u64,
+        arrived: impl Fn(u64) -> Result<i64, StoreError>,
+    ) -> Result<u64, StoreError> {
+        let (mut low, mut high) = self.stretch(time, head);
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            if arrived(middle)? <= time {
+                low = middle;
+            } else {
+                high = middle - 1;
+            }
+        }
+        Ok(low)
+    }
+
     /// The stretch that holds the last position up to `head` that had arrived at a time, if any
     /// has: its first position, which had arrived then, or 0 if that is not known, and its last.
     /// Arrival times rise along it.
-    pub(crate) fn stretch(&self, time: i64, head: u64) -> (u64, u64) {
+    fn stretch(&self, time: i64, head: u64) -> (u64, u64) {
         let mut last = head;
         for turn in self.0.iter().rev().filter(|turn| turn.position <= head) {
             if turn.arrived <= time {

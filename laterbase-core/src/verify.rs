@@ -209,7 +209,7 @@ pub fn is_log_entry(bytes: &[u8]) -> bool {
     Entry::decode(bytes).is_ok()
 }
 
-fn last_position(snapshot: &dyn Snapshot) -> Result<u64, StoreError> {
+pub(crate) fn last_position(snapshot: &dyn Snapshot) -> Result<u64, StoreError> {
     let mut last = 0;
     snapshot.scan(Scan::all(Table::Log).backward().limit(1), &mut |key, _| {
         last = keys::read_u64(key).unwrap_or(0);

@@ -72,16 +72,8 @@ impl<'s> View<'s> {
 
     /// The last position that had arrived at a time; 0 for none.
     pub(crate) fn last_arrived_until(&self, time: i64) -> Result<u64, StoreError> {
-        let (mut low, mut high) = self.turns.stretch(time, self.moment.head);
-        while low < high {
-            let middle = low + (high - low).div_ceil(2);
-            if self.entry(middle, |entry| entry.arrived)? <= time {
-                low = middle;
-            } else {
-                high = middle - 1;
-            }
-        }
-        Ok(low)
+        let arrived = |position| self.entry(position, |entry| entry.arrived);
+        self.turns.last_arrived_until(time, self.moment.head, arrived)
     }
 
     pub(crate) fn snapshot(&self) -> &dyn Snapshot {

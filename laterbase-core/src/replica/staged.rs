@@ -363,11 +363,7 @@ impl Staged {
         }
         for (&(root, origin), head) in &self.heads {
             let key = keys::numbered(keys::HEAD, &[root, origin]);
-            self.batch.put_with(Table::Meta, &key, |out| {
-                out.extend_from_slice(&head.seq.to_be_bytes());
-                out.extend_from_slice(&head.recorded.to_bits().to_be_bytes());
-                out.extend_from_slice(head.chain.as_bytes());
-            });
+            self.batch.put_with(Table::Meta, &key, |out| head.encode(out));
         }
         if !self.heads.is_empty() {
             self.batch.put(Table::Meta, keys::CLOCK, &clock.to_bits().to_be_bytes());
