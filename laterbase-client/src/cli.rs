@@ -1,6 +1,7 @@
 //! The command line: what it takes, and what each command does.
 
 mod add;
+mod backup;
 mod brief;
 mod footprint;
 mod forks;
@@ -178,6 +179,16 @@ enum Command {
     Export(transfer::ExportArgs),
     /// Take in the events of a delta file.
     Import(transfer::ImportArgs),
+    /// Write all that the store knows to one file, while others may write to the store.
+    ///
+    /// It is the store at one moment: every event that was acknowledged before is in it. It holds
+    /// no settings (laterbase.toml and schema files), and no indexes, which a restored store builds.
+    Backup(backup::BackupArgs),
+    /// Make a store of a backup, in the directory that --store names, which is not there yet.
+    ///
+    /// The store takes a new id when it is first opened, as the one that was backed up may still be
+    /// at work; what it has recorded since comes back by sync.
+    Restore(backup::RestoreArgs),
     /// Check everything that can be checked on disk.
     Verify(verify::VerifyArgs),
     /// List forks: origins of which there are two histories.
@@ -200,7 +211,13 @@ impl Command {
     const fn mends(&self) -> bool {
         matches!(
             self,
-            Self::Verify(_) | Self::Export(_) | Self::Import(_) | Self::Forks(_) | Self::Resolve(_)
+            Self::Verify(_)
+                | Self::Export(_)
+                | Self::Import(_)
+                | Self::Backup(_)
+                | Self::Restore(_)
+                | Self::Forks(_)
+                | Self::Resolve(_)
         )
     }
 }
@@ -258,6 +275,8 @@ fn run_command(common: &Common, command: Command, output: &mut Output) -> anyhow
         Command::Void(args) => void::run(common, &args, output),
         Command::Export(args) => transfer::export(common, &args, output),
         Command::Import(args) => transfer::import(common, &args, output),
+        Command::Backup(args) => backup::back_up(common, &args, output),
+        Command::Restore(args) => backup::restore(common, &args, output),
         Command::Verify(args) => verify::run(common, &args, output),
         Command::Forks(args) => forks::run(common, &args, output),
         Command::Resolve(args) => resolve::run(common, &args, output),

@@ -35,12 +35,13 @@
 //! # }
 //! ```
 
+pub mod backup;
 pub mod client;
-pub mod delta_file;
 pub mod device;
 pub mod engine;
 pub mod handover;
 pub mod local;
+pub mod paged_file;
 pub mod peers;
 pub mod sync;
 pub mod transfer;

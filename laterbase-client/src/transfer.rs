@@ -10,9 +10,11 @@ use laterbase_core::reader::{ReadError, Reader, Remembered};
 use laterbase_core::replica::{Merged, MergedPage, WriteError};
 use laterbase_core::version_vector::VersionVector;
 
-use crate::delta_file::{DeltaFileCounts, DeltaFileError, DeltaFileReader, DeltaFileWriter};
 use crate::device::Device;
 use crate::local::Local as _;
+use crate::paged_file::{
+    FileKind, PagedFileCounts, PagedFileError, PagedFileReader, PagedFileWriter,
+};
 use crate::peers;
 
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
@@ -32,7 +34,7 @@ pub fn export<W: Write>(
     roots: &[RootName],
     output: W,
     on_page: &mut dyn FnMut(u64),
-) -> Result<(W, DeltaFileCounts), TransferError> {
+) -> Result<(W, PagedFileCounts), TransferError> {
     let entries = leaving(device.reader(), roots);
     if !entries.is_empty() {
         device.remember(entries)?;
@@ -50,8 +52,8 @@ pub fn export_read<W: Write>(
     roots: &[RootName],
     output: W,
     on_page: &mut dyn FnMut(u64),
-) -> Result<(W, DeltaFileCounts), TransferError> {
-    let mut file = DeltaFileWriter::new(output)?;
+) -> Result<(W, PagedFileCounts), TransferError> {
+    let mut file = PagedFileWriter::new(FileKind::Delta, output)?;
     let mut events = 0;
     for root in roots {
         let mut vv = VersionVector::new();
@@ -60,7 +62,7 @@ pub fn export_read<W: Write>(
             if page.events == 0 {
                 break;
             }
-            file.push(&page.bytes, page.events)?;
+            file.push(&page.bytes, page.events as u64)?;
             events += page.events as u64;
             on_page(events);
             vv = page.vv;
@@ -104,17 +106,18 @@ pub fn import(
     input: impl Read,
     imported: &mut Imported,
     on_page: &mut dyn FnMut(Merged),
-) -> Result<DeltaFileCounts, TransferError> {
-    let mut file = DeltaFileReader::new(input)?;
+) -> Result<PagedFileCounts, TransferError> {
+    let mut file = PagedFileReader::new(FileKind::Delta, input)?;
     loop {
         let page_number = file.counts().pages + 1;
         let Some(page) = file.next_page()? else {
             return Ok(file.counts());
         };
-        let damaged = |source| DeltaFileError::Page { page: page_number, source };
+        let damaged =
+            |source| PagedFileError::Page { kind: FileKind::Delta, page: page_number, source };
         let event_count = Delta::decode(page).map_err(damaged)?.event_count();
         let taken = merge(device, page)?;
-        file.count_events(event_count);
+        file.count_events(event_count as u64);
         imported.merged.stored += taken.merged.stored;
         imported.merged.known += taken.merged.known;
         for held in taken.held_back {
@@ -149,7 +152,7 @@ pub enum TransferError {
     Output(#[from] io::Error),
     /// The file is not a whole and good delta file.
     #[error(transparent)]
-    File(#[from] DeltaFileError),
+    File(#[from] PagedFileError),
     /// The replica did not take a page.
     #[error("a page could not be stored")]
     Write(#[from] WriteError),

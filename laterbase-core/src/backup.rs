@@ -13,6 +13,7 @@ use crate::codec::{self, CodecError};
 use crate::keys;
 use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::reader::Reader;
+use crate::replica::OpenError;
 use crate::store::{Area, Batch, Scan, Snapshot, Store, StoreError, Table};
 
 pub use moment::cut_to;
@@ -102,6 +103,14 @@ pub fn decode_page(page: &[u8]) -> Result<(Batch, u64), CodecError> {
         entries += 1;
     }
     Ok((batch, if table == Table::Log { entries } else { 0 }))
+}
+
+/// Looks whether this version reads the store that a backup was restored to.
+///
+/// # Errors
+/// [`OpenError::OtherFormat`], or a failure of the store.
+pub fn check_format(store: &dyn Store) -> Result<(), OpenError> {
+    crate::replica::open::check_format(store)
 }
 
 /// The first key of a prefix's entries and the one behind them.

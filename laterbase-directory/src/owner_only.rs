@@ -23,6 +23,14 @@ pub(crate) fn open_file(path: &Path, options: &mut OpenOptions) -> io::Result<Fi
     }
 }
 
+/// Makes a file that its owner alone may read and write.
+///
+/// # Errors
+/// If the file system refuses, or there is something already.
+pub fn make_file(path: &Path) -> io::Result<File> {
+    open_file(path, OpenOptions::new().write(true).create_new(true))
+}
+
 /// Makes a folder that its owner alone may enter.
 ///
 /// # Errors

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use laterbase_client::delta_file::DeltaFileWriter;
 use laterbase_client::engine::{self, check_files_in_use};
+use laterbase_client::paged_file::{FileKind, PagedFileWriter};
 use laterbase_core::id::RootName;
 use laterbase_core::store::{Store, StoreError};
 use laterbase_core::verify::{Salvaged, salvage};
@@ -51,7 +51,7 @@ pub(crate) fn run(common: &Common, args: &ExportArgs, output: &mut Output) -> an
     let mut salvaged = Salvaged::default();
     let mut pages = 0;
     let bytes = write_whole(&args.file, |file| {
-        let mut writer = DeltaFileWriter::new(file)?;
+        let mut writer = PagedFileWriter::new(FileKind::Delta, file)?;
         salvaged = take(&*store, &args.roots, &mut writer)?;
         let (file, counts) = writer.finish()?;
         pages = counts.pages;
@@ -85,11 +85,11 @@ fn open(path: &Path) -> anyhow::Result<Arc<dyn Store>> {
 fn take(
     store: &dyn Store,
     roots: &[RootName],
-    writer: &mut DeltaFileWriter<impl io::Write>,
+    writer: &mut PagedFileWriter<impl io::Write>,
 ) -> Result<Salvaged, SalvageError> {
     let bar = bar(Some(0), Unit::Events);
     let is_wanted = |root: &RootName| roots.is_empty() || roots.contains(root);
-    let mut take = |page: &[u8], events: usize| Ok(writer.push(page, events)?);
+    let mut take = |page: &[u8], events: usize| Ok(writer.push(page, events as u64)?);
     let salvaged = salvage(store, &is_wanted, &mut take, &mut |done, all| {
         bar.set_length(all);
         bar.set_position(done);

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use laterbase_client::delta_file::DeltaFileCounts;
 use laterbase_client::device::Device;
+use laterbase_client::paged_file::PagedFileCounts;
 use laterbase_client::transfer::{self, Imported, TransferError};
 use laterbase_core::id::RootName;
 use laterbase_core::printable::Printable;
@@ -78,7 +78,7 @@ pub(crate) fn export(
             write_file(reading.reader(), &roots, &args.file)
         },
     )?;
-    let DeltaFileCounts { pages, events } = counts;
+    let PagedFileCounts { pages, events } = counts;
     let text = format!("exported {events} events to {}, {bytes} bytes", name(&args.file, "output"));
     say(&args.file, &ExportSummary { exported: events, pages, bytes }, text, output)
 }
@@ -118,8 +118,8 @@ fn write_file(
     reader: &Reader,
     roots: &[RootName],
     file: &Path,
-) -> anyhow::Result<(DeltaFileCounts, u64)> {
-    let mut counts = DeltaFileCounts::default();
+) -> anyhow::Result<(PagedFileCounts, u64)> {
+    let mut counts = PagedFileCounts::default();
     let bytes = write_whole(file, |output| {
         let held = |root| reader.version_vector(root).event_count();
         let length = roots.iter().map(held).sum();
@@ -175,7 +175,7 @@ fn read_file(
     input: impl Read,
     length: Option<u64>,
     imported: &mut Imported,
-) -> Result<DeltaFileCounts, TransferError> {
+) -> Result<PagedFileCounts, TransferError> {
     let bar = bar(length, Unit::Bytes);
     let input = bar.wrap_read(BufReader::new(input));
     let read = transfer::import(device, input, imported, &mut |_merged| {});

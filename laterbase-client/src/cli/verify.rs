@@ -1,9 +1,11 @@
 //! `laterbase verify`: checks everything that can be checked on disk, and mends what can be mended.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use laterbase_client::backup;
 use laterbase_client::engine::{
     self, StoreOptions, check_files, check_files_in_use, discard_derived, report_set_aside,
 };
@@ -17,6 +19,10 @@ use super::progress::{Unit, bar};
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
+    /// A backup, instead of the store: it is restored beside itself, to a folder that is removed
+    /// again, and that store is checked.
+    #[arg(value_name = "BACKUP", conflicts_with = "repair")]
+    backup: Option<PathBuf>,
     /// Build the derived tables anew from the log.
     ///
     /// Nothing else is changed: what the log itself has lost comes back from a peer. See also
@@ -34,6 +40,9 @@ struct Summary {
 }
 
 pub(crate) fn run(common: &Common, args: &VerifyArgs, output: &mut Output) -> anyhow::Result<()> {
+    if let Some(backup) = &args.backup {
+        return verify_backup(backup, output);
+    }
     common.check_existing()?;
     let mut report = check(common)?;
     let mut repaired = false;
@@ -43,13 +52,40 @@ pub(crate) fn run(common: &Common, args: &VerifyArgs, output: &mut Output) -> an
             report = check(common)?;
         }
     }
-    let is_sound = report.is_sound();
     let mut text = describe(&report);
     if repaired {
         text.push_str("\nthe derived tables were built anew");
     } else if args.repair {
         text.push_str("\nnot repaired: the log itself is damaged; see export --salvage");
     }
+    say(report, repaired, text, output)
+}
+
+/// Restores a backup for the while, builds its indexes, and checks it all.
+fn verify_backup(backup: &Path, output: &mut Output) -> anyhow::Result<()> {
+    let bar = bar(Some(0), Unit::Events);
+    let mut progress = |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    };
+    let report = backup::try_out(backup, |directory| -> anyhow::Result<VerifyReport> {
+        let store = engine::open(directory, StoreOptions::default())?.store;
+        rebuild_derived(Arc::clone(&store), &mut progress)?;
+        Ok(verify(&*store, &mut progress)?)
+    });
+    bar.finish_and_clear();
+    let report = report.context("the backup cannot be restored")??;
+    let text = describe(&report);
+    say(report, false, text, output)
+}
+
+fn say(
+    report: VerifyReport,
+    repaired: bool,
+    text: String,
+    output: &mut Output,
+) -> anyhow::Result<()> {
+    let is_sound = report.is_sound();
     let VerifyReport { events, fault_count, .. } = report;
     let faults = report.faults.iter().map(ToString::to_string).collect();
     output.summary(&Summary { events, fault_count, faults, repaired }, text)?;

@@ -34,7 +34,7 @@ fn file(device: &Device) -> Vec<u8> {
     bytes
 }
 
-fn take(device: &Device, bytes: &[u8]) -> (Result<DeltaFileCounts, TransferError>, Merged) {
+fn take(device: &Device, bytes: &[u8]) -> (Result<PagedFileCounts, TransferError>, Merged) {
     let mut imported = Imported::default();
     let done = import(device, bytes, &mut imported, &mut |_merged| {});
     assert_eq!(imported.held_back, []);
@@ -68,11 +68,11 @@ fn a_file_cut_short_gives_its_whole_pages_and_is_named() {
     let bytes = file(&filled());
     let copy = device();
     let (cut, merged) = take(&copy, &bytes[..bytes.len() - 1]);
-    assert!(matches!(cut, Err(TransferError::File(DeltaFileError::Truncated { .. }))));
+    assert!(matches!(cut, Err(TransferError::File(PagedFileError::Truncated { .. }))));
     assert_eq!(merged.stored, 600);
     let copy = device();
     let (cut, merged) = take(&copy, &bytes[..bytes.len() / 3 * 2]);
-    assert!(matches!(cut, Err(TransferError::File(DeltaFileError::Truncated { .. }))));
+    assert!(matches!(cut, Err(TransferError::File(PagedFileError::Truncated { .. }))));
     assert!((1..600).contains(&merged.stored), "{merged:?}");
     let (_whole, merged) = take(&copy, &bytes);
     assert_eq!(merged.stored + merged.known, 600);
@@ -85,6 +85,6 @@ fn a_damaged_page_is_named_and_not_stored() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     let (damaged, merged) = take(&device(), &bytes);
-    assert!(matches!(damaged, Err(TransferError::File(DeltaFileError::Page { .. }))));
+    assert!(matches!(damaged, Err(TransferError::File(PagedFileError::Page { .. }))));
     assert!(merged.stored < 600);
 }

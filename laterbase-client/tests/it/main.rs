@@ -5,6 +5,7 @@
 
 mod add_command;
 mod archive;
+mod backup_commands;
 mod board;
 mod command;
 mod convergence;

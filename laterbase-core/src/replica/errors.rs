@@ -64,8 +64,8 @@ pub enum WriteError {
         /// The aggregate's etag now; `None` if it has no events.
         etag: Option<String>,
     },
-    /// What the write depends on is staged, so it cannot be judged: [`Replica::commit`], then
-    /// stage it again.
+    /// What the write depends on is staged, so it cannot be judged:
+    /// [`Replica::commit`](super::Replica::commit), then stage it again.
     #[error("what the write depends on is staged and not committed")]
     Uncommitted,
     /// The sender's view is out of date: its delta starts after what is held here.

@@ -59,7 +59,7 @@ pub(super) fn open(
     })
 }
 
-pub(super) fn check_format(store: &dyn Store) -> Result<(), OpenError> {
+pub(crate) fn check_format(store: &dyn Store) -> Result<(), OpenError> {
     let snapshot = store.snapshot()?;
     match snapshot.get(Table::Meta, keys::FORMAT)? {
         Some(bytes) => match keys::read_u64(&bytes) {

@@ -3,20 +3,20 @@
 use super::*;
 
 fn file(pages: &[&[u8]]) -> Vec<u8> {
-    let mut writer = DeltaFileWriter::new(Vec::new()).unwrap();
+    let mut writer = PagedFileWriter::new(FileKind::Delta, Vec::new()).unwrap();
     for page in pages {
-        writer.push(page, page.len()).unwrap();
+        writer.push(page, page.len() as u64).unwrap();
     }
     writer.finish().unwrap().0
 }
 
 /// Reads all pages, counting each byte of a page as an event, as [`file`] does.
-fn read(bytes: &[u8]) -> Result<Vec<Vec<u8>>, DeltaFileError> {
-    let mut reader = DeltaFileReader::new(bytes)?;
+fn read(bytes: &[u8]) -> Result<Vec<Vec<u8>>, PagedFileError> {
+    let mut reader = PagedFileReader::new(FileKind::Delta, bytes)?;
     let mut pages = Vec::new();
     while let Some(page) = reader.next_page()? {
         let page = page.to_vec();
-        reader.count_events(page.len());
+        reader.count_events(page.len() as u64);
         pages.push(page);
     }
     Ok(pages)
@@ -41,8 +41,8 @@ fn every_cut_is_noticed() {
     let bytes = file(&[b"one", b"two"]);
     for end in 0..bytes.len() {
         match read(&bytes[..end]).unwrap_err() {
-            DeltaFileError::NoDeltaFile => assert!(end < 4, "{end}"),
-            DeltaFileError::Truncated { pages } => {
+            PagedFileError::OtherFile { .. } => assert!(end < 4, "{end}"),
+            PagedFileError::Truncated { pages, .. } => {
                 assert!((4..bytes.len()).contains(&end) && pages <= 2, "{end}");
             }
             error => panic!("cut at {end}: {error}"),
@@ -64,12 +64,12 @@ fn every_flipped_bit_is_noticed() {
 fn an_absurd_length_allocates_nothing() {
     let mut bytes = file(&[])[..5].to_vec();
     bytes.extend(u32::MAX.to_be_bytes());
-    assert!(matches!(read(&bytes), Err(DeltaFileError::Damaged { .. })));
+    assert!(matches!(read(&bytes), Err(PagedFileError::Damaged { .. })));
 }
 
 #[test]
 fn what_follows_the_end_is_noticed() {
     let mut bytes = file(&[b"one"]);
     bytes.push(0);
-    assert!(matches!(read(&bytes), Err(DeltaFileError::Damaged { .. })));
+    assert!(matches!(read(&bytes), Err(PagedFileError::Damaged { .. })));
 }

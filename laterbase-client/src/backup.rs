@@ -1,0 +1,286 @@
+//! Backups: the whole truth of a store in one file, taken while others write to it, and back.
+//!
+//! A backup holds more than an export: every root, arrival times, what is in quarantine and what is
+//! remembered of peers. A store that is restored from it is a copy, and takes a new replica id
+//! when it is first opened; to a moment, it is what was known then ([`laterbase_core::backup`]).
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Read};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use laterbase_core::backup::{self, TakeBackupPage, decode_page};
+use laterbase_core::codec::CodecError;
+use laterbase_core::reader::Reader;
+use laterbase_core::store::{Durability, Store, StoreError};
+use laterbase_directory::{OpenError, make_file};
+
+use crate::engine::{self, StoreOptions};
+use crate::paged_file::{
+    FileKind, PagedFileCounts, PagedFileError, PagedFileReader, PagedFileWriter,
+};
+
+/// What a backup's name ends with.
+pub const BACKUP_EXTENSION: &str = "lbbk";
+
+/// Folders of a store, beside its files `laterbase.*`.
+const AREAS: [&str; 2] = ["truth", "derived"];
+
+/// What a backup came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackedUp {
+    /// How many events it holds.
+    pub events: u64,
+    /// How long the file is.
+    pub bytes: u64,
+}
+
+/// What a backup is taken of.
+pub trait Source {
+    /// See [`backup::read_pages`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn pages(&self, take: &mut TakeBackupPage<'_>) -> Result<bool, StoreError>;
+}
+
+impl Source for Arc<dyn Store> {
+    fn pages(&self, take: &mut TakeBackupPage<'_>) -> Result<bool, StoreError> {
+        backup::read_pages(&**self, take)
+    }
+}
+
+/// The store of a replica that is at work.
+impl Source for Reader {
+    fn pages(&self, take: &mut TakeBackupPage<'_>) -> Result<bool, StoreError> {
+        self.backup_pages(take)
+    }
+}
+
+/// Writes a backup of a store, as it is now, to a file that its owner alone may read.
+///
+/// It is written under another name and then takes the place of what is there, so a file of that
+/// name is a whole backup. `progress` is told how many events are in it so far, and says whether
+/// to go on.
+///
+/// # Errors
+/// [`BackupError`]; nothing is there that was not before.
+pub fn back_up(
+    source: &impl Source,
+    file: &Path,
+    progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
+) -> Result<BackedUp, BackupError> {
+    let partial = with_suffix(file, "partial");
+    remove_left_over(&partial)?;
+    let written = write(source, &partial, progress).and_then(|done| {
+        fs::rename(&partial, file).and_then(|()| sync_folder_of(file)).map_err(at(file))?;
+        Ok(done)
+    });
+    if written.is_err() {
+        // It may not even be there; what matters is the first error.
+        let _removed = fs::remove_file(&partial);
+    }
+    written
+}
+
+fn write(
+    source: &impl Source,
+    partial: &Path,
+    progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
+) -> Result<BackedUp, BackupError> {
+    let output = make_file(partial).map_err(at(partial))?;
+    let mut writer =
+        PagedFileWriter::new(FileKind::Backup, BufWriter::new(output)).map_err(at(partial))?;
+    let (mut failed, mut events) = (None, 0);
+    let is_whole = source.pages(&mut |page, count| {
+        events += count;
+        match writer.push(page, count) {
+            Ok(()) => progress(events),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    if let Some(error) = failed {
+        return Err(at(partial)(error));
+    }
+    if !is_whole {
+        return Err(BackupError::Stopped);
+    }
+    let (output, PagedFileCounts { events, .. }) = writer.finish().map_err(at(partial))?;
+    let output =
+        output.into_inner().map_err(io::IntoInnerError::into_error).map_err(at(partial))?;
+    output.sync_all().map_err(at(partial))?;
+    let bytes = output.metadata().map_err(at(partial))?.len();
+    Ok(BackedUp { events, bytes })
+}
+
+/// Makes a store of a backup, in a directory that is not there yet, as it was when the backup was
+/// taken or as it was at a moment before (arrival time, nanoseconds since 1970 UTC). Gives how many
+/// events it holds.
+///
+/// The whole file is checked before the directory has its name. What a call leaves that is killed
+/// is in a directory of the same name with `.restoring` behind it, and the next call removes that.
+///
+/// # Errors
+/// [`BackupError`]; the directory is then not there.
+pub fn restore(
+    file: &Path,
+    directory: &Path,
+    known_at: Option<i64>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<u64, BackupError> {
+    if directory.symlink_metadata().is_ok() {
+        return Err(BackupError::Exists { path: directory.to_owned() });
+    }
+    let input = BufReader::new(File::open(file).map_err(at(file))?);
+    let partial = with_suffix(directory, "restoring");
+    remove_partial_store(&partial)?;
+    let restored = fill(input, &partial, known_at, progress).and_then(|events| {
+        let renamed = fs::rename(&partial, directory).and_then(|()| sync_folder_of(directory));
+        renamed.map_err(at(directory))?;
+        Ok(events)
+    });
+    if restored.is_err() {
+        // What matters is the first error, and the next try removes it too.
+        let _removed = fs::remove_dir_all(&partial);
+    }
+    restored
+}
+
+/// Restores a backup beside itself, hands the directory to `check`, and removes it: a backup is good
+/// if it can be restored.
+///
+/// # Errors
+/// [`BackupError`] if it cannot be restored, or the directory cannot be removed.
+pub fn try_out<T>(file: &Path, check: impl FnOnce(&Path) -> T) -> Result<T, BackupError> {
+    let directory = with_suffix(file, "verifying");
+    remove_partial_store(&directory)?;
+    restore(file, &directory, None, &mut |_| {})?;
+    let checked = check(&directory);
+    fs::remove_dir_all(&directory).map_err(at(&directory))?;
+    Ok(checked)
+}
+
+fn fill(
+    input: impl Read,
+    directory: &Path,
+    known_at: Option<i64>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<u64, BackupError> {
+    let mut reader = PagedFileReader::new(FileKind::Backup, input)?;
+    // Made durable as a whole, before it has its name.
+    let options = StoreOptions { durability: Durability::Relaxed, ..StoreOptions::default() };
+    let store = engine::open(directory, options)?.store;
+    while let Some(page) = reader.next_page()? {
+        let decoded = decode_page(page);
+        let PagedFileCounts { pages, .. } = reader.counts();
+        let (batch, events) =
+            decoded.map_err(|source| BackupError::Page { page: pages, source })?;
+        store.commit(&batch)?;
+        reader.count_events(events);
+        progress(reader.counts().events);
+    }
+    backup::check_format(&*store)?;
+    let events = match known_at {
+        Some(time) => backup::cut_to(&*store, time)?,
+        None => reader.counts().events,
+    };
+    store.sync()?;
+    Ok(events)
+}
+
+/// Why a backup was not taken, or nothing was made of it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackupError {
+    /// A store failed: the one that was backed up, or the one that was made.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The new store could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// What was backed up is of another version of Laterbase.
+    #[error(transparent)]
+    Format(#[from] laterbase_core::replica::OpenError),
+    /// The backup is none, cut short or damaged.
+    #[error(transparent)]
+    File(#[from] PagedFileError),
+    /// A page is not a backup's.
+    #[error("page {page} of the backup is damaged")]
+    Page {
+        /// Which page, from 1.
+        page: u64,
+        /// What is wrong with it.
+        source: CodecError,
+    },
+    /// The caller had it stopped.
+    #[error("it was stopped")]
+    Stopped,
+    /// There is something where the store was to be made.
+    #[error("{} is there already; a backup is restored to a new directory", .path.display())]
+    Exists {
+        /// Where.
+        path: PathBuf,
+    },
+    /// What is in the way of the store that is being made is none that a restore has left.
+    #[error("{} is in the way, and not what a restore left", .path.display())]
+    InTheWay {
+        /// Where.
+        path: PathBuf,
+    },
+    /// The system refused.
+    #[error("cannot write or read {}", .path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+fn at(path: &Path) -> impl Fn(io::Error) -> BackupError {
+    let path = path.to_owned();
+    move |source| BackupError::Io { path: path.clone(), source }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    name.into()
+}
+
+/// Left by a call that was killed; or a link, which would be written through.
+fn remove_left_over(partial: &Path) -> Result<(), BackupError> {
+    match fs::remove_file(partial) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(partial)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn remove_partial_store(partial: &Path) -> Result<(), BackupError> {
+    let Ok(entries) = fs::read_dir(partial) else { return Ok(()) };
+    for entry in entries {
+        let name = entry.map_err(at(partial))?.file_name();
+        let is_ours = name.to_str().is_some_and(|name| name.starts_with("laterbase."));
+        if !is_ours && !AREAS.iter().any(|area| *area == name) {
+            return Err(BackupError::InTheWay { path: partial.to_owned() });
+        }
+    }
+    fs::remove_dir_all(partial).map_err(at(partial))
+}
+
+/// Makes a new name survive power loss, where the system lets a folder be synced.
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
+}
+
+#[cfg(all(test, feature = "lmdb"))]
+mod tests;

@@ -1,0 +1,203 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use laterbase_core::event::Record;
+use laterbase_core::id::RootName;
+use laterbase_core::reader::Query;
+use laterbase_core::verify::verify;
+use tempfile::{TempDir, tempdir};
+
+use super::*;
+use crate::device::{Device, DeviceOptions};
+
+fn root() -> RootName {
+    RootName::new("pallet").unwrap()
+}
+
+fn record(device: &Device, id: &str, data: &str) {
+    let mut batch = device.batch(&root());
+    batch.push(&Record::json(id, "T", data)).unwrap();
+    device.record(&batch).unwrap();
+}
+
+fn state(device: &Device, id: &str, known_at: Option<i64>) -> Option<Vec<u8>> {
+    let query = Query { known_at, ..Query::default() };
+    device.reader().aggregate(&root(), id, &query).unwrap().map(|found| found.state)
+}
+
+/// A store with a few events, and its backup.
+fn backed_up() -> (TempDir, PathBuf) {
+    let directory = tempdir().unwrap();
+    let device = Device::open(&directory.path().join("store"), DeviceOptions::default()).unwrap();
+    for number in 0..5 {
+        record(&device, "p", &format!("{{\"n\":{number}}}"));
+    }
+    device.close().unwrap();
+    let store = engine::open_to_read(&directory.path().join("store")).unwrap();
+    let file = directory.path().join("a.lbbk");
+    let taken = back_up(&store, &file, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!((taken.events, taken.bytes), (5, fs::metadata(&file).unwrap().len()));
+    (directory, file)
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entry = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    let mut names: Vec<String> = fs::read_dir(folder).unwrap().map(entry).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn a_restored_store_is_the_one_that_was_backed_up_under_another_id() {
+    let (directory, file) = backed_up();
+    let copy = directory.path().join("copy");
+    assert_eq!(restore(&file, &copy, None, &mut |_| {}).unwrap(), 5);
+    let first = Device::open(&directory.path().join("store"), DeviceOptions::default()).unwrap();
+    let second = Device::open(&copy, DeviceOptions::default()).unwrap();
+    assert_ne!(first.id(), second.id());
+    assert_eq!(state(&second, "p", None), Some(b"{\"n\":4}".to_vec()));
+    let digest = |device: &Device| device.reader().status().unwrap().roots[0].digest.clone();
+    assert_eq!(digest(&first), digest(&second));
+    record(&second, "p", "{}");
+    second.close().unwrap();
+    let store = engine::open(&copy, StoreOptions::default()).unwrap().store;
+    assert!(verify(&*store, &mut |_, _| {}).unwrap().is_sound());
+    assert_eq!(names(directory.path()), ["a.lbbk", "copy", "store"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn others_may_not_read_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (_directory, file) = backed_up();
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+/// Every event that was acknowledged before the backup began is in it, and it is of one moment:
+/// of each commit of two events, it has both or none.
+#[test]
+fn it_is_the_store_at_one_moment_while_others_write() {
+    let directory = tempdir().unwrap();
+    let device = Device::open(&directory.path().join("store"), DeviceOptions::default()).unwrap();
+    let is_over = AtomicBool::new(false);
+    let acknowledged = std::sync::atomic::AtomicU64::new(0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Acquire) {
+                let mut batch = device.batch(&root());
+                for id in ["a", "b"] {
+                    batch.push(&Record::json(id, "T", "{}")).unwrap();
+                }
+                device.record(&batch).unwrap();
+                acknowledged.fetch_add(2, Ordering::Release);
+            }
+        });
+        let mut sizes = Vec::new();
+        for number in 0..20 {
+            let before = acknowledged.load(Ordering::Acquire);
+            let file = directory.path().join(format!("{number}.lbbk"));
+            let taken =
+                back_up(device.reader(), &file, &mut |_| ControlFlow::Continue(())).unwrap();
+            assert!(
+                taken.events >= before && taken.events.is_multiple_of(2),
+                "{taken:?}, {before}"
+            );
+            let copy = directory.path().join(format!("{number}"));
+            assert_eq!(restore(&file, &copy, None, &mut |_| {}).unwrap(), taken.events);
+            let store = engine::open(&copy, StoreOptions::default()).unwrap().store;
+            let report = verify(&*store, &mut |_, _| {}).unwrap();
+            assert!(report.is_truth_sound() && report.events == taken.events, "{report:?}");
+            sizes.push(taken.events);
+        }
+        is_over.store(true, Ordering::Release);
+        assert!(sizes.is_sorted() && sizes[0] < sizes[19], "it was written to: {sizes:?}");
+    });
+}
+
+#[test]
+fn what_was_known_at_a_moment_is_restored() {
+    let (directory, _) = backed_up();
+    let device = Device::open(&directory.path().join("store"), DeviceOptions::default()).unwrap();
+    let moment = device.now_nanos();
+    record(&device, "p", r#"{"n":99,"late":true}"#);
+    record(&device, "q", "1");
+    let file = directory.path().join("b.lbbk");
+    back_up(device.reader(), &file, &mut |_| ControlFlow::Continue(())).unwrap();
+    let copy = directory.path().join("copy");
+    assert_eq!(restore(&file, &copy, Some(moment), &mut |_| {}).unwrap(), 5);
+    let again = Device::open(&copy, DeviceOptions::default()).unwrap();
+    for id in ["p", "q"] {
+        assert_eq!(state(&again, id, None), state(&device, id, Some(moment)), "{id}");
+    }
+}
+
+/// Mutation: the directory is made under its own name.
+#[test]
+fn of_a_damaged_or_short_file_nothing_is_made() {
+    let (directory, file) = backed_up();
+    let good = fs::read(&file).unwrap();
+    let copy = directory.path().join("copy");
+    for end in (0..good.len()).step_by(97).chain([good.len() - 1]) {
+        fs::write(&file, &good[..end]).unwrap();
+        restore(&file, &copy, None, &mut |_| {}).unwrap_err();
+        assert_eq!(names(directory.path()), ["a.lbbk", "store"], "cut at {end}");
+    }
+    for place in (0..good.len()).step_by(61) {
+        let mut bad = good.clone();
+        bad[place] ^= 0x20;
+        fs::write(&file, &bad).unwrap();
+        restore(&file, &copy, None, &mut |_| {}).unwrap_err();
+        assert_eq!(names(directory.path()), ["a.lbbk", "store"], "changed at {place}");
+    }
+    fs::write(&file, [&good[..], b"x"].concat()).unwrap();
+    restore(&file, &copy, None, &mut |_| {}).unwrap_err();
+}
+
+/// What a killed call leaves is removed by the next one; what is somebody else's is not.
+#[test]
+fn what_is_in_the_way_is_told_from_what_a_restore_left() {
+    let (directory, file) = backed_up();
+    let (copy, partial) = (directory.path().join("copy"), directory.path().join("copy.restoring"));
+    drop(engine::open(&partial, StoreOptions::default()).unwrap());
+    fs::write(directory.path().join("a.lbbk.partial"), b"half").unwrap();
+    assert_eq!(restore(&file, &copy, None, &mut |_| {}).unwrap(), 5);
+    let error = restore(&file, &copy, None, &mut |_| {}).unwrap_err();
+    assert!(matches!(error, BackupError::Exists { .. }), "{error}");
+    fs::remove_dir_all(&copy).unwrap();
+    fs::create_dir(&partial).unwrap();
+    fs::write(partial.join("letter"), b"dear").unwrap();
+    let error = restore(&file, &copy, None, &mut |_| {}).unwrap_err();
+    assert!(matches!(error, BackupError::InTheWay { .. }), "{error}");
+    assert_eq!(names(&partial), ["letter"]);
+    let store = engine::open_to_read(&directory.path().join("store")).unwrap();
+    back_up(&store, &file, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert!(!directory.path().join("a.lbbk.partial").exists());
+    let error = back_up(&store, &file, &mut |_| ControlFlow::Break(())).unwrap_err();
+    assert!(matches!(error, BackupError::Stopped), "{error}");
+    assert_eq!(restore(&file, &copy, None, &mut |_| {}).unwrap_err().to_string(), {
+        BackupError::InTheWay { path: partial }.to_string()
+    });
+}
+
+#[test]
+fn another_kind_of_file_is_told_from_a_backup() {
+    let (directory, file) = backed_up();
+    fs::write(&file, b"LBDF\x01\0\0\0\0").unwrap();
+    let error = restore(&file, &directory.path().join("copy"), None, &mut |_| {}).unwrap_err();
+    assert_eq!(error.to_string(), "this is not a Laterbase backup");
+}
+
+#[test]
+fn a_backup_is_tried_out_beside_itself_and_nothing_stays() {
+    let (directory, file) = backed_up();
+    drop(engine::open(&directory.path().join("a.lbbk.verifying"), StoreOptions::default()));
+    let events = try_out(&file, |copy| {
+        let store: Arc<dyn Store> = engine::open(copy, StoreOptions::default()).unwrap().store;
+        verify(&*store, &mut |_, _| {}).unwrap().events
+    });
+    assert_eq!(events.unwrap(), 5);
+    assert_eq!(names(directory.path()), ["a.lbbk", "store"]);
+}

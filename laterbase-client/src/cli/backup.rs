@@ -1,0 +1,96 @@
+//! `laterbase backup` and `laterbase restore`: all that a store knows, in one file, and back.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Args;
+use laterbase_client::backup::{self, BACKUP_EXTENSION, BackedUp};
+use laterbase_core::printable::Printable;
+use laterbase_core::time::format_time;
+use laterbase_directory::environment::wall_clock_nanos;
+use serde::Serialize;
+
+use super::Common;
+use super::output::Output;
+use super::progress::{Unit, bar};
+use super::written_time::spoken::parse_until;
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// The file to write, or a folder, in which it is named by the time. A file that is there is
+    /// replaced once the new one is whole.
+    #[arg(value_name = "DEST")]
+    destination: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The backup.
+    #[arg(value_name = "BACKUP")]
+    file: PathBuf,
+    /// The store as it was at a time before the backup: 2024-03-04 18:00, monday (to its end), 2h
+    /// ago, or RFC 3339.
+    #[arg(long, value_name = "TIME", value_parser = parse_until)]
+    known_at: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct BackupSummary {
+    file: String,
+    events: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct RestoreSummary {
+    events: u64,
+}
+
+pub(crate) fn back_up(
+    common: &Common,
+    args: &BackupArgs,
+    output: &mut Output,
+) -> anyhow::Result<()> {
+    common.check_existing()?;
+    let store = common.freeze().context("cannot open the store")?;
+    let file = in_folder(&args.destination);
+    let bar = bar(None, Unit::Events);
+    let taken = backup::back_up(&store, &file, &mut |events| {
+        bar.set_position(events);
+        ControlFlow::Continue(())
+    });
+    bar.finish_and_clear();
+    let BackedUp { events, bytes } = taken.context("no backup was taken")?;
+    let name = Printable(file.display()).to_string();
+    let text = format!("backed {events} events up to {name}, {bytes} bytes");
+    output.summary(&BackupSummary { file: name, events, bytes }, text)
+}
+
+/// The file itself, or one in the folder that is named by the time: their names are in the order in
+/// which they were taken.
+fn in_folder(destination: &Path) -> PathBuf {
+    if !destination.is_dir() {
+        return destination.to_owned();
+    }
+    let time = format_time(wall_clock_nanos());
+    let time: String = time.chars().filter(|char| char.is_ascii_alphanumeric()).collect();
+    destination.join(format!("laterbase-{time}.{BACKUP_EXTENSION}"))
+}
+
+pub(crate) fn restore(
+    common: &Common,
+    args: &RestoreArgs,
+    output: &mut Output,
+) -> anyhow::Result<()> {
+    let bar = bar(None, Unit::Events);
+    let progress = &mut |events| bar.set_position(events);
+    let restored = backup::restore(&args.file, &common.store, args.known_at, progress);
+    bar.finish_and_clear();
+    let events = restored.context("nothing was restored")?;
+    let store = Printable(common.store.display());
+    let text = format!(
+        "restored {events} events to {store}; the store takes a new id when it is first opened"
+    );
+    output.summary(&RestoreSummary { events }, text)
+}
