@@ -4,6 +4,7 @@
 //! remembered of peers. A store that is restored from it is a copy, and takes a new replica id
 //! when it is first opened; to a moment, it is what was known then ([`laterbase_core::backup`]).
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read};
 use std::ops::ControlFlow;
@@ -14,6 +15,7 @@ use laterbase_core::backup::{self, TakeBackupPage, decode_page};
 use laterbase_core::codec::CodecError;
 use laterbase_core::reader::Reader;
 use laterbase_core::store::{Durability, Store, StoreError};
+use laterbase_core::time::format_time;
 use laterbase_directory::{OpenError, make_file};
 
 use crate::engine::{self, StoreOptions};
@@ -21,8 +23,34 @@ use crate::paged_file::{
     FileKind, PagedFileCounts, PagedFileError, PagedFileReader, PagedFileWriter,
 };
 
-/// What a backup's name ends with.
-pub const BACKUP_EXTENSION: &str = "lbbk";
+/// The name of a backup among others: names are in the order in which they were taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackupName(i64);
+
+impl BackupName {
+    /// Of one that is taken at a time, in nanoseconds since 1970 UTC.
+    pub const fn at(nanos: i64) -> Self {
+        Self(nanos)
+    }
+
+    /// Whether a file has a name of this form.
+    pub fn is_one(name: &str) -> bool {
+        let time = name.strip_prefix("laterbase-").and_then(|rest| rest.strip_suffix("Z.lbbk"));
+        let (day, clock) = time.and_then(|time| time.split_once('T')).unwrap_or_default();
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        day.len() == 8 && clock.len() == 15 && is_number(day) && is_number(clock)
+    }
+}
+
+/// `laterbase-20260504T180000123456789Z.lbbk`
+impl fmt::Display for BackupName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = format_time(self.0);
+        let (time, fraction) = time.trim_end_matches('Z').split_once('.').unwrap_or((&time, ""));
+        let time: String = time.chars().filter(|char| !"-:Z".contains(*char)).collect();
+        write!(f, "laterbase-{time}{fraction:0<9}Z.lbbk")
+    }
+}
 
 /// Folders of a store, beside its files `laterbase.*`.
 const AREAS: [&str; 2] = ["truth", "derived"];

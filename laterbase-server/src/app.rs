@@ -13,6 +13,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::spawn_blocking;
 
 use crate::access_log::AccessLog;
+#[cfg(feature = "backups")]
+use crate::backups::Backups;
 use crate::bounds::Bounds;
 use crate::builder::SyncRoots;
 use crate::callers::Callers;
@@ -38,6 +40,9 @@ pub(crate) struct App {
     pub(crate) answers: Room,
     /// How long a live answer is silent at most.
     pub(crate) heartbeat_period: Duration,
+    /// Backups that the server takes of itself.
+    #[cfg(feature = "backups")]
+    pub(crate) backups: Option<Backups>,
     /// Whether there are pages for people.
     #[cfg(feature = "console")]
     pub(crate) has_console: bool,
@@ -77,6 +82,8 @@ impl App {
             bodies: Room::new(bounds.body_bytes_max),
             answers: Room::new(bounds.answer_bytes_max),
             heartbeat_period,
+            #[cfg(feature = "backups")]
+            backups: None,
             #[cfg(feature = "console")]
             has_console: false,
             meters: Arc::clone(reads.meters()),
@@ -87,6 +94,13 @@ impl App {
             reads,
             intakes: Arc::new(Semaphore::new(intakes_max())),
         }
+    }
+
+    /// Says whether the server takes backups of itself, and how.
+    #[cfg(feature = "backups")]
+    pub(crate) fn with_backups(mut self, backups: Option<Backups>) -> Self {
+        self.backups = backups;
+        self
     }
 
     /// Says whether there are pages for people.
@@ -219,7 +233,7 @@ fn intakes_max() -> usize {
 }
 
 /// Runs what may take long away from the threads that serve connections.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     match spawn_blocking(work).await {

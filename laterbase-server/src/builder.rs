@@ -12,6 +12,8 @@ use laterbase_directory::environment::{random_bytes_16, wall_clock_nanos};
 use tokio::sync::watch;
 
 use crate::app::App;
+#[cfg(feature = "backups")]
+use crate::backups::{BackupOptions, Backups};
 use crate::bounds::{Bounds, TIME_MAX, TIME_MIN};
 use crate::engine::{Engine, OpenStore};
 use crate::gate::Gate;
@@ -51,6 +53,8 @@ pub struct Builder {
     hosts: Vec<String>,
     origins: Vec<String>,
     heartbeat_period: Duration,
+    #[cfg(feature = "backups")]
+    backups: Option<BackupOptions>,
     #[cfg(feature = "console")]
     has_console: bool,
     fold_time_max: Duration,
@@ -83,6 +87,8 @@ impl Default for Builder {
             hosts: Vec::new(),
             origins: Vec::new(),
             heartbeat_period: HEARTBEAT_PERIOD_DEFAULT,
+            #[cfg(feature = "backups")]
+            backups: None,
             #[cfg(feature = "console")]
             has_console: false,
             fold_time_max: FOLD_TIME_MAX_DEFAULT,
@@ -200,6 +206,13 @@ impl Builder {
         self
     }
 
+    /// Where the server keeps backups of itself, and how often it takes one: nowhere, by default.
+    #[cfg(feature = "backups")]
+    pub fn backups(mut self, options: BackupOptions) -> Self {
+        self.backups = Some(options);
+        self
+    }
+
     /// Whether there are pages for people at `/ui`, to which a browser's `GET /` is led: `false` by
     /// default. They show what the routes give, and write through them.
     #[cfg(feature = "console")]
@@ -268,9 +281,14 @@ impl Builder {
         let period = self.heartbeat_period.clamp(HEARTBEAT_PERIOD_MIN, TIME_MAX);
         let reads = Reads::new(reader, self.fold_time_max.clamp(TIME_MIN, TIME_MAX), meters);
         let app = App::new(reads, writer, head, self.sync_roots, bounds, gate, period);
+        #[cfg(feature = "backups")]
+        let app = {
+            let at = |source| BuildError::Backups { source };
+            app.with_backups(self.backups.map(Backups::new).transpose().map_err(at)?)
+        };
         #[cfg(feature = "console")]
         let app = app.with_console(self.has_console);
-        Ok(Server::new(app, directory.as_deref()))
+        Ok(Server::new(app, directory.as_deref())?)
     }
 }
 
@@ -321,6 +339,12 @@ pub enum BuildError {
     EngineMissing {
         /// Which one.
         engine: Engine,
+    },
+    /// The folder for backups cannot be made.
+    #[error("the folder for backups cannot be made")]
+    Backups {
+        /// What the system said.
+        source: std::io::Error,
     },
     /// The system gave no thread.
     #[error("a thread could not be started")]

@@ -19,6 +19,8 @@ use laterbase_core::store::Durability;
 use laterbase_core::time::parse_bound_ahead;
 use laterbase_directory::parse_size;
 use laterbase_schema::RootSchemas;
+#[cfg(feature = "backups")]
+use laterbase_server::BackupOptions;
 use laterbase_server::{Bounds, Builder, Engine, Server, SyncRoots};
 use serde::Deserialize;
 
@@ -101,6 +103,18 @@ struct Settings {
     /// Most bytes that the store may take, such as 500M or 20G; beyond them writes are turned away
     #[arg(long, env = "LATERBASE_MAX_STORE_SIZE", value_name = "SIZE")]
     max_store_size: Option<String>,
+
+    /// A folder in which the server keeps backups of itself; POST /backup takes one
+    #[arg(long, env = "LATERBASE_BACKUP_DIR", value_name = "DIR")]
+    backup_dir: Option<PathBuf>,
+
+    /// How long after the last backup the next one is taken, such as 1h or "1 day"
+    #[arg(long, env = "LATERBASE_BACKUP_EVERY", value_name = "DURATION")]
+    backup_every: Option<String>,
+
+    /// How many backups stay in the folder [default: all]
+    #[arg(long, env = "LATERBASE_BACKUP_KEEP", value_name = "COUNT")]
+    backup_keep: Option<NonZeroUsize>,
 
     /// Most requests that wait for the writer before others are turned away [default: 1024]
     #[arg(long, env = "LATERBASE_QUEUE_LENGTH", value_name = "REQUESTS")]
@@ -252,6 +266,7 @@ impl Config {
         if let Some(length) = settings.queue_length {
             server = server.queue_length_max(length.get());
         }
+        server = settings.backed_up(server)?;
         server = server.bounds(settings.bounds());
         server = settings.host.iter().fold(server, |server, host| server.host(host));
         let origins = settings.allow_origin.iter();
@@ -306,6 +321,35 @@ impl Settings {
         }
     }
 
+    #[cfg(feature = "backups")]
+    fn backed_up(&self, server: Builder) -> anyhow::Result<Builder> {
+        let Some(directory) = self.backup_dir.clone() else {
+            return match (&self.backup_every, self.backup_keep) {
+                (None, None) => Ok(server),
+                _ => bail!("--backup-every and --backup-keep need --backup-dir"),
+            };
+        };
+        let every = |text: &String| {
+            let at = || format!("the time between backups cannot be {text:?}");
+            let nanos = parse_bound_ahead(text).with_context(at)?;
+            let seconds = nanos.unsigned_abs() / 1_000_000_000;
+            if nanos == i64::MAX || seconds == 0 {
+                bail!("the time between backups is at least a second, and not {text:?}");
+            }
+            Ok(Duration::from_secs(seconds))
+        };
+        let every = self.backup_every.as_ref().map(every).transpose()?;
+        Ok(server.backups(BackupOptions { directory, every, keep: self.backup_keep }))
+    }
+
+    #[cfg(not(feature = "backups"))]
+    fn backed_up(&self, server: Builder) -> anyhow::Result<Builder> {
+        match (&self.backup_dir, &self.backup_every, self.backup_keep) {
+            (None, None, None) => Ok(server),
+            _ => bail!("this program was built without backups; build it with that feature"),
+        }
+    }
+
     fn or(self, file: Self) -> Self {
         Self {
             data: self.data.or(file.data),
@@ -324,6 +368,9 @@ impl Settings {
             } else {
                 self.allow_origin
             },
+            backup_dir: self.backup_dir.or(file.backup_dir),
+            backup_every: self.backup_every.or(file.backup_every),
+            backup_keep: self.backup_keep.or(file.backup_keep),
             queue_length: self.queue_length.or(file.queue_length),
             connections: self.connections.or(file.connections),
             connections_per_address: self.connections_per_address.or(file.connections_per_address),

@@ -44,6 +44,8 @@
 mod access_log;
 mod answers;
 mod app;
+#[cfg(feature = "backups")]
+mod backups;
 mod below;
 mod body;
 mod bounds;
@@ -85,6 +87,8 @@ mod wire;
 mod work;
 mod writer;
 
+#[cfg(feature = "backups")]
+pub use backups::BackupOptions;
 pub use bounds::{Bounds, TIME_MAX, TIME_MIN};
 pub use builder::{BuildError, Builder, SyncRoots, WallClock};
 pub use engine::{Engine, UnknownEngine};

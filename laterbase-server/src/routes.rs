@@ -19,6 +19,7 @@ use crate::page;
 use crate::problem::{Kind, Problem};
 
 pub(crate) mod aggregate;
+mod backup;
 pub(crate) mod events;
 pub(crate) mod feed;
 mod forks;
@@ -63,6 +64,7 @@ pub(crate) fn declared() -> Vec<Route> {
         Route::at("/events/{id}").get(NONE, events::by_id::one),
         Route::at("/forks").get(PAGE, forks::list),
         Route::at("/forks/{root}/{origin}").post(NONE, forks::decide),
+        Route::at("/backup").post(NONE, backup::take),
         Route::at("/a/{root}")
             .get(only(&["limit", "after", "changed_since"]).and_query(), aggregate::listing::list),
         Route::at("/a/{root}/{id}").get(NONE.and_query(), aggregate::state),

@@ -16,6 +16,8 @@ use tokio::task::spawn_blocking;
 use laterbase_client::{client::Client, transport::Transport};
 
 use crate::app::App;
+#[cfg(feature = "backups")]
+use crate::backups::BackupThread;
 use crate::builder::Builder;
 use crate::connections::{self, Connections, Door};
 use crate::handle::ServerHandle;
@@ -32,6 +34,9 @@ use crate::shutdown::Signals;
 /// is committed first. [`Server::close`] does the same and says how it went.
 #[derive(Debug)]
 pub struct Server {
+    /// Ended before the store is closed.
+    #[cfg(feature = "backups")]
+    backing_up: Option<BackupThread>,
     /// Declared first: no more is taken from other processes before the store is closed.
     #[cfg(feature = "peers")]
     listening: Option<laterbase_client::handover::Listening>,
@@ -45,18 +50,17 @@ impl Server {
     }
 
     /// A server, and the directory that its store is in.
-    pub(crate) fn new(app: App, directory: Option<&Path>) -> Self {
+    pub(crate) fn new(app: App, directory: Option<&Path>) -> std::io::Result<Self> {
         let app = Arc::new(app);
-        #[cfg(feature = "peers")]
-        {
-            let listening = directory.and_then(|directory| neighbours::listen(directory, &app));
-            Self { listening, app }
-        }
         #[cfg(not(feature = "peers"))]
-        {
-            let _no_client_to_listen_with = directory;
-            Self { app }
-        }
+        let _no_client_to_listen_with = directory;
+        Ok(Self {
+            #[cfg(feature = "backups")]
+            backing_up: BackupThread::start(&app)?,
+            #[cfg(feature = "peers")]
+            listening: directory.and_then(|directory| neighbours::listen(directory, &app)),
+            app,
+        })
     }
 
     /// The routes, to be served or nested in another router.
@@ -184,14 +188,11 @@ impl Server {
         closed.unwrap_or_else(|panicked| Err(StoreError::engine("close the replica", panicked)))
     }
 
-    #[cfg(feature = "peers")]
     fn close_now(self) -> Result<(), StoreError> {
+        #[cfg(feature = "backups")]
+        drop(self.backing_up);
+        #[cfg(feature = "peers")]
         drop(self.listening);
-        self.app.writer.close()
-    }
-
-    #[cfg(not(feature = "peers"))]
-    fn close_now(self) -> Result<(), StoreError> {
         self.app.writer.close()
     }
 }

@@ -201,3 +201,25 @@ fn a_backup_is_tried_out_beside_itself_and_nothing_stays() {
     assert_eq!(events.unwrap(), 5);
     assert_eq!(names(directory.path()), ["a.lbbk", "store"]);
 }
+
+/// Mutation: without the zeros at a fraction's end, a later name is before an earlier one.
+#[test]
+fn names_are_in_the_order_in_which_backups_were_taken() {
+    let times =
+        [0, 1, 999_999_999, 1_000_000_000, 1_700_000_000_100_000_000, 1_700_000_000_100_000_001];
+    let names: Vec<String> = times.map(|time| BackupName::at(time).to_string()).to_vec();
+    assert_eq!(names[0], "laterbase-19700101T000000000000000Z.lbbk");
+    assert_eq!(names[4], "laterbase-20231114T221320100000000Z.lbbk");
+    assert!(names.is_sorted(), "{names:?}");
+    assert!(names.iter().all(|name| BackupName::is_one(name)));
+    for other in [
+        "laterbase-19700101T000000000000000Z.lbbk.partial",
+        "laterbase-1970T0Z.lbbk",
+        "laterbase-19700101T00000000000000aZ.lbbk",
+        "mine.lbbk",
+        "laterbase-Z.lbbk",
+        "",
+    ] {
+        assert!(!BackupName::is_one(other), "{other}");
+    }
+}

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use laterbase_client::backup::{self, BACKUP_EXTENSION, BackedUp};
+use laterbase_client::backup::{self, BackedUp, BackupName};
 use laterbase_core::printable::Printable;
-use laterbase_core::time::format_time;
 use laterbase_directory::environment::wall_clock_nanos;
 use serde::Serialize;
 
@@ -67,15 +66,12 @@ pub(crate) fn back_up(
     output.summary(&BackupSummary { file: name, events, bytes }, text)
 }
 
-/// The file itself, or one in the folder that is named by the time: their names are in the order in
-/// which they were taken.
+/// The file itself, or one in the folder that is named by the time.
 fn in_folder(destination: &Path) -> PathBuf {
     if !destination.is_dir() {
         return destination.to_owned();
     }
-    let time = format_time(wall_clock_nanos());
-    let time: String = time.chars().filter(|char| char.is_ascii_alphanumeric()).collect();
-    destination.join(format!("laterbase-{time}.{BACKUP_EXTENSION}"))
+    destination.join(BackupName::at(wall_clock_nanos()).to_string())
 }
 
 pub(crate) fn restore(

@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "one binary")]
 
 mod aggregates;
+mod backups;
 #[cfg(all(feature = "console", unix))]
 mod browser;
 #[cfg(all(feature = "console", unix))]

@@ -108,7 +108,7 @@ pub(super) struct Choice {
 
 /// Who takes a part links nothing of the others: a library no command line, and no engine that it
 /// does not name. The gate builds each of them.
-pub(super) const CHOICES: [Choice; 9] = [
+pub(super) const CHOICES: [Choice; 10] = [
     Choice { package: CLIENT, features: "", without: &["clap", "indicatif", "heed", "rocksdb"] },
     Choice {
         package: CLIENT,
@@ -120,6 +120,11 @@ pub(super) const CHOICES: [Choice; 9] = [
     Choice {
         package: SERVER,
         features: "peers",
+        without: &["clap", "indicatif", "heed", "rocksdb"],
+    },
+    Choice {
+        package: SERVER,
+        features: "backups",
         without: &["clap", "indicatif", "heed", "rocksdb"],
     },
     Choice {
