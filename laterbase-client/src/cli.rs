@@ -23,6 +23,7 @@ mod room;
 mod rows;
 mod salvage;
 mod schemas;
+mod server_status;
 mod settings;
 mod show;
 mod status;
@@ -146,7 +147,7 @@ enum Command {
     /// is enough. `laterbase init` changes what is remembered.
     Sync(sync::SyncArgs),
     /// What the store holds, and what no peer has acknowledged yet.
-    Status,
+    Status(status::StatusArgs),
     /// Print events, one JSON object a line.
     ///
     /// The times choose among the events of the root, or of the one aggregate. They do not change
@@ -267,7 +268,7 @@ fn run_command(common: &Common, command: Command, output: &mut Output) -> anyhow
         Command::Add(args) => add::run(common, &args, output),
         Command::Record(args) => record::run(common, &args, output),
         Command::Sync(args) => sync::run(common, args, output),
-        Command::Status => status::run(common, output),
+        Command::Status(args) => status::run(common, &args, output),
         Command::Log(args) => log::run(common, &args, output),
         Command::List(args) => list::run(common, &args, output),
         Command::Show(args) => show::run(common, &args, output),

@@ -45,7 +45,7 @@ pub use subscription::{Delivery, EventStream, SubscribeOptions, Subscription, Su
 pub use traffic::Traffic;
 pub use wire::{
     Aggregate, AggregateEntry, AggregatePage, ChangedPage, FeedPage, HistoryPage, NewEvent,
-    ReceivedEvent, ServerRoot, ServerStatus, Written,
+    ReceivedEvent, ServerPeer, ServerRoot, ServerStatus, Written,
 };
 
 /// The media type of binary deltas.
@@ -105,6 +105,15 @@ impl<T: Transport> Client<T> {
     pub async fn status(&self) -> Result<ServerStatus, ClientError> {
         let reply = self.exchange.call(Call::get(&[], &[])).await?;
         decode::<wire::StatusDocument>(&reply)?.check()
+    }
+
+    /// Asks who synced with the server lately, and how far behind they are.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn peers(&self) -> Result<Vec<ServerPeer>, ClientError> {
+        let reply = self.exchange.call(Call::get(&["peers"], &[])).await?;
+        Ok(decode::<wire::PeersDocument>(&reply)?.peers)
     }
 
     /// Writes events as one atomic batch. Those of an aggregate's own type go by

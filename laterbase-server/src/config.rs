@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::builder::Resettable;
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{Args as _, CommandFactory, FromArgMatches, Parser};
 #[cfg(feature = "peers")]
 use laterbase_client::client::ServerUrl;
 use laterbase_core::fold::{BUILT_IN_NAMES, MergePatch, built_in};
@@ -23,6 +23,9 @@ use laterbase_schema::RootSchemas;
 use laterbase_server::BackupOptions;
 use laterbase_server::{Bounds, Builder, Engine, Server, SyncRoots};
 use serde::Deserialize;
+use tracing_subscriber::EnvFilter;
+
+use crate::logging::{self, Format};
 
 const DATA_DEFAULT: &str = "laterbase-server-data";
 const LISTEN_DEFAULT: &str = "127.0.0.1:4920";
@@ -99,6 +102,14 @@ struct Settings {
     /// An origin whose pages in browsers may read and write, such as https://app.example
     #[arg(long, env = "LATERBASE_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     allow_origin: Vec<String>,
+
+    /// What is logged: levels, and names with one, such as warn,access=info [default: info]
+    #[arg(long, env = "LATERBASE_LOG", value_name = "FILTER")]
+    log: Option<String>,
+
+    /// How the log looks: text (the default) or json
+    #[arg(long, env = "LATERBASE_LOG_FORMAT", value_name = "FORMAT")]
+    log_format: Option<String>,
 
     /// Most bytes that the store may take, such as 500M or 20G; beyond them writes are turned away
     #[arg(long, env = "LATERBASE_MAX_STORE_SIZE", value_name = "SIZE")]
@@ -193,6 +204,8 @@ impl Config {
         if let Some(path) = &self.config {
             let at = || format!("cannot use the configuration file {}", path.display());
             let text = fs::read_to_string(path).with_context(at)?;
+            let table: toml::Table = toml::from_str(&text).with_context(at)?;
+            known_keys(&table).with_context(at)?;
             let file: Settings = toml::from_str(&text).with_context(at)?;
             self.settings = self.settings.or(file);
         }
@@ -201,6 +214,12 @@ impl Config {
         trim("--host", &mut self.settings.host)?;
         trim("--allow-origin", &mut self.settings.allow_origin)?;
         Ok(self)
+    }
+
+    /// What is logged, and how it looks.
+    pub(crate) fn log(&self) -> anyhow::Result<(EnvFilter, Format)> {
+        let format = Format::of(self.settings.log_format.as_deref())?;
+        Ok((logging::filter(self.settings.log.as_deref())?, format))
     }
 
     /// Takes the address to listen on, so that nothing is opened where it is in use.
@@ -360,6 +379,8 @@ impl Settings {
             durability: self.durability.or(file.durability),
             max_future: self.max_future.or(file.max_future),
             sync_roots: self.sync_roots.or(file.sync_roots),
+            log: self.log.or(file.log),
+            log_format: self.log_format.or(file.log_format),
             max_store_size: self.max_store_size.or(file.max_store_size),
             peer: if self.peer.is_empty() { file.peer } else { self.peer },
             host: if self.host.is_empty() { file.host } else { self.host },
@@ -409,6 +430,18 @@ impl Settings {
             stop_time_max: seconds(self.stop_seconds, default.stop_time_max),
         }
     }
+}
+
+/// Refuses a key that the file does not have, and names the nearest one that there is.
+fn known_keys(table: &toml::Table) -> anyhow::Result<()> {
+    let settings = Settings::augment_args(clap::Command::new("settings"));
+    let known: Vec<&str> = settings.get_arguments().filter_map(clap::Arg::get_long).collect();
+    if let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) {
+        let likeness = |known: &str| strsim::normalized_damerau_levenshtein(key, known);
+        let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+        bail!("there is no {key}; the nearest is {}", nearest.copied().unwrap_or_default());
+    }
+    Ok(())
 }
 
 /// Takes the spaces of `a, b` away, and the empty entry behind a last comma.

@@ -1,6 +1,6 @@
 //! The reference server: every root, built-in folds, one data directory.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,12 +11,11 @@ use laterbase_client::{client::Client, transport::HttpTransport};
 #[cfg(feature = "peers")]
 use laterbase_server::PeerOptions;
 use laterbase_server::{Builder, Server, ServerHandle};
-use tracing_appender::non_blocking::WorkerGuard;
-use tracing_subscriber::EnvFilter;
 
 use crate::config::Config;
 
 mod config;
+mod logging;
 
 /// How long closing the data may take, such as on a disk that hangs. What was acknowledged is
 /// durable, so nothing is lost by an end without it.
@@ -27,13 +26,13 @@ const CLOSE_TIME_MAX: Duration = Duration::from_secs(60);
 const REST_TIME_MAX: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    let config = Config::read();
-    let _flushes_at_the_end = log_to_stderr();
-    let told = config.complete().and_then(|config| {
+    let told = Config::read().complete().and_then(|config| {
         config.address()?;
-        Ok((config.server()?, config.peers()?, config))
+        let (filter, format) = config.log()?;
+        let flushes_at_the_end = logging::start(filter, format);
+        Ok((config.server()?, config.peers()?, config, flushes_at_the_end))
     });
-    let (server, peers, config) = match told {
+    let (server, peers, config, _flushes_at_the_end) = match told {
         Ok(told) => told,
         // Wrong use has the code that the command line's parser gives it too.
         Err(error) => return fail(2, &error),
@@ -126,23 +125,6 @@ fn join(_: &Server, peer: PeerUrl) -> anyhow::Result<()> {
 fn announce(address: SocketAddr) {
     // Whoever does not listen any more does not need to know.
     let _ = writeln!(io::stdout(), "listening on http://{address}");
-}
-
-/// Logs from a thread of its own: a stderr that is gone, or that nobody reads, must not hold up
-/// or end anything else. What is logged last is written when the guard is dropped.
-fn log_to_stderr() -> WorkerGuard {
-    let said = std::env::var("LATERBASE_LOG").unwrap_or_default();
-    let said = said.trim();
-    let filter = EnvFilter::try_new(if said.is_empty() { "info" } else { said })
-        .unwrap_or_else(|_| EnvFilter::new("info"));
-    let (writer, guard) = tracing_appender::non_blocking(io::stderr());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal())
-        .log_internal_errors(false)
-        .with_writer(writer)
-        .init();
-    guard
 }
 
 fn fail(code: u8, error: &anyhow::Error) -> ExitCode {

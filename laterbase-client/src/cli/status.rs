@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use clap::Args;
+use laterbase_client::client::ServerUrl;
 use laterbase_client::peers::pending_since;
 use laterbase_client::sync::{Standing, standings};
 use laterbase_core::reader::{Reader, Status};
@@ -14,6 +16,7 @@ use super::Common;
 use super::held_back::{ForkSummary, HeldBackSummary, RenewalSummary, standing_summaries};
 use super::output::Output;
 use super::room::StorageSummary;
+use super::server_status;
 use super::settings::Settings;
 use super::synced::{SyncedSummary, last_syncs};
 use super::zone::Zone;
@@ -68,7 +71,18 @@ struct RootSummary {
     unreadable: u64,
 }
 
-pub(crate) fn run(common: &Common, output: &mut Output) -> anyhow::Result<()> {
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Ask a server instead, such as http://127.0.0.1:4920: what it holds, and who is behind.
+    // Not by a variable: where one is set for syncs, `status` is of the store all the same.
+    #[arg(long, value_name = "URL")]
+    server: Option<ServerUrl>,
+}
+
+pub(crate) fn run(common: &Common, args: &StatusArgs, output: &mut Output) -> anyhow::Result<()> {
+    if let Some(server) = &args.server {
+        return server_status::run(common, server, output);
+    }
     let settings = Settings::read(&common.store)?;
     let zone = Zone::new(common.utc);
     let summary = common.with_reader(|reader| summarize(reader, settings, &zone))?;

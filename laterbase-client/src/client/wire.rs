@@ -37,6 +37,32 @@ pub struct ServerRoot {
     pub vv: VersionVector,
 }
 
+/// Somebody who synced with a server lately.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerPeer {
+    /// Its replica id in 32 hex digits, if it said so.
+    pub replica: Option<String>,
+    /// Where it was seen last.
+    pub address: Option<String>,
+    /// When it was seen last, in RFC 3339.
+    pub seen_at: String,
+    /// How many seconds ago that was.
+    pub seen_seconds: u64,
+    /// How many events it lacks, if that is known.
+    pub lacks: Option<u64>,
+    /// Whether it may lack fewer.
+    pub lacks_at_most: bool,
+    /// For how many seconds the server has had the first of them.
+    pub behind_seconds: Option<u64>,
+    /// How many events of its own the server holds.
+    pub held: Option<u64>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct PeersDocument {
+    pub(super) peers: Vec<ServerPeer>,
+}
+
 #[derive(Deserialize)]
 pub(super) struct StatusDocument {
     #[serde(deserialize_with = "from_text")]

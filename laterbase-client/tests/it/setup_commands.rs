@@ -344,3 +344,27 @@ fn what_names_no_root_is_of_the_one_that_the_store_is_set_up_for() {
     let refused = place.feed(&["record"], bare.as_bytes());
     assert!(refused.stderr.contains("there is no --root"), "{}", refused.stderr);
 }
+
+#[test]
+fn a_server_says_who_is_behind() {
+    let listening = Listening::start(server());
+    let url = listening.url();
+    let (yard, truck) = (Workplace::new(), Workplace::new());
+    let asked = ["status", "--server", &url];
+    assert!(yard.succeed(&asked).contains("nobody synced"));
+    record(&yard, &["shipment"]);
+    yard.succeed(&["sync", "--server", &url]);
+    record(&truck, &["shipment", "pallet"]);
+    truck.succeed(&["sync", "--server", &url]);
+    let told = truck.summary(&asked);
+    assert_eq!(told["roots"]["shipment"]["events"], 2);
+    let id = |place: &Workplace| place.summary(&["status"])["replica"].clone();
+    let peers = told["peers"].as_array().unwrap();
+    let lags: Vec<_> = peers.iter().map(|peer| (&peer["replica"], &peer["lacks"])).collect();
+    assert_eq!(lags, [(&id(&truck), &json!(0)), (&id(&yard), &json!(2))]);
+    let text = truck.succeed(&asked);
+    assert!(text.contains(id(&yard).as_str().unwrap()), "{text}");
+    // What the store itself says is another question.
+    assert_eq!(truck.summary(&["status"])["roots"]["pallet"]["pending"], 0);
+    assert_eq!(yard.run(&["status", "--server", "http://127.0.0.1:1"]).code, 1);
+}

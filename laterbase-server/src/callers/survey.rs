@@ -88,7 +88,7 @@ impl Callers {
             };
             if let Some(mut place) = entry.place {
                 seen.roots = place.selection.as_ref().map(|selection| selection.entries());
-                if let Some(rest) = place.look(app, reader, &mut looks_left)? {
+                if let Some(rest) = place.look(app, reader, replica, &mut looks_left)? {
                     seen.lacks = Some(place.looked.events + rest);
                     seen.lacks_at_most = rest > 0 || place.selection.is_none();
                     seen.behind_seconds = Some(place.behind_seconds(app.writer.now()));
@@ -108,6 +108,7 @@ impl Place {
         &mut self,
         app: &App,
         reader: &Reader,
+        own: Option<ReplicaId>,
         looks_left: &mut u64,
     ) -> Result<Option<u64>, ReadError> {
         if self.looked.to == reader.cursor() {
@@ -115,6 +116,7 @@ impl Place {
         }
         let takes = |root: &RootName, origin: ReplicaId| {
             app.syncs(root)
+                && own != Some(origin)
                 && !self.not_of.contains(&origin)
                 && self.selection.as_ref().is_none_or(|selection| selection.takes(root))
         };

@@ -26,6 +26,8 @@ fn nothing_said_means_the_defaults() {
 #[test]
 fn flags_win_over_the_file() {
     let file = "listen = '127.0.0.1:7'\nroot = ['order']\nqueue-length = 5\nstore = 'memory'\n";
+    let told = with_file(&["--log", "warn"], "log = 'inof'\nlog-format = 'json'").unwrap();
+    assert!(told.log().is_ok_and(|(_, format)| format == Format::Json));
     let config = with_file(&["--listen", "127.0.0.1:8"], file).unwrap();
     assert_eq!(config.address().unwrap().port(), 8);
     assert_eq!(config.settings.root, ["order"]);
@@ -36,7 +38,13 @@ fn flags_win_over_the_file() {
 
 #[test]
 fn what_makes_no_sense_is_refused() {
-    assert!(with_file(&[], "colour = 'red'").is_err());
+    let unknown = format!("{:#}", with_file(&[], "queue-lenght = 5").unwrap_err());
+    assert!(
+        unknown.ends_with("there is no queue-lenght; the nearest is queue-length"),
+        "{unknown}"
+    );
+    assert!(with_file(&[], "log = 'inof'").unwrap().log().is_err());
+    assert!(parse(&["--log-format", "xml"]).log().is_err());
     assert!(with_file(&[], "listen = 5").is_err());
     assert!(parse(&["--config", "/nonexistent/laterbase.toml"]).complete().is_err());
     assert!(parse(&["--listen", "nowhere"]).address().is_err());

@@ -186,3 +186,32 @@ fn sizes_of_zero_and_lists_of_nothing_are_wrong_use() {
         assert_eq!(ended.status.code(), Some(2), "{arguments:?}");
     }
 }
+
+/// Lines that a program reads: one object each, with the id that the caller gave, and with nothing
+/// of what was asked for but the route as it is declared.
+#[tokio::test]
+async fn a_request_has_a_line_in_the_log_with_the_id_that_it_came_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let log = std::fs::File::create(&path).unwrap();
+    let server = Process::start_by(program(&["--log-format", "json"]).stderr(log));
+    let mut connection = server.connect().await;
+    let id = ("x-request-id", "scan-42");
+    let reply = connection.send("GET", "/a/order/secret-name", &[id], "").await.check(404);
+    assert_eq!(reply.header("x-request-id"), Some("scan-42"));
+    connection.get("/healthz").await.check(200);
+    assert!(server.terminate_soon().success());
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(!text.contains("secret-name"), "{text}");
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of_access: Vec<_> = lines.iter().filter(|line| line["target"] == "access").collect();
+    let [first, second] = of_access[..] else { panic!("{text}") };
+    assert_eq!((&first["method"], &first["route"]), (&"GET".into(), &"/a/{root}/{id}".into()));
+    assert_eq!((&first["status"], &first["problem"]), (&404.into(), &"unknown-aggregate".into()));
+    assert_eq!((&first["correlation_id"], &first["is_whole"]), (&"scan-42".into(), &true.into()));
+    assert_eq!(first["bytes_out"], reply.body.len());
+    assert_eq!((&second["route"], second.get("correlation_id")), (&"/healthz".into(), None));
+    let quiet = program(&["--log", "inof"]).output().unwrap();
+    assert_eq!(quiet.status.code(), Some(2));
+}
