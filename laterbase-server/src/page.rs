@@ -40,6 +40,7 @@ mod health;
 mod json;
 mod layout;
 mod live;
+mod peers;
 mod picture;
 mod record;
 mod root;

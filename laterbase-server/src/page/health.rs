@@ -12,8 +12,9 @@ use maud::{Markup, html};
 
 use super::layout::Screen;
 use super::text::{Text, count, number, segment, size};
-use super::{Base, forks};
+use super::{Base, forks, peers};
 use crate::app::App;
+use crate::callers::Surveyed;
 use crate::problem::Result;
 
 /// Most roots that are listed. A server with more has them for partitions.
@@ -35,6 +36,7 @@ struct Health {
     condition: Condition,
     refusal: Option<Refusal>,
     has_fold: Vec<bool>,
+    peers: Vec<Surveyed>,
 }
 
 /// `GET /ui`
@@ -44,6 +46,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, base: Base) -> Result<Resp
     let content = html! {
         (health.summary())
         (health.roots(&base))
+        (peers::list(&health.peers))
         (forks::list(&base, &health.forks, health.fork_count))
         (health.damaged())
         (health.storage())
@@ -70,6 +73,7 @@ impl Health {
             condition: reader.condition(),
             refusal: reader.refusal(),
             has_fold: status.roots.iter().map(|root| app.folds().knows(&root.name)).collect(),
+            peers: app.callers.survey(app, reader)?.0,
             status,
         })
     }
