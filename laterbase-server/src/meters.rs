@@ -72,10 +72,22 @@ pub(crate) struct Meters {
     /// Live answers under way.
     pub(crate) streams: AtomicU64,
     /// Servers that this one is told to keep in sync with.
+    #[cfg_attr(
+        not(feature = "peers"),
+        expect(dead_code, reason = "there are none to count, nor to tell of")
+    )]
     pub(crate) servers: AtomicU64,
     /// Syncs with those that came to their end.
+    #[cfg_attr(
+        not(any(feature = "peers", feature = "metrics")),
+        expect(dead_code, reason = "nobody keeps in sync, and nobody asks")
+    )]
     pub(crate) syncs: AtomicU64,
     /// Syncs with those that failed.
+    #[cfg_attr(
+        not(any(feature = "peers", feature = "metrics")),
+        expect(dead_code, reason = "nobody keeps in sync, and nobody asks")
+    )]
     pub(crate) sync_failures: AtomicU64,
     /// Requests of which the access log says nothing, as there were too many.
     pub(crate) unlogged: AtomicU64,

@@ -108,7 +108,7 @@ pub(super) struct Choice {
 
 /// Who takes a part links nothing of the others: a library no command line, and no engine that it
 /// does not name. The gate builds each of them.
-pub(super) const CHOICES: [Choice; 10] = [
+pub(super) const CHOICES: [Choice; 11] = [
     Choice { package: CLIENT, features: "", without: &["clap", "indicatif", "heed", "rocksdb"] },
     Choice {
         package: CLIENT,
@@ -126,6 +126,11 @@ pub(super) const CHOICES: [Choice; 10] = [
         package: SERVER,
         features: "backups",
         without: &["clap", "indicatif", "heed", "rocksdb"],
+    },
+    Choice {
+        package: SERVER,
+        features: "metrics",
+        without: &["clap", "heed", "jsonschema", "rocksdb", "reqwest"],
     },
     Choice {
         package: SERVER,
