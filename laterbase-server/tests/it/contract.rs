@@ -7,8 +7,9 @@ use std::sync::{Mutex, OnceLock};
 use jsonschema::Validator;
 use laterbase_core::memory_store::MemoryStore;
 use laterbase_core::wants::{Want, Wants};
-use laterbase_server::Server;
+use laterbase_server::{BackupOptions, Server};
 use serde_json::{Map, Value, json};
+use tempfile::TempDir;
 
 use crate::connection::{ACCEPT_DELTA, ACCEPT_LINES, ACCEPT_LIVE, DELTA, JSON, Reply, WANTS};
 use crate::origins::{origin, push, root, told_delta};
@@ -120,7 +121,10 @@ fn check_form(place: &str, schema: &Value, body: &Value) {
 /// Asks everything that there is to ask, so that nothing is told that no test ever saw.
 #[tokio::test]
 async fn every_route_answers_as_the_document_says() {
-    let server = Running::start(in_memory()).await;
+    let backups = TempDir::new().unwrap();
+    let directory = backups.path().to_owned();
+    let options = BackupOptions { directory, every: None, keep: None };
+    let server = Running::start(in_memory().backups(options)).await;
     let mut connection = server.connect().await;
     let mut asked = BTreeSet::new();
     let written = connection.post("/e/order?vv=true", order("a", 1)).await.check(201).json();
@@ -169,7 +173,8 @@ async fn every_route_answers_as_the_document_says() {
     };
     let keep = json!({"keep": "ours"}).to_string();
     for (target, headers, body) in [
-        ("/e/order/feed".to_owned(), &[JSON][..], b"{\"vv\":\"\"}".to_vec()),
+        ("/backup".to_owned(), &[][..], Vec::new()),
+        ("/e/order/feed".to_owned(), &[JSON], b"{\"vv\":\"\"}".to_vec()),
         ("/sync/wants".to_owned(), &[WANTS], wants.encode()),
         (format!("/forks/order/{}", origin(7)), &[JSON], keep.into_bytes()),
     ] {
