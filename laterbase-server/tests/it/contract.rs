@@ -2,16 +2,19 @@
 //! type, its form, and which problems a route says that it has.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Mutex, OnceLock};
 
 use jsonschema::Validator;
 use laterbase_core::memory_store::MemoryStore;
 use laterbase_core::wants::{Want, Wants};
-use laterbase_server::{BackupOptions, Server};
+use laterbase_server::{BackupOptions, Builder, Server};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-use crate::connection::{ACCEPT_DELTA, ACCEPT_LINES, ACCEPT_LIVE, DELTA, JSON, Reply, WANTS};
+use crate::connection::{
+    ACCEPT_DELTA, ACCEPT_LINES, ACCEPT_LIVE, Connection, DELTA, JSON, Reply, WANTS,
+};
 use crate::origins::{origin, push, root, told_delta};
 use crate::running::{Running, in_memory, order};
 
@@ -118,13 +121,21 @@ fn check_form(place: &str, schema: &Value, body: &Value) {
     }
 }
 
+fn backed_up(folder: &Path) -> Builder {
+    let directory = folder.to_owned();
+    in_memory().backups(BackupOptions { directory, every: None, keep: None })
+}
+
+async fn check_live(connection: &mut Connection) {
+    let stream = connection.start("GET", "/events", &[ACCEPT_LIVE], "").await.unwrap();
+    assert_eq!(stream.headers()["content-type"], "text/event-stream");
+}
+
 /// Asks everything that there is to ask, so that nothing is told that no test ever saw.
 #[tokio::test]
 async fn every_route_answers_as_the_document_says() {
     let backups = TempDir::new().unwrap();
-    let directory = backups.path().to_owned();
-    let options = BackupOptions { directory, every: None, keep: None };
-    let server = Running::start(in_memory().backups(options)).await;
+    let server = Running::start(backed_up(backups.path())).await;
     let mut connection = server.connect().await;
     let mut asked = BTreeSet::new();
     let written = connection.post("/e/order?vv=true", order("a", 1)).await.check(201).json();
@@ -189,9 +200,7 @@ async fn every_route_answers_as_the_document_says() {
         .flat_map(|(path, operations)| methods(operations).map(move |method| (method, &**path)))
         .collect();
     assert_eq!(asked, told);
-    let stream = connection.start("GET", "/events", &[ACCEPT_LIVE], "").await.unwrap();
-    assert_eq!(stream.headers()["content-type"], "text/event-stream");
-    drop(stream);
+    check_live(&mut connection).await;
     server.stop().await;
 }
 
