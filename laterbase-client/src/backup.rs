@@ -99,6 +99,10 @@ pub fn back_up(
     file: &Path,
     progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Result<BackedUp, BackupError> {
+    // A device, a pipe or a link would be replaced, and not written to.
+    if file.symlink_metadata().is_ok_and(|there| !there.is_file()) {
+        return Err(BackupError::NoFile { path: file.to_owned() });
+    }
     let partial = with_suffix(file, "partial");
     remove_left_over(&partial)?;
     let written = write(source, &partial, progress).and_then(|done| {
@@ -247,6 +251,12 @@ pub enum BackupError {
     /// The caller had it stopped.
     #[error("it was stopped")]
     Stopped,
+    /// What is there is no plain file, which a backup could take the place of.
+    #[error("{} is there, and no plain file", .path.display())]
+    NoFile {
+        /// What.
+        path: PathBuf,
+    },
     /// There is something where the store was to be made.
     #[error("{} is there already; a backup is restored to a new directory", .path.display())]
     Exists {

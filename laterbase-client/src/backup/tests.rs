@@ -223,3 +223,23 @@ fn names_are_in_the_order_in_which_backups_were_taken() {
         assert!(!BackupName::is_one(other), "{other}");
     }
 }
+
+/// A backup to /dev/null, taken by root, was a plain file of that name from then on.
+#[cfg(unix)]
+#[test]
+fn only_a_plain_file_is_replaced() {
+    let (directory, file) = backed_up();
+    let store = engine::open_to_read(&directory.path().join("store")).unwrap();
+    let link = directory.path().join("link");
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    let socket = directory.path().join("socket");
+    let _listening = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    for path in [&link, &socket, &directory.path().join("store")] {
+        let error = back_up(&store, path, &mut |_| ControlFlow::Continue(())).unwrap_err();
+        assert!(matches!(error, BackupError::NoFile { .. }), "{error}");
+    }
+    assert!(link.symlink_metadata().unwrap().is_symlink());
+    assert!(!socket.symlink_metadata().unwrap().is_file());
+    back_up(&store, &file, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!(names(directory.path()), ["a.lbbk", "link", "socket", "store"]);
+}
