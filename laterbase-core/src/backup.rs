@@ -10,7 +10,6 @@
 use std::ops::ControlFlow;
 
 use crate::codec::{self, CodecError};
-use crate::keys;
 use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::reader::Reader;
 use crate::replica::OpenError;
@@ -111,11 +110,6 @@ pub fn decode_page(page: &[u8]) -> Result<(Batch, u64), CodecError> {
 /// [`OpenError::OtherFormat`], or a failure of the store.
 pub fn check_format(store: &dyn Store) -> Result<(), OpenError> {
     crate::replica::open::check_format(store)
-}
-
-/// The first key of a prefix's entries and the one behind them.
-fn range_of(prefix: &[u8]) -> (&[u8], Vec<u8>) {
-    (prefix, keys::after_prefix(prefix).expect("a prefix is text"))
 }
 
 #[cfg(test)]

@@ -157,7 +157,7 @@ impl Gathered {
         page.gauge("front_events", "Events that the derived tables lack", None, front)?;
         let lag = if front > 0 { meters.since_flush().as_secs_f64() } else { 0.0 };
         let help = "Time since the derived tables held all events";
-        page.gauge_of("flush_lag", help, Some(&Unit::Seconds), lag)?;
+        page.gauge("flush_lag", help, Some(&Unit::Seconds), lag)?;
         page.times("flush", "Time of bringing the derived tables up to date", &meters.flush)?;
         page.counter(
             "snapshots",
@@ -191,7 +191,7 @@ impl Gathered {
         let held_back = (self.fork_count + self.damaged_count) as u64;
         let help = "Origins of which no further events are taken or given";
         page.gauge("held_back_origins", help, None, held_back)?;
-        let unreadable = self.tally.roots.iter().map(|root| root.unreadable).sum();
+        let unreadable: u64 = self.tally.roots.iter().map(|root| root.unreadable).sum();
         let help = "Events that no fold can read, and that every state leaves out";
         page.gauge("unreadable_events", help, None, unreadable)?;
         if self.tells_all {

@@ -91,16 +91,16 @@ impl Observed {
 
     /// Leaves a line in the log, if there is room for one and somebody wants it.
     fn log(&self, is_whole: bool, bytes_in: u64) {
-        let meters = &self.app.meters;
+        // What nobody wants to read is neither left out nor told of.
+        if !tracing::enabled!(target: ACCESS, tracing::Level::INFO) {
+            return;
+        }
         let (has_line, untold) = self.app.access_log.admit(self.app.writer.now());
         if untold > 0 {
             tracing::warn!(target: ACCESS, requests = untold, "too many requests to log them all");
         }
         if !has_line {
-            meters.unlogged.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        if !tracing::enabled!(target: ACCESS, tracing::Level::INFO) {
+            self.app.meters.unlogged.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let ms = self.begun.elapsed().as_micros() as f64 / 1_000.0;

@@ -25,7 +25,7 @@ use crate::app::App;
 use crate::parameters::{Parameters, choose};
 use crate::problem::{PROBLEM, Result};
 use crate::routes::table::{Allowed, NONE, Route, only};
-use crate::routes::with;
+use crate::routes::{base, with};
 use crate::wire::{self, JSON};
 
 mod aggregate;
@@ -190,10 +190,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Base {
         state: &S,
     ) -> std::result::Result<Self, Self::Rejection> {
         let OriginalUri(asked) = OriginalUri::from_request_parts(parts, state).await?;
-        // A nested router answers at `/` for the path that it is nested at, with a slash or without.
-        let asked = asked.path();
-        let before = asked.strip_suffix(parts.uri.path()).unwrap_or(asked);
-        Ok(Self(before.trim_end_matches('/').to_owned()))
+        Ok(Self(base(asked.path(), parts.uri.path()).to_owned()))
     }
 }
 

@@ -94,6 +94,13 @@ const fn measuring() -> Option<Route> {
     None
 }
 
+/// Where the routes begin, as a caller sees it, by the path that was asked for and what is left of
+/// it behind where the router is nested: empty, unless it is nested in another one.
+pub(crate) fn base<'p>(asked: &'p str, own: &str) -> &'p str {
+    // A nested router answers at `/` for the path that it is nested at, with a slash or without.
+    asked.strip_suffix(own).unwrap_or(asked).trim_end_matches('/')
+}
+
 /// The router of [`declared`], behind a gate if there is one.
 pub(crate) fn router(app: Arc<App>, gate: Option<Gate>) -> Router {
     let observing = middleware::from_fn_with_state(Arc::clone(&app), observing::observe);

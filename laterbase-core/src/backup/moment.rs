@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use super::range_of;
 use crate::entry::Entry;
 use crate::event::Record;
 use crate::keys;
@@ -152,17 +151,22 @@ impl Cut<'_> {
     fn meta(&mut self) -> Result<(), StoreError> {
         self.batch.clear(Table::Peers);
         self.batch.clear(Table::Quarantine);
-        let (start, end) = range_of(keys::FORK);
-        self.each(Table::Meta, (start, Some(&end)), |cut, key, _| {
+        let end = behind(keys::FORK);
+        self.each(Table::Meta, (keys::FORK, Some(&end)), |cut, key, _| {
             cut.batch.delete(Table::Meta, key);
             Ok(())
         })?;
-        let (_, end) = range_of(keys::TURN);
+        let end = behind(keys::TURN);
         self.each(Table::Meta, (&keys::turn(self.end + 1), Some(&end)), |cut, key, _| {
             cut.batch.delete(Table::Meta, key);
             Ok(())
         })
     }
+}
+
+/// The key behind all that begin with a prefix.
+fn behind(prefix: &[u8]) -> Vec<u8> {
+    keys::after_prefix(prefix).expect("a prefix is text")
 }
 
 fn read_entry<R>(

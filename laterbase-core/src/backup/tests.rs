@@ -10,6 +10,7 @@ use crate::PreparedBatch;
 use crate::event::Record;
 use crate::fold::{Folds, MergePatch};
 use crate::id::RootName;
+use crate::keys;
 use crate::memory_store::MemoryStore;
 use crate::reader::Query;
 use crate::replica::{Replica, ReplicaOptions};

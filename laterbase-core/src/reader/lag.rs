@@ -1,4 +1,4 @@
-//! How far somebody who goes on from a cursor is lag.
+//! How far behind somebody is who goes on from a cursor.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

@@ -8,12 +8,12 @@
 use std::sync::OnceLock;
 
 use axum::extract::OriginalUri;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
 use super::table::Route;
-use super::{declared, table::Declared};
+use super::{base, declared, table::Declared};
 use crate::problem::{Kind, PROBLEM};
 use crate::wire::{self, JSON};
 
@@ -36,13 +36,13 @@ const ANY_PROBLEMS: [Kind; 9] = [
 ];
 
 /// `GET /openapi.json`
-pub(super) async fn read(OriginalUri(asked): OriginalUri) -> Response {
+pub(super) async fn read(OriginalUri(asked): OriginalUri, own: Uri) -> Response {
     static DOCUMENT: OnceLock<Vec<u8>> = OnceLock::new();
     let written = |base: &str| document(&declared(), base).to_string().into_bytes();
     // The routes may be nested in a service, under a path with parameters of its own.
-    let bytes = match asked.path().strip_suffix("/openapi.json") {
-        None | Some("") => DOCUMENT.get_or_init(|| written("/")).clone(),
-        Some(base) => written(base),
+    let bytes = match base(asked.path(), own.path()) {
+        "" => DOCUMENT.get_or_init(|| written("/")).clone(),
+        base => written(base),
     };
     wire::respond(StatusCode::OK, JSON, bytes)
 }

@@ -1,18 +1,21 @@
 //! `GET /metrics`: everything that is counted moves when what it counts happens.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
 use laterbase_client::client::Client;
 use laterbase_client::transport::HttpTransport;
 use laterbase_server::{Engine, PeerOptions};
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
 use crate::connection::{ACCEPT_LIVE, Connection, DELTA};
 use crate::gate_store::GateStore;
 use crate::origins::{end, origin, push, told_delta};
+use crate::process::Process;
 use crate::running::{Running, in_memory, order};
 
 /// What happens to a server.
@@ -24,7 +27,7 @@ enum Step {
     Rest,
     Refuse,
     Follow,
-    Crowd,
+    Log,
     Fork,
     Odd,
     Sync,
@@ -52,7 +55,7 @@ const MOVED_BY: [(&str, Step); 33] = [
     ("laterbase_snapshots", Step::Rest),
     ("laterbase_refused_requests", Step::Refuse),
     ("laterbase_streams", Step::Follow),
-    ("laterbase_unlogged_requests", Step::Crowd),
+    ("laterbase_unlogged_requests", Step::Log),
     ("laterbase_forks", Step::Fork),
     ("laterbase_held_back_origins", Step::Fork),
     ("laterbase_unreadable_events", Step::Odd),
@@ -107,7 +110,7 @@ fn value(scrape: &Scrape, name: &str) -> f64 {
 
 async fn step(step: Step, server: &Running, connection: &mut Connection) {
     match step {
-        Step::Start | Step::Wait | Step::Join => {}
+        Step::Start | Step::Wait | Step::Join | Step::Log => {}
         Step::Write => {
             let events: Vec<String> = (0..1_000).map(|n| order("o-1", n)).collect();
             connection.post("/e/order", format!("[{}]", events.join(","))).await.check(201);
@@ -127,11 +130,6 @@ async fn step(step: Step, server: &Running, connection: &mut Connection) {
             let stream = follower.start("GET", "/events", &[ACCEPT_LIVE], "").await.unwrap();
             // For as long as the test runs.
             std::mem::forget((follower, stream));
-        }
-        Step::Crowd => {
-            for _ in 0..500 {
-                connection.get("/healthz").await.check(200);
-            }
         }
         Step::Fork => {
             push(connection, &[("order", origin(7), 1..=5)]).await.check(200);
@@ -168,7 +166,6 @@ async fn every_metric_moves_by_what_it_counts() {
         Step::Rest,
         Step::Refuse,
         Step::Follow,
-        Step::Crowd,
         Step::Fork,
         Step::Odd,
         Step::Sync,
@@ -208,6 +205,39 @@ fn dashboard_alerts_and_page_speak_of_metrics_that_there_are() {
     let dashboard = std::fs::read_to_string(docs.join("monitoring/dashboard.json")).unwrap();
     let dashboard: serde_json::Value = serde_json::from_str(&dashboard).unwrap();
     assert_eq!(dashboard["uid"], "laterbase");
+}
+
+/// With a log that was to have warnings only, a busy server warned that it did not log requests
+/// which nobody wanted to be logged.
+#[tokio::test]
+async fn requests_are_left_out_of_a_log_that_has_them_alone() {
+    for (filter, is_told) in [("info", true), ("warn", false)] {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("log");
+        let log = File::create(&path).unwrap();
+        let data = directory.path().join("data");
+        let process = Process::start_logging(&data, &["--log", filter], log);
+        let mut connection = process.connect().await;
+        let before = scrape(&mut connection).await;
+        // More than are logged in the second that they begin in, or in the next one.
+        for _ in 0..2_000 {
+            connection.get("/healthz").await.check(200);
+        }
+        let after = scrape(&mut connection).await;
+        if is_told {
+            check_moved(Step::Log, &before, &after);
+        } else {
+            assert_eq!(after["laterbase_unlogged_requests"], before["laterbase_unlogged_requests"]);
+        }
+        // Whoever comes a second later is told how many there were.
+        sleep(Duration::from_millis(1_100)).await;
+        connection.get("/healthz").await.check(200);
+        drop(connection);
+        assert!(process.terminate().success());
+        let log = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(log.contains("too many requests to log them all"), is_told, "{filter}");
+        assert_eq!(log.contains("/healthz"), is_told, "{filter}");
+    }
 }
 
 #[tokio::test]
