@@ -5,9 +5,10 @@
 //! when it is first opened; to a moment, it is what was known then ([`laterbase_core::backup`]).
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufReader, BufWriter, Read};
 use std::ops::ControlFlow;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,7 +17,8 @@ use laterbase_core::codec::CodecError;
 use laterbase_core::reader::Reader;
 use laterbase_core::store::{Durability, Store, StoreError};
 use laterbase_core::time::format_time;
-use laterbase_directory::{OpenError, make_file};
+use laterbase_directory::environment::wall_clock_nanos;
+use laterbase_directory::{OpenError, open_file};
 
 use crate::engine::{self, StoreOptions};
 use crate::paged_file::{
@@ -99,29 +101,56 @@ pub fn back_up(
     file: &Path,
     progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Result<BackedUp, BackupError> {
-    // A device, a pipe or a link would be replaced, and not written to.
-    if file.symlink_metadata().is_ok_and(|there| !there.is_file()) {
-        return Err(BackupError::NoFile { path: file.to_owned() });
-    }
+    check_plain(file)?;
     let partial = with_suffix(file, "partial");
-    remove_left_over(&partial)?;
-    let written = write(source, &partial, progress).and_then(|done| {
+    let output = claim(&partial)?;
+    let written = write(source, &partial, &output, progress).and_then(|done| {
         fs::rename(&partial, file).and_then(|()| sync_folder_of(file)).map_err(at(file))?;
         Ok(done)
     });
     if written.is_err() {
-        // It may not even be there; what matters is the first error.
+        // What matters is the first error.
         let _removed = fs::remove_file(&partial);
     }
+    // Closing it is not enough while another thread starts a process.
+    let _unlocked = output.unlock();
     written
+}
+
+/// A device, a pipe or a link would be replaced, and not written to.
+fn check_plain(file: &Path) -> Result<(), BackupError> {
+    match file.symlink_metadata() {
+        Ok(there) if !there.is_file() => Err(BackupError::NoFile { path: file.to_owned() }),
+        _ => Ok(()),
+    }
+}
+
+/// Takes the name that a backup is written under. What a call left there that was killed is written
+/// over; where another one is just writing, there is none for this one.
+fn claim(partial: &Path) -> Result<File, BackupError> {
+    check_plain(partial)?;
+    let output = open_file(partial, OpenOptions::new().write(true)).map_err(at(partial))?;
+    let under_way = || BackupError::UnderWay { path: partial.to_owned() };
+    match output.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(under_way()),
+        Err(TryLockError::Error(error)) => return Err(at(partial)(error)),
+    }
+    // The other one may have given it its own name since it was opened, and is done with it.
+    let taken = output.metadata().map_err(at(partial))?;
+    if !fs::symlink_metadata(partial).is_ok_and(|there| there.ino() == taken.ino()) {
+        return Err(under_way());
+    }
+    output.set_len(0).map_err(at(partial))?;
+    Ok(output)
 }
 
 fn write(
     source: &impl Source,
     partial: &Path,
+    output: &File,
     progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Result<BackedUp, BackupError> {
-    let output = make_file(partial).map_err(at(partial))?;
     let mut writer =
         PagedFileWriter::new(FileKind::Backup, BufWriter::new(output)).map_err(at(partial))?;
     let (mut failed, mut events) = (None, 0);
@@ -141,9 +170,7 @@ fn write(
     if !is_whole {
         return Err(BackupError::Stopped);
     }
-    let (output, PagedFileCounts { events, .. }) = writer.finish().map_err(at(partial))?;
-    let output =
-        output.into_inner().map_err(io::IntoInnerError::into_error).map_err(at(partial))?;
+    let (_, PagedFileCounts { events, .. }) = writer.finish().map_err(at(partial))?;
     output.sync_all().map_err(at(partial))?;
     let bytes = output.metadata().map_err(at(partial))?.len();
     Ok(BackedUp { events, bytes })
@@ -182,14 +209,15 @@ pub fn restore(
     restored
 }
 
-/// Restores a backup beside itself, hands the directory to `check`, and removes it: a backup is good
-/// if it can be restored.
+/// Restores a backup to a directory among the system's temporary files (`TMPDIR`), hands that to
+/// `check`, and removes it: a backup is good if it can be restored.
 ///
 /// # Errors
 /// [`BackupError`] if it cannot be restored, or the directory cannot be removed.
 pub fn try_out<T>(file: &Path, check: impl FnOnce(&Path) -> T) -> Result<T, BackupError> {
-    let directory = with_suffix(file, "verifying");
-    remove_partial_store(&directory)?;
+    // Of this call alone: others may try the same one.
+    let name = format!("laterbase-verifying-{}-{}", std::process::id(), wall_clock_nanos());
+    let directory = std::env::temp_dir().join(name);
     restore(file, &directory, None, &mut |_| {})?;
     let checked = check(&directory);
     fs::remove_dir_all(&directory).map_err(at(&directory))?;
@@ -257,6 +285,12 @@ pub enum BackupError {
         /// What.
         path: PathBuf,
     },
+    /// Another call is just writing it, or making a store there.
+    #[error("{} is being written by another process", .path.display())]
+    UnderWay {
+        /// What.
+        path: PathBuf,
+    },
     /// There is something where the store was to be made.
     #[error("{} is there already; a backup is restored to a new directory", .path.display())]
     Exists {
@@ -291,14 +325,6 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Left by a call that was killed; or a link, which would be written through.
-fn remove_left_over(partial: &Path) -> Result<(), BackupError> {
-    match fs::remove_file(partial) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(partial)(error)),
-        _ => Ok(()),
-    }
-}
-
 fn remove_partial_store(partial: &Path) -> Result<(), BackupError> {
     let Ok(entries) = fs::read_dir(partial) else { return Ok(()) };
     for entry in entries {
@@ -307,6 +333,11 @@ fn remove_partial_store(partial: &Path) -> Result<(), BackupError> {
         if !is_ours && !AREAS.iter().any(|area| *area == name) {
             return Err(BackupError::InTheWay { path: partial.to_owned() });
         }
+    }
+    if let Ok(lock) = File::open(partial.join("laterbase.lock"))
+        && matches!(lock.try_lock(), Err(TryLockError::WouldBlock))
+    {
+        return Err(BackupError::UnderWay { path: partial.to_owned() });
     }
     fs::remove_dir_all(partial).map_err(at(partial))
 }

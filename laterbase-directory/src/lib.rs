@@ -27,7 +27,7 @@ mod stamp;
 pub use directory::{Directory, free_bytes};
 pub use glance::Glance;
 pub use open_error::OpenError;
-pub use owner_only::{close_to_others, make_file, make_folder};
+pub use owner_only::{close_to_others, make_folder, open_file};
 pub use set_aside::{DISK_RESERVE_BYTES, is_no_fault_of_files, note, set_folder_aside};
 pub use size::{SizeError, parse_size};
 pub use stamp::Stamp;

@@ -11,8 +11,12 @@ pub(crate) const FILE_MODE: u32 = 0o600;
 /// The same, and enter.
 pub(crate) const FOLDER_MODE: u32 = 0o700;
 
-/// Opens a file to be written to, and makes it if there is none. One that is there keeps its mode.
-pub(crate) fn open_file(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+/// Opens a file to be written to, and makes it for its owner only if there is none. One that is there
+/// keeps its mode.
+///
+/// # Errors
+/// If the file system refuses.
+pub fn open_file(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     match options.clone().create_new(true).mode(FILE_MODE).open(path) {
         Ok(file) => {
             file.set_permissions(Permissions::from_mode(FILE_MODE))?;
@@ -21,14 +25,6 @@ pub(crate) fn open_file(path: &Path, options: &mut OpenOptions) -> io::Result<Fi
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
         Err(error) => Err(error),
     }
-}
-
-/// Makes a file that its owner alone may read and write.
-///
-/// # Errors
-/// If the file system refuses, or there is something already.
-pub fn make_file(path: &Path) -> io::Result<File> {
-    open_file(path, OpenOptions::new().write(true).create_new(true))
 }
 
 /// Makes a folder that its owner alone may enter.

@@ -1,6 +1,6 @@
 //! Backups that a server takes of itself: when it is asked, and by the clock.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -13,10 +13,13 @@ use std::{error, io};
 use laterbase_client::backup::{BackedUp, BackupError, BackupName, back_up};
 use laterbase_core::store::StoreError;
 use laterbase_directory::environment::wall_clock_nanos;
-use laterbase_directory::make_folder;
+use laterbase_directory::{make_folder, open_file};
 
 use crate::app::App;
 use crate::problem::{Kind, Problem};
+
+/// A file in the folder, by which a server has it for itself.
+const LOCK: &str = ".laterbase-backups.lock";
 
 /// After a backup that failed, the next try comes this soon.
 const RETRY_PERIOD: Duration = Duration::from_secs(60);
@@ -25,7 +28,7 @@ const RETRY_PERIOD: Duration = Duration::from_secs(60);
 /// whenever `POST /backup` asks for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackupOptions {
-    /// The folder, made for its owner only if it is not there.
+    /// The folder, made for its owner only if it is not there. One for each server.
     pub directory: PathBuf,
     /// How long after the last one the next backup is taken, counted from the newest in the folder;
     /// `None` for never.
@@ -39,6 +42,8 @@ pub struct BackupOptions {
 #[derive(Debug)]
 pub(crate) struct Backups {
     options: BackupOptions,
+    /// Held for as long as the server is there: two servers would remove each other's.
+    lock: File,
     /// One at a time: two would take the disk from each other.
     under_way: Mutex<()>,
 }
@@ -61,7 +66,12 @@ impl Backups {
         if !options.directory.is_dir() {
             make_folder(&options.directory)?;
         }
-        Ok(Self { options, under_way: Mutex::new(()) })
+        let lock = open_file(&options.directory.join(LOCK), OpenOptions::new().write(true))?;
+        lock.try_lock().map_err(|refused| match refused {
+            fs::TryLockError::WouldBlock => io::Error::other("another server has it"),
+            fs::TryLockError::Error(error) => error,
+        })?;
+        Ok(Self { options, lock, under_way: Mutex::new(()) })
     }
 
     /// Takes one. It ends early where the server is told to stop.
@@ -81,17 +91,20 @@ impl Backups {
         let backed_up = back_up(app.reader(), &file, progress).map_err(Untaken::Failed)?;
         let BackedUp { events, bytes } = backed_up;
         tracing::info!(name, events, bytes, "a backup was taken");
-        if let Err(error) = self.remove_oldest() {
+        if let Err(error) = self.remove_oldest(&name) {
             tracing::warn!(%error, "old backups could not be removed");
         }
         Ok(Taken { name, backed_up })
     }
 
-    fn remove_oldest(&self) -> io::Result<()> {
+    /// The one that was just taken stays, whatever the names of the others say: they may be of a
+    /// clock that was wrong.
+    fn remove_oldest(&self, newest: &str) -> io::Result<()> {
         let Some(keep) = self.options.keep else { return Ok(()) };
         let mut names = backups_in(&self.options.directory)?;
+        names.retain(|name| name != newest);
         names.sort_unstable();
-        let old = names.len().saturating_sub(keep.get());
+        let old = (names.len() + 1).saturating_sub(keep.get());
         for name in names.into_iter().take(old) {
             fs::remove_file(self.options.directory.join(name))?;
         }
@@ -108,12 +121,22 @@ impl Backups {
     }
 }
 
-/// The names of whole backups in a folder. Nothing else in it is ours.
+impl Drop for Backups {
+    /// Closing the file is not enough while another thread starts a process.
+    fn drop(&mut self) {
+        let _unlocked = self.lock.unlock();
+    }
+}
+
+/// The names of whole backups in a folder. Nothing else in it is ours, and no folder or link is one.
 fn backups_in(folder: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {
-        let name = entry?.file_name().into_string();
-        names.extend(name.ok().filter(|name| BackupName::is_one(name)));
+        let entry = entry?;
+        let name = entry.file_name().into_string().ok().filter(|name| BackupName::is_one(name));
+        if entry.file_type()?.is_file() {
+            names.extend(name);
+        }
     }
     Ok(names)
 }

@@ -190,15 +190,19 @@ fn another_kind_of_file_is_told_from_a_backup() {
     assert_eq!(error.to_string(), "this is not a Laterbase backup");
 }
 
+/// Two that tried the same backup took the directory from each other.
 #[test]
-fn a_backup_is_tried_out_beside_itself_and_nothing_stays() {
+fn a_backup_is_tried_out_and_nothing_stays() {
     let (directory, file) = backed_up();
-    drop(engine::open(&directory.path().join("a.lbbk.verifying"), StoreOptions::default()));
+    let mut place = PathBuf::new();
     let events = try_out(&file, |copy| {
+        place = copy.to_owned();
+        assert!(try_out(&file, |other| assert_ne!(other, copy)).is_ok());
         let store: Arc<dyn Store> = engine::open(copy, StoreOptions::default()).unwrap().store;
         verify(&*store, &mut |_, _| {}).unwrap().events
     });
     assert_eq!(events.unwrap(), 5);
+    assert!(!place.exists() && !with_suffix(&place, "restoring").exists());
     assert_eq!(names(directory.path()), ["a.lbbk", "store"]);
 }
 
@@ -242,4 +246,27 @@ fn only_a_plain_file_is_replaced() {
     assert!(!socket.symlink_metadata().unwrap().is_file());
     back_up(&store, &file, &mut |_| ControlFlow::Continue(())).unwrap();
     assert_eq!(names(directory.path()), ["a.lbbk", "link", "socket", "store"]);
+}
+
+/// The second of two that wrote one file took what the first had written for left over, and the
+/// first gave the second's unfinished file its name.
+#[test]
+fn of_two_that_write_one_file_one_goes_without() {
+    let (directory, file) = backed_up();
+    let store = engine::open_to_read(&directory.path().join("store")).unwrap();
+    let mut second = None;
+    let first = back_up(&store, &file, &mut |_| {
+        second = Some(back_up(&store, &file, &mut |_| ControlFlow::Continue(())));
+        ControlFlow::Continue(())
+    });
+    assert_eq!(first.unwrap().events, 5);
+    let error = second.unwrap().unwrap_err();
+    assert!(matches!(error, BackupError::UnderWay { .. }), "{error}");
+    assert_eq!(restore(&file, &directory.path().join("copy"), None, &mut |_| {}).unwrap(), 5);
+    // And so with a store that is being made.
+    let held = engine::open(&directory.path().join("new.restoring"), StoreOptions::default());
+    let error = restore(&file, &directory.path().join("new"), None, &mut |_| {}).unwrap_err();
+    assert!(matches!(error, BackupError::UnderWay { .. }), "{error}");
+    drop(held);
+    assert_eq!(restore(&file, &directory.path().join("new"), None, &mut |_| {}).unwrap(), 5);
 }

@@ -11,7 +11,7 @@ use laterbase_directory::environment::wall_clock_nanos;
 use serde::Serialize;
 
 use super::Common;
-use super::output::Output;
+use super::output::{Output, UsedWrongly};
 use super::progress::{Unit, bar};
 use super::written_time::spoken::parse_until;
 
@@ -54,6 +54,7 @@ pub(crate) fn back_up(
     common.check_existing()?;
     let store = common.freeze().context("cannot open the store")?;
     let file = in_folder(&args.destination);
+    common.check_outside(&file)?;
     let bar = bar(None, Unit::Events);
     let taken = backup::back_up(&store, &file, &mut |events| {
         bar.set_position(events);
@@ -64,6 +65,21 @@ pub(crate) fn back_up(
     let name = Printable(file.display()).to_string();
     let text = format!("backed {events} events up to {name}, {bytes} bytes");
     output.summary(&BackupSummary { file: name, events, bytes }, text)
+}
+
+impl Common {
+    /// A backup in the store's own folder would take the place of the store's files.
+    fn check_outside(&self, file: &Path) -> anyhow::Result<()> {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        // One that is not there is told of when it is written to.
+        let Ok(folder) = folder.unwrap_or(Path::new(".")).canonicalize() else { return Ok(()) };
+        if folder.starts_with(self.store.canonicalize()?) {
+            return Err(
+                UsedWrongly("a backup goes to a place outside of the store's folder").into()
+            );
+        }
+        Ok(())
+    }
 }
 
 /// The file itself, or one in the folder that is named by the time.

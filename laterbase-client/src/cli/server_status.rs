@@ -73,7 +73,7 @@ impl fmt::Display for ServerSummary {
             write!(f, "\n{name:width$}  {events:>10}  {aggregates:>10}  {short}…")?;
         }
         if self.peers.is_empty() {
-            return write!(f, "\nnobody synced since it was started");
+            return write!(f, "\nnobody has asked it to sync since it was started");
         }
         write!(f, "\n{:32}  {:16}  {:>10}  {:>8}  address", "peer", "seen", "lacks", "behind")?;
         for (peer, seen) in self.peers.iter().zip(&self.seen) {

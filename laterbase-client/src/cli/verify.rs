@@ -19,8 +19,8 @@ use super::progress::{Unit, bar};
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// A backup, instead of the store: it is restored beside itself, to a folder that is removed
-    /// again, and that store is checked.
+    /// A backup, instead of the store: it is restored to a folder among the system's temporary
+    /// files (TMPDIR), and that store is checked and removed.
     #[arg(value_name = "BACKUP", conflicts_with = "repair")]
     backup: Option<PathBuf>,
     /// Build the derived tables anew from the log.

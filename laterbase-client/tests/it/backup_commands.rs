@@ -163,3 +163,19 @@ fn kills_leave_nothing_that_looks_whole() {
     let left: Vec<String> = names(&place.path("."));
     assert_eq!(left, ["again", "day.ndjson", "good.lbbk", "laterbase-data", "new.lbbk"]);
 }
+
+/// A backup that was named like one of the store's files took that one's place.
+#[test]
+fn a_backup_does_not_go_into_the_store() {
+    let place = recorded(3);
+    std::os::unix::fs::symlink(place.path("laterbase-data"), place.path("link")).unwrap();
+    for inside in ["laterbase-data", "laterbase-data/truth/data.mdb", "link/truth/new.lbbk"] {
+        let ended = place.run(&["backup", inside]);
+        assert!(
+            ended.code == 2 && ended.stderr.contains("outside of the store"),
+            "{}",
+            ended.stderr
+        );
+    }
+    assert_eq!(place.summary(&["verify"])["events"], 3);
+}

@@ -351,7 +351,7 @@ fn a_server_says_who_is_behind() {
     let url = listening.url();
     let (yard, truck) = (Workplace::new(), Workplace::new());
     let asked = ["status", "--server", &url];
-    assert!(yard.succeed(&asked).contains("nobody synced"));
+    assert!(yard.succeed(&asked).contains("nobody has asked it to sync"));
     record(&yard, &["shipment"]);
     yard.succeed(&["sync", "--server", &url]);
     record(&truck, &["shipment", "pallet"]);

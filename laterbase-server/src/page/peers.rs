@@ -13,7 +13,7 @@ pub(super) fn list(peers: &[Surveyed]) -> Markup {
         section aria-labelledby="peers" {
             h2 #peers { "Who syncs with it" }
             @if peers.is_empty() {
-                p.quiet { "Nobody has since the server was started." }
+                p.quiet { "Nobody has asked it to since it was started." }
             } @else {
                 div.scroll tabindex="0" role="region" aria-labelledby="peers" {
                     table {

@@ -33,6 +33,8 @@ fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap();
     let mut names: Vec<String> =
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    // By which the server has the folder for itself.
+    names.retain(|name| !name.starts_with('.'));
     names.sort_unstable();
     names
 }
@@ -105,6 +107,37 @@ async fn the_oldest_go_and_nothing_else() {
     expected.extend_from_slice(&taken[2..]);
     expected.push("letter".to_owned());
     assert_eq!(names(directory.path()), expected);
+    server.stop().await;
+}
+
+/// Names of a clock that was ahead were taken for newer ones, and the backup that was answered with
+/// 201 was removed. A folder with such a name ended the removing.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_one_that_was_just_taken_stays() {
+    let directory = TempDir::new().unwrap();
+    let later = |nanos: i64| BackupName::at(4_000_000_000_000_000_000 + nanos).to_string();
+    for nanos in 0..3 {
+        std::fs::write(directory.path().join(later(nanos)), b"of another time").unwrap();
+    }
+    std::fs::create_dir(directory.path().join(later(9))).unwrap();
+    let server = Running::start(backups(directory.path(), None, Some(2))).await;
+    let mut connection = server.connect().await;
+    for _ in 0..3 {
+        let taken = take(&mut connection).await["file"].as_str().unwrap().to_owned();
+        assert_eq!(names(directory.path()), [taken, later(2), later(9)]);
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_is_of_one_server() {
+    let directory = TempDir::new().unwrap();
+    let server = Running::start(backups(directory.path(), None, None)).await;
+    let error = backups(directory.path(), None, None).build().unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(source, "another server has it");
+    server.stop().await;
+    let server = Running::start(backups(directory.path(), None, None)).await;
     server.stop().await;
 }
 

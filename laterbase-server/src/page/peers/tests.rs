@@ -45,5 +45,5 @@ fn of_many_the_first_are_listed_and_the_others_counted() {
     let told = list(&vec![peer(Some(1), false, Some(2)); PEERS_MAX + 3]).into_string();
     assert_eq!(told.matches("<tr>").count(), PEERS_MAX + 1);
     assert!(told.ends_with("And 3\u{a0}others.</p></section>"));
-    assert!(list(&[]).into_string().contains("Nobody has"));
+    assert!(list(&[]).into_string().contains("Nobody has asked"));
 }
