@@ -43,13 +43,13 @@ impl App {
     /// Room for a page of a live answer.
     pub(crate) async fn page_room(&self, bytes_max: usize) -> Result<Held> {
         let bytes_min = PAGE_BYTES_MIN.min(bytes_max);
-        let room = self.answers.take_share(bytes_min, bytes_max, self.bounds.lag_time_max).await;
+        let room = self.answers.take_share(bytes_min, bytes_max, self.bounds().lag_time_max).await;
         room.ok_or_else(no_room)
     }
 
     /// Binds bytes and the room for them together, until they have been sent.
     pub(crate) async fn settled(&self, bytes: Bytes, room: Option<Held>) -> Result<Bytes> {
-        let wait_time_max = self.bounds.lag_time_max;
+        let wait_time_max = self.bounds().lag_time_max;
         let mut room = match room {
             Some(room) => room,
             // Those who wait hold their answer meanwhile, so that only small ones do.

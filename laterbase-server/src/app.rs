@@ -1,7 +1,7 @@
 //! What every request has at hand.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use laterbase_core::fold::Folds;
@@ -18,7 +18,7 @@ use crate::backups::Backups;
 use crate::bounds::Bounds;
 use crate::builder::SyncRoots;
 use crate::callers::Callers;
-use crate::gate::Gate;
+use crate::gate::{Gate, SharedGate};
 use crate::meters::Meters;
 use crate::problem::{Problem, Result};
 use crate::reading::{Ended, Reads, Slot, Target};
@@ -31,9 +31,9 @@ pub(crate) struct App {
     pub(crate) writer: Writer,
     /// The last visible arrival position.
     pub(crate) head: watch::Receiver<u64>,
-    pub(crate) bounds: Bounds,
+    bounds: RwLock<Bounds>,
     /// Who is let in where the server listens itself.
-    pub(crate) gate: Gate,
+    pub(crate) gate: SharedGate,
     /// Room for bodies that come in.
     pub(crate) bodies: Room,
     /// Room for answers that go out.
@@ -42,7 +42,7 @@ pub(crate) struct App {
     pub(crate) heartbeat_period: Duration,
     /// Backups that the server takes of itself.
     #[cfg(feature = "backups")]
-    pub(crate) backups: Option<Backups>,
+    pub(crate) backups: Option<Arc<Backups>>,
     /// Whether there are pages for people.
     #[cfg(feature = "console")]
     pub(crate) has_console: bool,
@@ -77,8 +77,8 @@ impl App {
             reader: reads.reader().clone(),
             writer,
             head,
-            bounds,
-            gate,
+            bounds: RwLock::new(bounds),
+            gate: SharedGate::new(gate),
             bodies: Room::new(bounds.body_bytes_max),
             answers: Room::new(bounds.answer_bytes_max),
             heartbeat_period,
@@ -98,7 +98,7 @@ impl App {
 
     /// Says whether the server takes backups of itself, and how.
     #[cfg(feature = "backups")]
-    pub(crate) fn with_backups(mut self, backups: Option<Backups>) -> Self {
+    pub(crate) fn with_backups(mut self, backups: Option<Arc<Backups>>) -> Self {
         self.backups = backups;
         self
     }
@@ -108,6 +108,21 @@ impl App {
     pub(crate) fn with_console(mut self, is_wanted: bool) -> Self {
         self.has_console = is_wanted;
         self
+    }
+
+    /// The bounds as they are now. Those of memory are never looked at again.
+    pub(crate) fn bounds(&self) -> Bounds {
+        *self.bounds.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Goes by other bounds from now on.
+    pub(crate) fn set_bounds(&self, bounds: Bounds) {
+        *self.bounds.write().unwrap_or_else(PoisonError::into_inner) = bounds;
+    }
+
+    /// Bounds the time of folds that begin from now on.
+    pub(crate) fn set_fold_time_max(&self, time: Duration) {
+        self.reads.set_time_max(time);
     }
 
     pub(crate) const fn reader(&self) -> &Reader {

@@ -4,10 +4,9 @@ use std::fs::{self, File, OpenOptions};
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, TryLockError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use std::{error, io};
 
 use laterbase_client::backup::{BackedUp, BackupError, BackupName, back_up};
@@ -41,11 +40,33 @@ pub struct BackupOptions {
 /// A server's backups.
 #[derive(Debug)]
 pub(crate) struct Backups {
-    options: BackupOptions,
+    directory: PathBuf,
+    schedule: Mutex<Schedule>,
+    /// Told of a change of the schedule.
+    rescheduled: Condvar,
     /// Held for as long as the server is there: two servers would remove each other's.
     lock: File,
     /// One at a time: two would take the disk from each other.
     under_way: Mutex<()>,
+}
+
+/// When backups are taken, and how many stay. It can be another one while the server runs.
+#[derive(Debug)]
+struct Schedule {
+    every: Option<Duration>,
+    keep: Option<NonZeroUsize>,
+    /// How often it was changed.
+    changes: u64,
+    /// Whether no more are taken.
+    is_over: bool,
+}
+
+/// What the wait for the next backup came to.
+enum Waited {
+    Due,
+    /// The schedule was changed, for the how-manieth time.
+    Changed(u64),
+    Over,
 }
 
 /// A backup that is in its folder.
@@ -71,7 +92,51 @@ impl Backups {
             fs::TryLockError::WouldBlock => io::Error::other("another server has it"),
             fs::TryLockError::Error(error) => error,
         })?;
-        Ok(Self { options, lock, under_way: Mutex::new(()) })
+        let BackupOptions { directory, every, keep } = options;
+        let schedule = Mutex::new(Schedule { every, keep, changes: 0, is_over: false });
+        let (rescheduled, under_way) = (Condvar::new(), Mutex::new(()));
+        Ok(Self { directory, schedule, rescheduled, lock, under_way })
+    }
+
+    /// Goes by another period and another number. The folder stays.
+    pub(crate) fn reschedule(&self, options: &BackupOptions) {
+        let mut schedule = self.schedule();
+        (schedule.every, schedule.keep) = (options.every, options.keep);
+        schedule.changes += 1;
+        self.rescheduled.notify_all();
+    }
+
+    fn schedule(&self) -> MutexGuard<'_, Schedule> {
+        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long it is until the next one is due, by the newest in the folder; `None` for ever.
+    fn rest(&self) -> Option<Duration> {
+        let every = self.schedule().every?;
+        Some(self.newest_age().map_or(Duration::ZERO, |age| every.saturating_sub(age)))
+    }
+
+    /// Waits until a backup is due, or the schedule is another one than after so many changes.
+    fn wait(&self, rest: Option<Duration>, changes: u64) -> Waited {
+        // One that is too far ahead never comes.
+        let deadline = rest.and_then(|rest| Instant::now().checked_add(rest));
+        let mut schedule = self.schedule();
+        loop {
+            if schedule.is_over {
+                return Waited::Over;
+            }
+            if schedule.changes != changes {
+                return Waited::Changed(schedule.changes);
+            }
+            schedule = match deadline.map(|it| it.saturating_duration_since(Instant::now())) {
+                Some(Duration::ZERO) => return Waited::Due,
+                Some(left) => {
+                    let woken = self.rescheduled.wait_timeout(schedule, left);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.rescheduled.wait(schedule).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
     }
 
     /// Takes one. It ends early where the server is told to stop.
@@ -87,7 +152,7 @@ impl Backups {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         };
-        let file = self.options.directory.join(&name);
+        let file = self.directory.join(&name);
         let backed_up = back_up(app.reader(), &file, progress).map_err(Untaken::Failed)?;
         let BackedUp { events, bytes } = backed_up;
         tracing::info!(name, events, bytes, "a backup was taken");
@@ -100,21 +165,21 @@ impl Backups {
     /// The one that was just taken stays, whatever the names of the others say: they may be of a
     /// clock that was wrong.
     fn remove_oldest(&self, newest: &str) -> io::Result<()> {
-        let Some(keep) = self.options.keep else { return Ok(()) };
-        let mut names = backups_in(&self.options.directory)?;
+        let Some(keep) = self.schedule().keep else { return Ok(()) };
+        let mut names = backups_in(&self.directory)?;
         names.retain(|name| name != newest);
         names.sort_unstable();
         let old = (names.len() + 1).saturating_sub(keep.get());
         for name in names.into_iter().take(old) {
-            fs::remove_file(self.options.directory.join(name))?;
+            fs::remove_file(self.directory.join(name))?;
         }
         Ok(())
     }
 
     /// How long ago the newest one was taken, as far as the folder tells.
     fn newest_age(&self) -> Option<Duration> {
-        let names = backups_in(&self.options.directory).ok()?;
-        let modified = |name| fs::metadata(self.options.directory.join(name)).ok()?.modified().ok();
+        let names = backups_in(&self.directory).ok()?;
+        let modified = |name| fs::metadata(self.directory.join(name)).ok()?.modified().ok();
         let newest = names.into_iter().filter_map(modified).max()?;
         // One from the future was taken by a clock that was wrong.
         SystemTime::now().duration_since(newest).ok()
@@ -167,29 +232,27 @@ fn is_full(error: &BackupError) -> bool {
 /// The thread that takes backups by the clock.
 #[derive(Debug)]
 pub(crate) struct BackupThread {
-    calls: Option<SyncSender<()>>,
+    backups: Arc<Backups>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl BackupThread {
-    /// Starts it, if the server is to take any.
+    /// Starts it, if the server keeps any. When one is due can be said later.
     pub(crate) fn start(app: &Arc<App>) -> io::Result<Option<Self>> {
-        let Some(every) = app.backups.as_ref().and_then(|backups| backups.options.every) else {
-            return Ok(None);
-        };
-        let (calls, inbox) = sync_channel(0);
-        let app = Arc::downgrade(app);
+        let Some(backups) = app.backups.clone() else { return Ok(None) };
+        let (app, own) = (Arc::downgrade(app), Arc::clone(&backups));
         let thread = thread::Builder::new()
             .name("laterbase-backups".into())
-            .spawn(move || run(&app, every, &inbox))?;
-        Ok(Some(Self { calls: Some(calls), thread: Some(thread) }))
+            .spawn(move || run(&app, &own))?;
+        Ok(Some(Self { backups, thread: Some(thread) }))
     }
 }
 
 /// Ends it. The app has been told to stop, so a backup under way ends too.
 impl Drop for BackupThread {
     fn drop(&mut self) {
-        self.calls = None;
+        self.backups.schedule().is_over = true;
+        self.backups.rescheduled.notify_all();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -198,22 +261,27 @@ impl Drop for BackupThread {
     }
 }
 
-fn run(app: &Weak<App>, every: Duration, inbox: &Receiver<()>) {
-    let mut rest = {
+fn run(app: &Weak<App>, backups: &Backups) {
+    let (mut rest, mut changes) = (backups.rest(), 0);
+    loop {
+        match backups.wait(rest, changes) {
+            Waited::Due => {}
+            Waited::Changed(times) => {
+                (rest, changes) = (backups.rest(), times);
+                continue;
+            }
+            Waited::Over => return,
+        }
         let Some(app) = app.upgrade() else { return };
-        let age = app.backups.as_ref().and_then(Backups::newest_age);
-        age.map_or(Duration::ZERO, |age| every.saturating_sub(age))
-    };
-    while let Err(RecvTimeoutError::Timeout) = inbox.recv_timeout(rest) {
-        let Some(app) = app.upgrade() else { return };
-        let Some(backups) = &app.backups else { return };
-        rest = match backups.take(&app) {
+        let taken = backups.take(&app);
+        let every = backups.schedule().every;
+        rest = match taken {
             Ok(_) | Err(Untaken::UnderWay) => every,
             Err(Untaken::Failed(BackupError::Stopped)) => return,
             Err(Untaken::Failed(error)) => {
                 let source = error::Error::source(&error).map(ToString::to_string);
                 tracing::error!(%error, source, "no backup was taken");
-                every.min(RETRY_PERIOD)
+                every.map(|every| every.min(RETRY_PERIOD))
             }
         };
     }

@@ -103,7 +103,8 @@ async fn room_for(app: &App, bytes: usize) -> Result<Held> {
 
 /// What a body must come to, and what it must come to while others wait for room.
 fn paces(app: &App) -> (Pace, Pace) {
-    let pace = Pace::new(app.bounds.lag_time_max, app.bounds.bytes_per_second_min);
+    let bounds = app.bounds();
+    let pace = Pace::new(bounds.lag_time_max, bounds.bytes_per_second_min);
     (pace, Pace::new(PRESSED_LAG_TIME_MAX, PRESSED_BYTES_PER_SECOND_MIN))
 }
 

@@ -241,16 +241,52 @@ impl Builder {
         self
     }
 
+    /// Says what [`Self::build`] would complain of before it opens anything: bounds of zero, names
+    /// that are none, folds that cannot be registered, and an engine that is not in this program.
+    ///
+    /// # Errors
+    /// [`BuildError`].
+    pub fn check(mut self) -> Result<Self, BuildError> {
+        let zero = |setting| BuildError::Zero { setting };
+        self.bounds = self.bounds.checked().map_err(zero)?;
+        if self.queue_length_max == 0 {
+            return Err(zero("queue_length_max"));
+        }
+        gate(&self.hosts, &self.origins)?;
+        self.folds = Ok(self.folds?);
+        match self.storage {
+            Storage::Directory(_, engine) if !engine.is_built_in() => {
+                Err(BuildError::EngineMissing { engine })
+            }
+            _ => Ok(self),
+        }
+    }
+
     /// Opens the store and starts the writer.
     ///
     /// # Errors
     /// [`BuildError`]; the store's data is as it was.
     pub fn build(self) -> Result<Server, BuildError> {
-        let zero = |setting| BuildError::Zero { setting };
-        let bounds = self.bounds.checked().map_err(zero)?;
-        if self.queue_length_max == 0 {
-            return Err(zero("queue_length_max"));
+        self.check()?.open()
+    }
+
+    /// Has a server that runs go by what can be other while it does.
+    pub(crate) fn apply_to(self, app: &App) -> Result<(), BuildError> {
+        let builder = self.check()?;
+        app.gate.take_names(gate(&builder.hosts, &builder.origins)?);
+        // The program around the server may go by how long a stop takes.
+        let stop_time_max = app.bounds().stop_time_max;
+        app.set_bounds(Bounds { stop_time_max, ..builder.bounds });
+        app.set_fold_time_max(builder.fold_time_max.clamp(TIME_MIN, TIME_MAX));
+        #[cfg(feature = "backups")]
+        if let (Some(backups), Some(options)) = (&app.backups, builder.backups) {
+            backups.reschedule(&options);
         }
+        Ok(())
+    }
+
+    fn open(self) -> Result<Server, BuildError> {
+        let bounds = self.bounds;
         let gate = gate(&self.hosts, &self.origins)?;
         let mut folds = self.folds?;
         if let Some(bytes) = self.state_bytes_max {
@@ -284,7 +320,7 @@ impl Builder {
         #[cfg(feature = "backups")]
         let app = {
             let at = |source| BuildError::Backups { source };
-            app.with_backups(self.backups.map(Backups::new).transpose().map_err(at)?)
+            app.with_backups(self.backups.map(Backups::new).transpose().map_err(at)?.map(Arc::new))
         };
         #[cfg(feature = "console")]
         let app = app.with_console(self.has_console);

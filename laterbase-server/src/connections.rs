@@ -38,10 +38,8 @@ const TURN_AWAY_TIME: Duration = Duration::from_millis(500);
 const TURNED_AWAY_MAX: usize = 16;
 
 /// The connections that there are.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Connections {
-    most: usize,
-    most_per_address: usize,
     open: Mutex<Open>,
 }
 
@@ -110,23 +108,19 @@ impl Open {
 }
 
 impl Connections {
-    pub(crate) fn new(app: &App) -> Arc<Self> {
-        let (most, most_per_address) = app.bounds.connections();
-        Arc::new(Self { most, most_per_address, open: Mutex::default() })
-    }
-
     fn open(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a connection in, if need be in the place of one that is idle.
     fn take_in(self: &Arc<Self>, bounds: Bounds, address: Option<IpAddr>) -> Option<Place> {
+        let (most, most_per_address) = bounds.connections();
         let mut open = self.open();
         let count = address.and_then(|address| open.by_address.get(&address).copied());
-        if count.unwrap_or(0) >= self.most_per_address && !open.shed(address) {
+        if count.unwrap_or(0) >= most_per_address && !open.shed(address) {
             return None;
         }
-        if open.by_number.len() >= self.most && !open.shed(None) {
+        if open.by_number.len() >= most && !open.shed(None) {
             return None;
         }
         let number = open.next_number;
@@ -173,14 +167,15 @@ pub(crate) async fn serve<L>(
         };
         let address: Option<&SocketAddr> = (&address as &dyn Any).downcast_ref();
         // A stream over IPv6 of an IPv4 address counts as of that.
-        match connections.take_in(app.bounds, address.map(|address| address.ip().to_canonical())) {
+        match connections.take_in(app.bounds(), address.map(|address| address.ip().to_canonical()))
+        {
             Some(place) => tasks.spawn(run(Arc::clone(app), stream, place, router.clone())),
             None if turned_away.len() < TURNED_AWAY_MAX => turned_away.spawn(turn_away(stream)),
             None => continue,
         };
     }
     drop(listener);
-    let grace = sleep(app.bounds.stop_time_max);
+    let grace = sleep(app.bounds().stop_time_max);
     tokio::pin!(grace);
     while !tasks.is_empty() {
         tokio::select! {

@@ -30,6 +30,15 @@ pub(crate) struct OpenStore {
 }
 
 impl Engine {
+    /// Whether this program was built with it.
+    pub(crate) const fn is_built_in(self) -> bool {
+        match self {
+            Self::Lmdb => cfg!(feature = "lmdb"),
+            Self::Rocks => cfg!(feature = "rocks"),
+            Self::Memory => true,
+        }
+    }
+
     /// Opens the store in a directory, and makes one if there is none.
     pub(crate) fn open(
         self,

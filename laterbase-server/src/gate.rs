@@ -4,9 +4,10 @@
 //! nor under which name it found the server (`Host`): a name of its own that leads to a server
 //! inside somebody else's network gives it away.
 
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::str::FromStr as _;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -15,8 +16,10 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, Cors};
+use tower_service::Service as _;
 
+use crate::app::App;
 use crate::problem::{Kind, Problem, Result};
 use crate::{routes, wire};
 
@@ -30,6 +33,33 @@ pub(crate) struct Gate {
     origins: Vec<Origin>,
     /// The address listened on. Without one, any host is let in unless some are named.
     listening: Option<IpAddr>,
+}
+
+/// A gate whose names can be others while it is in use.
+#[derive(Debug, Default)]
+pub(crate) struct SharedGate(RwLock<Arc<Gate>>);
+
+impl SharedGate {
+    pub(crate) fn new(gate: Gate) -> Self {
+        Self(RwLock::new(Arc::new(gate)))
+    }
+
+    /// The gate as it is now.
+    pub(crate) fn now(&self) -> Arc<Gate> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Lets in the address listened on.
+    pub(crate) fn listen_on(&self, address: IpAddr) {
+        let gate = Gate::clone(&self.now()).listening_on(address);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(gate);
+    }
+
+    /// Goes by the names and origins of another gate. The address listened on stays.
+    pub(crate) fn take_names(&self, other: Gate) {
+        let gate = Gate { listening: self.now().listening, ..other };
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(gate);
+    }
 }
 
 /// A host, in the form in which hosts are compared.
@@ -171,24 +201,24 @@ impl Gate {
             || self.hosts.contains(host)
     }
 
-    /// What browsers are told where pages of other origins are let in.
-    pub(crate) fn cross_origin(&self) -> Option<CorsLayer> {
+    /// Hands a request on that was let in, and tells browsers which origins are.
+    async fn pass(self: Arc<Self>, request: Request, next: Next) -> Response {
         if self.origins.is_empty() {
-            return None;
+            return next.run(request).await;
         }
-        let origins = self.origins.clone();
         let is_let_in = move |origin: &HeaderValue, _: &_| {
             let origin = Origin::of(origin.to_str().unwrap_or_default());
-            origin.is_some_and(|origin| origins.contains(&origin))
+            origin.is_some_and(|origin| self.origins.contains(&origin))
         };
-        Some(
-            CorsLayer::new()
-                .allow_origin(AllowOrigin::predicate(is_let_in))
-                .allow_methods([Method::GET, Method::POST])
-                .allow_headers(AllowHeaders::mirror_request())
-                .expose_headers(exposed_headers())
-                .max_age(PREFLIGHT_TIME_MAX),
-        )
+        let mut service = Cors::new(next)
+            .allow_origin(AllowOrigin::predicate(is_let_in))
+            .allow_methods([Method::GET, Method::POST])
+            .allow_headers(AllowHeaders::mirror_request())
+            .expose_headers(exposed_headers())
+            .max_age(PREFLIGHT_TIME_MAX);
+        let Ok(()) = poll_fn(|context| service.poll_ready(context)).await;
+        let Ok(response) = service.call(request).await;
+        response
     }
 }
 
@@ -222,9 +252,10 @@ fn asked_host(
 }
 
 /// Turns away who is not let in.
-pub(crate) async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let gate = app.gate.now();
     let mut response = match gate.check(request.version(), request.uri(), request.headers()) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => gate.pass(request, next).await,
         Err(problem) => problem.into_response(),
     };
     routes::forbid_storing(&mut response);

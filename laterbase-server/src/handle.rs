@@ -11,6 +11,7 @@ use laterbase_core::replica::{Appended, WriteError};
 use laterbase_core::typed::Unwritable;
 
 use crate::app::App;
+use crate::builder::{BuildError, Builder};
 use crate::shutdown;
 
 pub use typed::AggregateError;
@@ -69,6 +70,19 @@ impl ServerHandle {
     /// Reads what the server holds, and blocks its thread for as long as that takes.
     pub fn reader(&self) -> &Reader {
         self.app.reader()
+    }
+
+    /// Goes by what another builder says from now on, where that can be other while a server runs:
+    /// names and origins ([`Builder::host`], [`Builder::allow_origin`]; not where
+    /// [`crate::Server::router`] was taken without any), [`crate::Bounds`] but for those of memory
+    /// and of the stop (connections that are there keep their times),
+    /// [`Builder::fold_time_max`], and when backups are taken and how many stay. All else is as the
+    /// server was built.
+    ///
+    /// # Errors
+    /// [`BuildError`] as of [`Builder::check`]; nothing has changed.
+    pub fn reconfigure(&self, builder: Builder) -> Result<(), BuildError> {
+        builder.apply_to(&self.app)
     }
 
     /// Turns writes away from now on, ends live feeds, and makes [`crate::Server::serve`] return

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _};
 use anyhow::{Context as _, bail};
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt;
+use tracing_subscriber::{fmt, reload};
 
 const FILTER_DEFAULT: &str = "info";
 
@@ -46,16 +46,39 @@ pub(crate) fn filter(text: Option<&str>) -> anyhow::Result<EnvFilter> {
     EnvFilter::try_new(text).with_context(|| format!("a log cannot be filtered by {text:?}"))
 }
 
+/// The log of the program, until it is dropped: what is logged last is written then.
+pub(crate) struct Log {
+    set_filter: Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>,
+    _flushes_at_the_end: WorkerGuard,
+}
+
+impl Log {
+    /// Logs by another filter from now on.
+    pub(crate) fn set_filter(&self, filter: EnvFilter) -> anyhow::Result<()> {
+        Ok((self.set_filter)(filter)?)
+    }
+}
+
 /// Logs from a thread of its own: a stderr that is gone, or that nobody reads, must not hold up
-/// or end anything else. What is logged last is written when the guard is dropped.
-pub(crate) fn start(filter: EnvFilter, format: Format) -> WorkerGuard {
+/// or end anything else.
+pub(crate) fn start(filter: EnvFilter, format: Format) -> Log {
     let (writer, guard) = tracing_appender::non_blocking(io::stderr());
     let lines = fmt().with_env_filter(filter).log_internal_errors(false).with_writer(writer);
-    match format {
-        Format::Text => lines.with_ansi(io::stderr().is_terminal()).init(),
-        Format::Json => lines.json().flatten_event(true).init(),
-    }
-    guard
+    let set_filter: Box<dyn Fn(_) -> _ + Send + Sync> = match format {
+        Format::Text => {
+            let lines = lines.with_ansi(io::stderr().is_terminal()).with_filter_reloading();
+            let handle = lines.reload_handle();
+            lines.init();
+            Box::new(move |filter| handle.reload(filter))
+        }
+        Format::Json => {
+            let lines = lines.json().flatten_event(true).with_filter_reloading();
+            let handle = lines.reload_handle();
+            lines.init();
+            Box::new(move |filter| handle.reload(filter))
+        }
+    };
+    Log { set_filter, _flushes_at_the_end: guard }
 }
 
 #[cfg(test)]

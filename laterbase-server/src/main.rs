@@ -1,21 +1,31 @@
 //! The reference server: every root, built-in folds, one data directory.
 
+use std::fmt;
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::ArgMatches;
 #[cfg(feature = "peers")]
 use laterbase_client::{client::Client, transport::HttpTransport};
 #[cfg(feature = "peers")]
 use laterbase_server::PeerOptions;
 use laterbase_server::{Builder, Server, ServerHandle};
 
-use crate::config::Config;
+use crate::command_line::{Action, CommandLine, ConfigArgs, ManArgs};
+use crate::config::{Config, Faults, Flags, PeerUrl};
+#[cfg(unix)]
+use crate::reloading::{Hangup, Reloading};
 
+mod command_line;
 mod config;
 mod logging;
+mod manual;
+#[cfg(unix)]
+mod reloading;
 
 /// How long closing the data may take, such as on a disk that hangs. What was acknowledged is
 /// durable, so nothing is lost by an end without it.
@@ -26,35 +36,81 @@ const CLOSE_TIME_MAX: Duration = Duration::from_secs(60);
 const REST_TIME_MAX: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    let told = Config::read().complete().and_then(|config| {
-        config.address()?;
-        let (filter, format) = config.log()?;
-        let flushes_at_the_end = logging::start(filter, format);
-        Ok((config.server()?, config.peers()?, config, flushes_at_the_end))
-    });
-    let (server, peers, config, _flushes_at_the_end) = match told {
-        Ok(told) => told,
+    let (CommandLine { flags, action }, matches) = CommandLine::read();
+    match action {
+        None => start(&flags, &matches),
+        Some(Action::Config(args)) => {
+            let matches = matches.subcommand_matches("config").unwrap_or(&matches);
+            report(&args, Config::of(&args.flags, matches))
+        }
+        Some(Action::Man(ManArgs { folder })) => match manual::write_pages(&folder) {
+            Ok(()) => say(format_args!("wrote the manual's pages into {}", folder.display())),
+            Err(error) => fail(1, &error),
+        },
+    }
+}
+
+/// Says what a server would go by, or what is wrong with it.
+fn report(args: &ConfigArgs, config: Result<Config, Faults>) -> ExitCode {
+    match config {
+        Ok(config) if args.print => say(format_args!("{}", config.print().trim_end())),
+        Ok(_) => ExitCode::SUCCESS,
+        Err(faults) => complain(1, &faults),
+    }
+}
+
+/// Serves until it is told to stop.
+fn start(flags: &Flags, matches: &ArgMatches) -> ExitCode {
+    let config = match Config::of(flags, matches) {
+        Ok(config) => config,
         // Wrong use has the code that the command line's parser gives it too.
+        Err(faults) => return complain(2, &faults),
+    };
+    let told = config.log().and_then(|(filter, format)| {
+        let log = Arc::new(logging::start(filter, format));
+        Ok((config.server()?, config.peers()?, log))
+    });
+    let (server, peers, log) = match told {
+        Ok(told) => told,
         Err(error) => return fail(2, &error),
     };
     // Before the data is opened: where the port is in use, no new directory is left behind.
-    let end_time_max = config.stop_time_max() + CLOSE_TIME_MAX;
     let listener = config.listener();
-    match listener.and_then(|listener| run(listener, server, peers, end_time_max)) {
+    let end_time_max = config.stop_time_max() + CLOSE_TIME_MAX;
+    #[cfg(unix)]
+    let reloading = {
+        let (flags, matches, log) = (flags.clone(), matches.clone(), Arc::clone(&log));
+        Reloading { flags, matches, config, log }
+    };
+    let plan = Plan {
+        server,
+        peers,
+        end_time_max,
+        #[cfg(unix)]
+        reloading,
+    };
+    let served = listener.and_then(|listener| run(listener, plan));
+    // What was logged last is written.
+    drop(log);
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, &error),
     }
 }
 
-fn run(
-    listener: TcpListener,
+/// What is to be served, and how.
+struct Plan {
     server: Builder,
     peers: Vec<PeerUrl>,
     end_time_max: Duration,
-) -> anyhow::Result<()> {
+    #[cfg(unix)]
+    reloading: Reloading,
+}
+
+fn run(listener: TcpListener, plan: Plan) -> anyhow::Result<()> {
     raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(serve(listener, server, peers, end_time_max));
+    let served = runtime.block_on(serve(listener, plan));
     // What still runs then only reads.
     runtime.shutdown_timeout(REST_TIME_MAX);
     served
@@ -76,23 +132,15 @@ fn raise_descriptors() {
     }
 }
 
-#[cfg(feature = "peers")]
-type PeerUrl = laterbase_client::client::ServerUrl;
-#[cfg(not(feature = "peers"))]
-type PeerUrl = std::convert::Infallible;
-
-async fn serve(
-    listener: TcpListener,
-    server: Builder,
-    peers: Vec<PeerUrl>,
-    end_time_max: Duration,
-) -> anyhow::Result<()> {
+async fn serve(listener: TcpListener, plan: Plan) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let server = server.build().context("cannot open the data")?;
-    for peer in peers {
+    let server = plan.server.build().context("cannot open the data")?;
+    for peer in plan.peers {
         join(&server, peer)?;
     }
-    tokio::spawn(end_in_time(server.handle(), end_time_max));
+    tokio::spawn(end_in_time(server.handle(), plan.end_time_max));
+    #[cfg(unix)]
+    tokio::spawn(plan.reloading.run(Hangup::listen()?, server.handle()));
     tracing::info!(replica = %server.reader().replica_id(), engine = server.reader().engine());
     server.run_on(listener, announce).await?;
     Ok(())
@@ -127,8 +175,20 @@ fn announce(address: SocketAddr) {
     let _ = writeln!(io::stdout(), "listening on http://{address}");
 }
 
-fn fail(code: u8, error: &anyhow::Error) -> ExitCode {
-    // Not by a macro that panics: whoever does not listen any more does not need to know.
-    let _ = writeln!(io::stderr(), "laterbase-server: {error:#}");
+fn say(text: fmt::Arguments<'_>) -> ExitCode {
+    // Whoever does not listen any more does not need to know.
+    let _ = writeln!(io::stdout(), "{text}");
+    ExitCode::SUCCESS
+}
+
+/// One line for each thing that is wrong.
+fn complain(code: u8, faults: &Faults) -> ExitCode {
+    for fault in &faults.0 {
+        let _ = writeln!(io::stderr(), "laterbase-server: {fault}");
+    }
     ExitCode::from(code)
+}
+
+fn fail(code: u8, error: &anyhow::Error) -> ExitCode {
+    complain(code, &Faults::from(format!("{error:#}")))
 }

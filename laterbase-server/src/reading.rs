@@ -13,6 +13,7 @@
 //!   is given to others, and its aggregate is not folded again before.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -69,13 +70,14 @@ pub(crate) struct Reads {
     long: Arc<Semaphore>,
     lanes: Lanes,
     lost: Arc<Lost>,
-    time_max: Duration,
+    /// In nanoseconds. It can be another one while the server runs.
+    time_max: AtomicU64,
     meters: Arc<Meters>,
 }
 
 impl Reads {
     pub(crate) fn new(reader: Reader, time_max: Duration, meters: Arc<Meters>) -> Self {
-        Self {
+        let reads = Self {
             reader,
             meters,
             quick: Arc::new(Semaphore::new(READS_MAX)),
@@ -83,8 +85,20 @@ impl Reads {
             long: Arc::new(Semaphore::new(long_folds_max())),
             lanes: Lanes::default(),
             lost: Arc::default(),
-            time_max,
-        }
+            time_max: AtomicU64::new(0),
+        };
+        reads.set_time_max(time_max);
+        reads
+    }
+
+    /// Bounds reads that begin from now on.
+    pub(crate) fn set_time_max(&self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.time_max.store(nanos, Ordering::Relaxed);
+    }
+
+    fn time_max(&self) -> Duration {
+        Duration::from_nanos(self.time_max.load(Ordering::Relaxed))
     }
 
     pub(crate) const fn reader(&self) -> &Reader {
@@ -159,7 +173,7 @@ impl Reads {
         let (answer, answered) = oneshot::channel();
         let lost = Arc::clone(&self.lost);
         let running = Running { target: target.clone(), slot, allowance, lost };
-        tokio::spawn(running.supervise(task, answer, self.time_max));
+        tokio::spawn(running.supervise(task, answer, self.time_max()));
         answered.await.unwrap_or(Err(Ended::TooSlow))
     }
 }

@@ -12,7 +12,7 @@ use axum::response::Response;
 use crate::answers;
 use crate::app::App;
 use crate::encoding;
-use crate::gate::{self, Gate};
+use crate::gate;
 use crate::observing;
 #[cfg(feature = "console")]
 use crate::page;
@@ -101,15 +101,12 @@ pub(crate) fn base<'p>(asked: &'p str, own: &str) -> &'p str {
     asked.strip_suffix(own).unwrap_or(asked).trim_end_matches('/')
 }
 
-/// The router of [`declared`], behind a gate if there is one.
-pub(crate) fn router(app: Arc<App>, gate: Option<Gate>) -> Router {
+/// The router of [`declared`], behind the gate if that is asked for.
+pub(crate) fn router(app: Arc<App>, is_guarded: bool) -> Router {
     let observing = middleware::from_fn_with_state(Arc::clone(&app), observing::observe);
-    let mut router = routes(app);
-    if let Some(gate) = gate {
-        if let Some(cross_origin) = gate.cross_origin() {
-            router = router.layer(cross_origin);
-        }
-        router = router.layer(middleware::from_fn_with_state(Arc::new(gate), gate::guard));
+    let mut router = routes(Arc::clone(&app));
+    if is_guarded {
+        router = router.layer(middleware::from_fn_with_state(app, gate::guard));
     }
     router.layer(observing)
 }

@@ -69,8 +69,8 @@ impl Server {
     /// and under which names the server is asked, unless [`Builder::host`] or
     /// [`Builder::allow_origin`] says so. [`Server::serve_on`] takes the first two over.
     pub fn router(&self) -> Router {
-        let gate = self.app.gate.is_asked_for().then(|| self.app.gate.clone());
-        routes::router(Arc::clone(&self.app), gate)
+        let is_guarded = self.app.gate.now().is_asked_for();
+        routes::router(Arc::clone(&self.app), is_guarded)
     }
 
     /// The method and the path of every route, as the router has them.
@@ -115,9 +115,9 @@ impl Server {
     /// [`ServeError`]; what was acknowledged is stored.
     pub async fn serve(self, listener: TcpListener) -> Result<(), ServeError> {
         let address = listener.local_addr().map_err(ServeError::Io)?;
-        let gate = self.app.gate.clone().listening_on(address.ip());
-        let router = routes::router(Arc::clone(&self.app), Some(gate));
-        let connections = Connections::new(&self.app);
+        self.app.gate.listen_on(address.ip());
+        let router = routes::router(Arc::clone(&self.app), true);
+        let connections = Arc::<Connections>::default();
         let door = Door { listener, connections: Arc::clone(&connections) };
         connections::serve(&self.app, &connections, door, router).await;
         Ok(self.close().await?)
@@ -133,7 +133,7 @@ impl Server {
         L: Listener,
         L::Addr: 'static,
     {
-        let connections = Connections::new(&self.app);
+        let connections = Arc::<Connections>::default();
         connections::serve(&self.app, &connections, listener, router).await;
         Ok(self.close().await?)
     }

@@ -6,12 +6,23 @@ use crate::bounds::Bounds;
 const FIRST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
 const SECOND: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
 
-fn connections(most: usize, most_per_address: usize) -> Arc<Connections> {
-    Arc::new(Connections { most, most_per_address, open: Mutex::default() })
+/// Connections, of which there may be so many.
+struct Bounded {
+    connections: Arc<Connections>,
+    bounds: Bounds,
 }
 
-fn take_in(connections: &Arc<Connections>, address: IpAddr) -> Option<Place> {
-    connections.take_in(Bounds::default(), Some(address))
+fn connections(most: usize, most_per_address: usize) -> Bounded {
+    let bounds = Bounds {
+        connections_max: Some(most),
+        connections_per_address_max: Some(most_per_address),
+        ..Bounds::default()
+    };
+    Bounded { connections: Arc::default(), bounds }
+}
+
+fn take_in(bounded: &Bounded, address: IpAddr) -> Option<Place> {
+    bounded.connections.take_in(bounded.bounds, Some(address))
 }
 
 #[track_caller]
@@ -38,8 +49,8 @@ async fn the_connection_that_was_idle_longest_gives_way() {
     check_gave_way(&places[2], true);
     check_gave_way(&places[0], false);
     drop(places);
-    assert_eq!(connections.open().by_number.len(), 2);
-    assert_eq!(connections.open().by_address.get(&FIRST), None);
+    assert_eq!(connections.connections.open().by_number.len(), 2);
+    assert_eq!(connections.connections.open().by_address.get(&FIRST), None);
 }
 
 #[tokio::test]
@@ -62,5 +73,5 @@ async fn where_all_are_busy_the_new_one_is_turned_away() {
     assert!(take_in(&connections, SECOND).is_none());
     drop((under_way, place));
     assert!(take_in(&connections, SECOND).is_some());
-    assert!(connections.open().by_number.is_empty());
+    assert!(connections.connections.open().by_number.is_empty());
 }

@@ -243,7 +243,7 @@ async fn the_program_takes_its_folder_from_its_flags() {
     drop(connection);
     assert!(process.terminate().success());
     for (flags, said) in [
-        (&["--backup-every", "1h"][..], "need --backup-dir"),
+        (&["--backup-every", "1h"][..], "it needs a folder, by --backup-dir"),
         (&["--backup-dir", "b", "--backup-every", "soon"], "cannot be \"soon\""),
         (&["--backup-dir", "b", "--backup-every", "none"], "at least a second"),
         (&["--backup-dir", "b", "--backup-every", "0s"], "at least a second"),

@@ -227,6 +227,20 @@ async fn a_fold_that_does_not_come_back_takes_no_slot_for_good() {
     server.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_time_of_folds_can_be_another_while_the_server_runs() {
+    let (turnstile, server, mut connection) = start(LONG).await;
+    let _opens = Opens(turnstile.clone());
+    write(&mut connection, "stuck", "Wait", 1).await;
+    let other = || Server::builder().fold_time_max(Duration::from_millis(20));
+    assert!(server.handle.reconfigure(other().host("a b")).is_err());
+    server.handle.reconfigure(other()).unwrap();
+    connection.get("/a/gate/stuck").await.problem(503, "fold-too-slow");
+    turnstile.give(u64::MAX);
+    wait_for(&turnstile.counts.ended, *turnstile.counts.started.borrow()).await;
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn a_state_that_is_too_long_is_a_problem_of_its_own() {
     let builder = Server::builder().fold("order", Arc::new(MergePatch)).state_bytes_max(1_000);

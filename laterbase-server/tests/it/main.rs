@@ -11,6 +11,7 @@ mod browser;
 #[cfg(all(feature = "console", unix))]
 mod browser_walk;
 mod conditions;
+mod configuration;
 mod connection;
 mod contract;
 mod damaged_tables;
@@ -39,6 +40,7 @@ mod live;
 mod many_origins;
 mod memory;
 mod metrics;
+mod operations;
 mod origins;
 #[cfg(feature = "console")]
 mod page;
@@ -52,6 +54,7 @@ mod peers_seen;
 mod process;
 mod program;
 mod queries;
+mod reloading;
 mod running;
 mod served_roots;
 mod slow_readers;

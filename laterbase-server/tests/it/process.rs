@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::connection::Connection;
@@ -55,6 +55,18 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    /// What it says on stderr from now on, which is piped.
+    pub fn log(&mut self) -> Log {
+        Log(BufReader::new(self.child.stderr.take().expect("it was piped")))
+    }
+
+    /// Sends a signal, by its name.
+    pub fn signal(&self, name: &str) {
+        let arguments = [format!("-{name}"), self.id().to_string()];
+        let sent = Command::new("kill").args(arguments).status();
+        assert!(sent.unwrap().success());
+    }
+
     /// Nobody reads what it says on stderr any more.
     pub fn stop_listening(&mut self) {
         drop(self.child.stderr.take().expect("it was piped"));
@@ -80,8 +92,25 @@ impl Process {
     }
 
     fn ask_to_end(&self) {
-        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        assert!(sent.unwrap().success());
+        self.signal("TERM");
+    }
+}
+
+/// The lines that a server logs.
+pub struct Log(BufReader<ChildStderr>);
+
+impl Log {
+    /// Waits for a line with a text, and gives all lines up to it.
+    pub fn until(&mut self, text: &str) -> String {
+        let mut seen = String::new();
+        loop {
+            let start = seen.len();
+            let length = self.0.read_line(&mut seen).unwrap();
+            assert!(length > 0, "the log ended without {text:?}:\n{seen}");
+            if seen[start..].contains(text) {
+                return seen;
+            }
+        }
     }
 }
 
