@@ -27,6 +27,8 @@ pub(crate) enum Action {
     /// Prints or checks what a server would go by that was started with the same flags, variables
     /// and file; opens nothing
     Config(Box<ConfigArgs>),
+    /// Asks a running server whether it takes writes; the exit code is 0 if it does
+    Health(Box<HealthArgs>),
     /// Writes the manual's pages
     Man(ManArgs),
 }
@@ -40,6 +42,17 @@ pub(crate) struct ConfigArgs {
     /// Say everything that is wrong, and exit with 1 if anything is
     #[arg(long)]
     pub check: bool,
+
+    #[command(flatten)]
+    pub flags: Flags,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct HealthArgs {
+    /// The server to ask, such as http://127.0.0.1:4920 [default: the address that flags, variables
+    /// and file say it listens on]
+    #[arg(value_name = "URL")]
+    pub url: Option<String>,
 
     #[command(flatten)]
     pub flags: Flags,

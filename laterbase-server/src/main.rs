@@ -15,13 +15,14 @@ use laterbase_client::{client::Client, transport::HttpTransport};
 use laterbase_server::PeerOptions;
 use laterbase_server::{Builder, Server, ServerHandle};
 
-use crate::command_line::{Action, CommandLine, ConfigArgs, ManArgs};
+use crate::command_line::{Action, CommandLine, ConfigArgs, HealthArgs, ManArgs};
 use crate::config::{Config, Faults, Flags, PeerUrl};
 #[cfg(unix)]
 use crate::reloading::{Hangup, Reloading};
 
 mod command_line;
 mod config;
+mod health;
 mod logging;
 mod manual;
 #[cfg(unix)]
@@ -43,6 +44,10 @@ fn main() -> ExitCode {
             let matches = matches.subcommand_matches("config").unwrap_or(&matches);
             report(&args, Config::of(&args.flags, matches))
         }
+        Some(Action::Health(args)) => {
+            let matches = matches.subcommand_matches("health").unwrap_or(&matches);
+            ask(&args, Config::of(&args.flags, matches))
+        }
         Some(Action::Man(ManArgs { folder })) => match manual::write_pages(&folder) {
             Ok(()) => say(format_args!("wrote the manual's pages into {}", folder.display())),
             Err(error) => fail(1, &error),
@@ -56,6 +61,18 @@ fn report(args: &ConfigArgs, config: Result<Config, Faults>) -> ExitCode {
         Ok(config) if args.print => say(format_args!("{}", config.print().trim_end())),
         Ok(_) => ExitCode::SUCCESS,
         Err(faults) => complain(1, &faults),
+    }
+}
+
+/// Asks the server that the same configuration has started, or the one that is named.
+fn ask(args: &HealthArgs, config: Result<Config, Faults>) -> ExitCode {
+    let config = match config {
+        Ok(config) => config,
+        Err(faults) => return complain(1, &faults),
+    };
+    match config.address().and_then(|listen| health::run(args.url.as_deref(), listen)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(1, &error),
     }
 }
 

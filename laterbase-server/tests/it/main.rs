@@ -33,6 +33,7 @@ mod gate_store;
 mod group_commit;
 #[cfg(feature = "peers")]
 mod handle;
+mod health;
 mod judged_one_by_one;
 mod kill;
 mod listings;
@@ -42,6 +43,7 @@ mod memory;
 mod metrics;
 mod operations;
 mod origins;
+mod packaging;
 #[cfg(feature = "console")]
 mod page;
 #[cfg(feature = "console")]
