@@ -32,6 +32,7 @@ pub(crate) fn run(options: &Options) -> ExitCode {
     let mut gate = Gate { started: Instant::now(), steps: Vec::new() };
     gate.step("format", || command::run(command::cargo().args(["fmt", "--all", "--check"])));
     gate.step("tidy", tidy::run);
+    gate.step("licences", toolchain::deny::check);
     gate.step("choices of features", choices);
     gate.step("tools for RocksDB", toolchain::require);
     gate.step("faketime", || {

@@ -14,6 +14,7 @@ use anyhow::{Result, bail};
 use crate::command;
 
 pub(crate) mod browser;
+pub(crate) mod deny;
 
 #[cfg(test)]
 mod tests;
@@ -105,7 +106,7 @@ fn missing() -> Vec<Tool> {
 }
 
 /// True if `program` can be started and knows its version.
-fn answers(program: &OsStr) -> bool {
+pub(crate) fn answers(program: &OsStr) -> bool {
     Command::new(program)
         .arg("--version")
         .stdout(Stdio::null())
