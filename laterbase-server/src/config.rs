@@ -22,7 +22,6 @@ use serde::Deserialize as _;
 use tracing_subscriber::EnvFilter;
 
 use crate::logging::{self, Format};
-use crate::task::Task;
 
 pub(crate) use building::PeerUrl;
 pub(crate) use faults::Faults;
@@ -42,9 +41,6 @@ pub(crate) struct Flags {
     /// Take a new replica id, as after a restored backup
     #[arg(long)]
     new_identity: bool,
-
-    #[command(subcommand)]
-    pub(crate) task: Option<Task>,
 }
 
 /// What the server goes by: everything that was said, each value checked for itself.

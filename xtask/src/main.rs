@@ -6,6 +6,7 @@ mod bench;
 mod bugs;
 mod command;
 mod demo;
+mod dist;
 mod rocksdb;
 mod sim;
 mod test;
@@ -31,6 +32,8 @@ enum Task {
     Tidy,
     /// Shows a server and three field devices that record offline, are cut off and converge.
     Demo(demo::Options),
+    /// Makes what is installed: static programs, Debian package, image, with bill and checksums.
+    Dist(dist::Options),
     /// Measures: engines and replicas, or servers side by side, and reports.
     Bench(bench::Options),
 }
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Task::Bugs(options) => bugs::run(&options),
         Task::Tidy => tidy::run(),
         Task::Demo(options) => demo::run(&options),
+        Task::Dist(options) => dist::run(&options),
         Task::Bench(options) => bench::run(&options),
     };
     match done {
