@@ -54,6 +54,7 @@ pub use history::{EventsPage, History};
 pub use lag::Lag;
 pub use listing::{AggregatePage, AggregatesVisited, VisitAggregate};
 pub use query::{Order, Query, Window};
+pub use single::Lookup;
 pub use status::{RootStatus, Status};
 pub use tally::{RootTally, Tally};
 pub use wanted::WantedPage;

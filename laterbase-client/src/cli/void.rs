@@ -105,8 +105,9 @@ fn take_back(
 /// Finds the aggregates of the events, and says which of them were taken back before.
 fn look_up(reader: &Reader, ids: &[EventId]) -> anyhow::Result<Wrong> {
     let (mut wrong, mut done) = (Wrong::new(), Vec::new());
+    let mut lookup = reader.lookup()?;
     for id in ids {
-        let found = reader
+        let found = lookup
             .event(id, |event| (event.record.aggregate_id.to_owned(), event.voided_by.to_vec()))?;
         let Some((aggregate_id, voided_by)) = found else {
             bail!("there is no event {id} in this store");
@@ -128,11 +129,12 @@ fn look_up(reader: &Reader, ids: &[EventId]) -> anyhow::Result<Wrong> {
 /// The events that take back what was wrong.
 fn voiding(reader: &Reader, wrong: &Wrong) -> anyhow::Result<Vec<EventId>> {
     let mut ids = Vec::new();
+    let mut lookup = reader.lookup()?;
     for (root, aggregates) in wrong {
         let mut found = BTreeSet::new();
         for dot in aggregates.values().flatten() {
             let id = EventId { root: root.clone(), dot: *dot };
-            found.extend(reader.event(&id, |event| event.voided_by.to_vec())?.unwrap_or_default());
+            found.extend(lookup.event(&id, |event| event.voided_by.to_vec())?.unwrap_or_default());
         }
         ids.extend(found.into_iter().map(|dot| EventId { root: root.clone(), dot }));
     }

@@ -103,7 +103,8 @@ impl Reader {
             reader: self,
             following,
             lanes: BTreeMap::new(),
-            voided: VoidedAcross::new(&self.shared, &view),
+            view: &view,
+            voided: VoidedAcross::default(),
             cursor: start,
             events: 0,
             read: 0,
@@ -149,7 +150,8 @@ struct OpenPage<'p> {
     following: &'p Following<'p>,
     /// By the numbers of root and origin.
     lanes: BTreeMap<(u32, u32), Lane>,
-    voided: VoidedAcross<'p>,
+    view: &'p View<'p>,
+    voided: VoidedAcross,
     cursor: Cursor,
     events: usize,
     /// Entries that could be read.
@@ -180,7 +182,8 @@ impl OpenPage<'_> {
             if is_within && (following.record)(&event.record) {
                 let place = Place::new(occurred, event.recorded, origin);
                 let id = event.record.aggregate_id;
-                let voided_by = self.voided.by(entry.root, id, &place);
+                let seen = (&*self.reader.shared, self.view);
+                let voided_by = self.voided.by(seen, entry.root, id, &place);
                 let event = Event { voided_by, ..event };
                 self.events += 1;
                 let is_last = visit(&root, &event, self.cursor).is_break();

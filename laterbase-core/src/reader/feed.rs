@@ -154,12 +154,13 @@ impl Reader {
     ) -> Result<FollowedPage, ReadError> {
         let mut bytes = 0;
         let view = View::open(&self.shared)?;
-        let mut voided = VoidedAcross::new(&self.shared, &view);
+        let mut voided = VoidedAcross::default();
         self.merge_runs(opening, limit, &mut |taken| {
             let Taken { origin, position, entry, marks, .. } = *taken;
             let event = entry.event(position, origin)?;
             let place = Place::new(event.record.kept_occurred(), entry.recorded, origin);
-            let voided_by = voided.by(entry.root, event.record.aggregate_id, &place);
+            let (seen, id) = ((&*self.shared, &view), event.record.aggregate_id);
+            let voided_by = voided.by(seen, entry.root, id, &place);
             let event = Event { voided_by, ..event };
             bytes += entry.record.len();
             let flow = visit(&event, &Behind { marks, place: (entry.recorded, origin) });

@@ -22,9 +22,8 @@ const ENTRIES_MAX: usize = 10_000;
 ///
 /// Feeds are read off the log, and go on while the derived tables are built or cannot be read: then
 /// nothing is marked. Nor is anything of an aggregate that has more than 10,000 voids.
-pub(super) struct VoidedAcross<'v> {
-    shared: &'v Shared,
-    view: &'v View<'v>,
+#[derive(Default)]
+pub(super) struct VoidedAcross {
     /// By their numbers.
     roots: BTreeMap<u32, Root>,
     /// The events that take the one back that was asked for last.
@@ -40,25 +39,27 @@ struct Root {
     is_partial: bool,
 }
 
-impl<'v> VoidedAcross<'v> {
-    pub(super) const fn new(shared: &'v Shared, view: &'v View<'v>) -> Self {
-        Self { shared, view, roots: BTreeMap::new(), by: Vec::new() }
-    }
-
-    /// The events that take the one at a place back.
-    pub(super) fn by(&mut self, root: u32, aggregate_id: &str, place: &Place) -> &[Dot] {
-        let by = self.look(root, aggregate_id, place);
+impl VoidedAcross {
+    /// The events that take the one at a place back. It must be the same view each time.
+    pub(super) fn by(
+        &mut self,
+        (shared, view): (&Shared, &View<'_>),
+        root: u32,
+        aggregate_id: &str,
+        place: &Place,
+    ) -> &[Dot] {
+        let by = self.look((shared, view), root, aggregate_id, place);
         self.by = by.unwrap_or_default();
         &self.by
     }
 
     fn look(
         &mut self,
+        (shared, view): (&Shared, &View<'_>),
         root: u32,
         aggregate_id: &str,
         place: &Place,
     ) -> Result<Vec<Dot>, StoreError> {
-        let (shared, view) = (self.shared, self.view);
         let of_root = self.roots.entry(root).or_insert_with(|| {
             // What cannot be looked at marks nothing.
             Root::of(shared, view, root).unwrap_or_default()

@@ -51,18 +51,19 @@ impl<'l> Lines<'l> {
     pub(super) fn finish(self) -> anyhow::Result<Vec<Vec<u8>>> {
         let Self { reader, root, selection, lines } = self;
         let mut known = BTreeMap::new();
+        let mut lookup = reader.lookup()?;
         let lines = lines.into_iter().map(|line| match line {
             Line::Whole(line) => Ok(line),
             Line::Doubtful(id, mut by) => {
                 for dot in &by {
                     if !known.contains_key(dot) {
                         let voiding = EventId { root: root.clone(), dot: *dot };
-                        let is_known = reader.event(&voiding, |event| selection.knows(event))?;
+                        let is_known = lookup.event(&voiding, |event| selection.knows(event))?;
                         known.insert(*dot, is_known.unwrap_or(false));
                     }
                 }
                 by.retain(|dot| known.get(dot).copied().unwrap_or(false));
-                let line = reader
+                let line = lookup
                     .event(&id, |event| self::line(root, &Event { voided_by: &by, ..*event }));
                 Ok(line?.unwrap_or_default())
             }

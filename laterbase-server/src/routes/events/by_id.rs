@@ -88,10 +88,11 @@ fn read(
 ) -> Result<Response> {
     let mut events = JsonList::member("events");
     let (mut missing, mut unreadable, mut rest) = (Vec::new(), Vec::new(), ids);
+    let mut lookup = reader.lookup()?;
     while let Some((id, others)) = rest.split_first() {
         // What may not be seen is as if it were not there.
         let found = if is_public(&id.root) {
-            reader.event(id, |event| write_event_verbatim(events.value(), &id.root, event))
+            lookup.event(id, |event| write_event_verbatim(events.value(), &id.root, event))
         } else {
             Ok(None)
         };
