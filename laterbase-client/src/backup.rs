@@ -20,7 +20,7 @@ use laterbase_core::time::format_time;
 use laterbase_directory::environment::wall_clock_nanos;
 use laterbase_directory::{OpenError, open_file};
 
-use crate::engine::{self, StoreOptions};
+use crate::engine::{self, Engine, StoreOptions};
 use crate::paged_file::{
     FileKind, PagedFileCounts, PagedFileError, PagedFileReader, PagedFileWriter,
 };
@@ -176,9 +176,17 @@ fn write(
     Ok(BackedUp { events, bytes })
 }
 
-/// Makes a store of a backup, in a directory that is not there yet, as it was when the backup was
-/// taken or as it was at a moment before (arrival time, nanoseconds since 1970 UTC). Gives how many
-/// events it holds.
+/// What is made of a backup.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RestoreOptions {
+    /// The store as it was at a moment before the backup was taken (arrival time, nanoseconds since
+    /// 1970 UTC); `None` for the moment of the backup.
+    pub known_at: Option<i64>,
+    /// The engine that the store is made on, whatever the one that was backed up was on.
+    pub engine: Engine,
+}
+
+/// Makes a store of a backup, in a directory that is not there yet. Gives how many events it holds.
 ///
 /// The whole file is checked before the directory has its name. What a call leaves that is killed
 /// is in a directory of the same name with `.restoring` behind it, and the next call removes that.
@@ -188,7 +196,7 @@ fn write(
 pub fn restore(
     file: &Path,
     directory: &Path,
-    known_at: Option<i64>,
+    options: RestoreOptions,
     progress: &mut dyn FnMut(u64),
 ) -> Result<u64, BackupError> {
     if directory.symlink_metadata().is_ok() {
@@ -197,7 +205,7 @@ pub fn restore(
     let input = BufReader::new(File::open(file).map_err(at(file))?);
     let partial = with_suffix(directory, "restoring");
     remove_partial_store(&partial)?;
-    let restored = fill(input, &partial, known_at, progress).and_then(|events| {
+    let restored = fill(input, &partial, options, progress).and_then(|events| {
         let renamed = fs::rename(&partial, directory).and_then(|()| sync_folder_of(directory));
         renamed.map_err(at(directory))?;
         Ok(events)
@@ -218,7 +226,7 @@ pub fn try_out<T>(file: &Path, check: impl FnOnce(&Path) -> T) -> Result<T, Back
     // Of this call alone: others may try the same one.
     let name = format!("laterbase-verifying-{}-{}", std::process::id(), wall_clock_nanos());
     let directory = std::env::temp_dir().join(name);
-    restore(file, &directory, None, &mut |_| {})?;
+    restore(file, &directory, RestoreOptions::default(), &mut |_| {})?;
     let checked = check(&directory);
     fs::remove_dir_all(&directory).map_err(at(&directory))?;
     Ok(checked)
@@ -227,12 +235,13 @@ pub fn try_out<T>(file: &Path, check: impl FnOnce(&Path) -> T) -> Result<T, Back
 fn fill(
     input: impl Read,
     directory: &Path,
-    known_at: Option<i64>,
+    RestoreOptions { known_at, engine }: RestoreOptions,
     progress: &mut dyn FnMut(u64),
 ) -> Result<u64, BackupError> {
     let mut reader = PagedFileReader::new(FileKind::Backup, input)?;
     // Made durable as a whole, before it has its name.
-    let options = StoreOptions { durability: Durability::Relaxed, ..StoreOptions::default() };
+    let (durability, new_on) = (Durability::Relaxed, Some(engine));
+    let options = StoreOptions { durability, new_on, ..StoreOptions::default() };
     let store = engine::open(directory, options)?.store;
     while let Some(page) = reader.next_page()? {
         let decoded = decode_page(page);

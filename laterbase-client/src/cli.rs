@@ -3,6 +3,7 @@
 mod add;
 mod backup;
 mod brief;
+mod compact;
 mod footprint;
 mod forks;
 mod held;
@@ -190,6 +191,11 @@ enum Command {
     /// The store takes a new id when it is first opened, as the one that was backed up may still be
     /// at work; what it has recorded since comes back by sync.
     Restore(backup::RestoreArgs),
+    /// Give back room of the store's files that nothing takes any more.
+    ///
+    /// No other process may have the store open. On LMDB it needs as much room again as the larger
+    /// of its two files, while it works. Nothing else changes: the store keeps its id.
+    Compact,
     /// Check everything that can be checked on disk.
     Verify(verify::VerifyArgs),
     /// List forks: origins of which there are two histories.
@@ -217,6 +223,7 @@ impl Command {
                 | Self::Import(_)
                 | Self::Backup(_)
                 | Self::Restore(_)
+                | Self::Compact
                 | Self::Forks(_)
                 | Self::Resolve(_)
         )
@@ -278,6 +285,7 @@ fn run_command(common: &Common, command: Command, output: &mut Output) -> anyhow
         Command::Import(args) => transfer::import(common, &args, output),
         Command::Backup(args) => backup::back_up(common, &args, output),
         Command::Restore(args) => backup::restore(common, &args, output),
+        Command::Compact => compact::run(common, output),
         Command::Verify(args) => verify::run(common, &args, output),
         Command::Forks(args) => forks::run(common, &args, output),
         Command::Resolve(args) => resolve::run(common, &args, output),

@@ -2,13 +2,14 @@
 //!
 //! A store says by its stamp which engine wrote it, so nobody else has to. LMDB is there with the
 //! feature `lmdb`, RocksDB with the feature `rocks`. A new store is on LMDB, and on RocksDB where
-//! that is the only one.
+//! that is the only one or is asked for.
 #![cfg_attr(
     not(any(feature = "lmdb", feature = "rocks")),
     expect(unused_variables, reason = "without an engine, nothing is opened")
 )]
 
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use laterbase_core::store::{Durability, Store};
@@ -28,7 +29,50 @@ pub struct StoreOptions {
     /// Most bytes that the store may take; `None` for what the disk has. A store that holds more
     /// already opens, and takes no more until the bound is raised.
     pub size_bytes_max: Option<u64>,
+    /// What a store is made on that is not there yet; `None` for [`Engine::default`]. One that is
+    /// there stays on its own.
+    pub new_on: Option<Engine>,
 }
+
+/// A storage engine on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// LMDB, behind the feature `lmdb`.
+    Lmdb,
+    /// RocksDB, behind the feature `rocks`.
+    Rocks,
+}
+
+impl Engine {
+    /// Its name, as a store is stamped with it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lmdb => "lmdb",
+            Self::Rocks => "rocks",
+        }
+    }
+}
+
+/// LMDB, or RocksDB where that is the only one that the program was built with.
+impl Default for Engine {
+    fn default() -> Self {
+        if cfg!(all(feature = "rocks", not(feature = "lmdb"))) { Self::Rocks } else { Self::Lmdb }
+    }
+}
+
+impl FromStr for Engine {
+    type Err = UnknownEngine;
+
+    fn from_str(name: &str) -> Result<Self, UnknownEngine> {
+        let all = [Self::Lmdb, Self::Rocks];
+        all.into_iter().find(|engine| engine.name() == name).ok_or(UnknownEngine)
+    }
+}
+
+/// Not the name of an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an engine is lmdb or rocks")]
+pub struct UnknownEngine;
 
 /// A store, and where it lives.
 #[derive(Debug)]
@@ -40,23 +84,24 @@ pub struct OpenStore {
 }
 
 /// Which engine a store is on.
-enum Engine {
+enum Found {
     #[cfg(feature = "lmdb")]
     Lmdb,
     #[cfg(feature = "rocks")]
     Rocks,
 }
 
-/// The engine of a store that there is not yet.
-const NEW: &str =
-    if cfg!(all(feature = "rocks", not(feature = "lmdb"))) { "rocks" } else { "lmdb" };
+fn engine_of(path: &Path) -> Result<Found, OpenError> {
+    engine_or(path, Engine::default())
+}
 
-fn engine_of(path: &Path) -> Result<Engine, OpenError> {
-    match Stamp::engine_of(path)?.as_deref().unwrap_or(NEW) {
+/// The engine of a store, or the one that a new one is made on.
+fn engine_or(path: &Path, new: Engine) -> Result<Found, OpenError> {
+    match Stamp::engine_of(path)?.as_deref().unwrap_or(new.name()) {
         #[cfg(feature = "lmdb")]
-        "lmdb" => Ok(Engine::Lmdb),
+        "lmdb" => Ok(Found::Lmdb),
         #[cfg(feature = "rocks")]
-        "rocks" => Ok(Engine::Rocks),
+        "rocks" => Ok(Found::Rocks),
         other => Err(missing(path, other)),
     }
 }
@@ -71,25 +116,24 @@ fn missing(path: &Path, engine: &str) -> OpenError {
 /// # Errors
 /// [`OpenError`]; the data is as it was.
 pub fn open(path: &Path, options: StoreOptions) -> Result<OpenStore, OpenError> {
-    match engine_of(path)? {
+    match engine_or(path, options.new_on.unwrap_or_default())? {
         #[cfg(feature = "lmdb")]
-        Engine::Lmdb => lmdb::open(path, options),
+        Found::Lmdb => lmdb::open(path, options),
         #[cfg(feature = "rocks")]
-        Engine::Rocks => rocks::open(path, options),
+        Found::Rocks => rocks::open(path, options),
     }
 }
 
-/// Opens a store to be read as it is now: on LMDB beside whoever has it open, and on a read-only
-/// medium too. On another engine it is opened as by its one owner.
+/// Opens a store to be read as it is now, beside whoever has it open, and on a read-only medium too.
 ///
 /// # Errors
 /// [`OpenError`].
 pub fn open_to_read(path: &Path) -> Result<Arc<dyn Store>, OpenError> {
     match engine_of(path)? {
         #[cfg(feature = "lmdb")]
-        Engine::Lmdb => lmdb::open_to_read(path),
+        Found::Lmdb => lmdb::open_to_read(path),
         #[cfg(feature = "rocks")]
-        Engine::Rocks => Ok(rocks::open(path, StoreOptions::default())?.store),
+        Found::Rocks => rocks::open_to_read(path),
     }
 }
 
@@ -101,9 +145,9 @@ pub fn open_to_read(path: &Path) -> Result<Arc<dyn Store>, OpenError> {
 pub fn check_files(path: &Path) -> Result<VerifyReport, OpenError> {
     match engine_of(path)? {
         #[cfg(feature = "lmdb")]
-        Engine::Lmdb => lmdb::check_files(path),
+        Found::Lmdb => lmdb::check_files(path),
         #[cfg(feature = "rocks")]
-        Engine::Rocks => Ok(VerifyReport::default()),
+        Found::Rocks => Ok(VerifyReport::default()),
     }
 }
 
@@ -114,9 +158,24 @@ pub fn check_files(path: &Path) -> Result<VerifyReport, OpenError> {
 pub fn check_files_in_use(path: &Path) -> Result<VerifyReport, OpenError> {
     match engine_of(path)? {
         #[cfg(feature = "lmdb")]
-        Engine::Lmdb => lmdb::check_files_in_use(path),
+        Found::Lmdb => lmdb::check_files_in_use(path),
         #[cfg(feature = "rocks")]
-        Engine::Rocks => Ok(VerifyReport::default()),
+        Found::Rocks => Ok(VerifyReport::default()),
+    }
+}
+
+/// Gives back the room of what was replaced or deleted. The store keeps its identity.
+///
+/// # Errors
+/// [`OpenError::Locked`] if the store is open; [`OpenError::BeingRead`] if another process reads it
+/// and its engine cannot bear that; else if a file is damaged, or there is not enough room. The
+/// data is as it was.
+pub fn compact(path: &Path) -> Result<(), OpenError> {
+    match engine_of(path)? {
+        #[cfg(feature = "lmdb")]
+        Found::Lmdb => lmdb::compact(path),
+        #[cfg(feature = "rocks")]
+        Found::Rocks => rocks::compact(path),
     }
 }
 
@@ -145,9 +204,9 @@ pub fn wreck(path: &Path) -> Result<Box<dyn Store>, OpenError> {
 pub fn discard_derived(path: &Path) -> Result<(), OpenError> {
     match engine_of(path)? {
         #[cfg(feature = "lmdb")]
-        Engine::Lmdb => lmdb::discard_derived(path),
+        Found::Lmdb => lmdb::discard_derived(path),
         // Opening it has done so.
         #[cfg(feature = "rocks")]
-        Engine::Rocks => Ok(()),
+        Found::Rocks => Ok(()),
     }
 }

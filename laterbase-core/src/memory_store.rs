@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::limits::KEY_BYTES_MAX;
 use crate::store::{
-    Area, Batch, Durability, Operation, Scan, Snapshot, Store, StoreError, Table, Visit, WriterSlot,
+    Area, Batch, Durability, Operation, Scan, Snapshot, Store, StoreError, Table, Usage, Visit,
+    WriterSlot,
 };
 use sorted_table::SortedTable;
 
@@ -133,6 +134,16 @@ impl Store for MemoryStore {
     fn size_bytes(&self) -> Result<u64, StoreError> {
         let (truth, derived) = (self.truth.current(), self.derived.current());
         Ok(truth.iter().chain(derived.iter()).map(SortedTable::size_bytes).sum())
+    }
+
+    fn usage(&self) -> Result<Usage, StoreError> {
+        let (truth, derived) = (self.truth.current(), self.derived.current());
+        let bytes = |table: Table| match table.area() {
+            Area::Truth => truth[table as usize].size_bytes(),
+            Area::Derived => derived[table as usize].size_bytes(),
+        };
+        let tables: Vec<_> = Table::ALL.into_iter().map(|table| (table, bytes(table))).collect();
+        Ok(Usage { files_bytes: tables.iter().map(|(_, bytes)| bytes).sum(), tables })
     }
 
     fn writer(&self) -> &WriterSlot {

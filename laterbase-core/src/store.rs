@@ -54,8 +54,14 @@ use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 mod condition;
 mod lending;
 
-pub use condition::{Condition, Refusal};
+pub use condition::{Condition, Refusal, Usage};
 pub use lending::{WriterLease, WriterSlot};
+
+/// Where the truth keeps the store's home, in [`Table::Meta`]: where the store lived when a replica
+/// last opened it. A replica that finds another home there than it was opened with takes a new id.
+/// An engine that replaces the file by which a home is told writes the new one here, if it finds
+/// the old one.
+pub const HOME_KEY: &[u8] = crate::keys::HOME;
 
 /// A part of the store that is written atomically and on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -240,6 +246,14 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`StoreError::Engine`] if the engine cannot tell.
     fn size_bytes(&self) -> Result<u64, StoreError>;
+
+    /// What takes how much of the store's room. It may look at every file.
+    ///
+    /// # Errors
+    /// [`StoreError::Engine`] if the engine cannot tell.
+    fn usage(&self) -> Result<Usage, StoreError> {
+        Ok(Usage { tables: Vec::new(), files_bytes: self.size_bytes()? })
+    }
 
     /// What the store lends its one writer by. The same for all handles on one store; a store
     /// around a store gives the inner one's.

@@ -14,6 +14,9 @@ use crate::stamp::{Stamp, sync_directory};
 
 pub(crate) const LOCK_NAME: &str = "laterbase.lock";
 
+/// Locked, together with others, by whoever reads the store while somebody else may write to it.
+pub(crate) const READERS_NAME: &str = "laterbase.readers";
+
 /// There while a store is open.
 const OPEN_NAME: &str = "laterbase.open";
 
@@ -63,7 +66,26 @@ impl Directory {
             stamp.write(path)?;
         }
         home::make_identity(path)?;
+        // Without it, on a disk without room, nobody keeps readers out.
+        let _ = open_file(&path.join(READERS_NAME), File::options().write(true));
         Ok(Self { path: path.to_owned(), is_marked: false, lock })
+    }
+
+    /// Keeps others from beginning to look at the store, for as long as the file that is given is
+    /// open: for an owner that replaces its files.
+    ///
+    /// # Errors
+    /// [`OpenError::BeingRead`] if somebody looks at it; [`OpenError::Io`] if the file system
+    /// refuses.
+    pub fn keep_readers_out(&self) -> Result<File, OpenError> {
+        let path = self.path.join(READERS_NAME);
+        let file = open_file(&path, File::options().write(true));
+        let file = file.map_err(OpenError::io("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(OpenError::BeingRead { path: self.path.clone() }),
+            Err(TryLockError::Error(error)) => Err(OpenError::io("lock", &path)(error)),
+        }
     }
 
     /// Marks the store as open. Says whether whoever had it open before has closed it.

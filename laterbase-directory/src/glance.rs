@@ -6,14 +6,16 @@ use std::path::Path;
 
 use rustix::fs::StatVfsMountFlags;
 
-use crate::directory::LOCK_NAME;
+use crate::directory::{LOCK_NAME, READERS_NAME};
 use crate::open_error::OpenError;
 use crate::stamp::Stamp;
 
-/// A data directory that is only read: nothing is made, written or locked against other processes,
-/// which may have the store open and write to it.
+/// A data directory that is only read: nothing is made or written, and other processes may have the
+/// store open and write to it. They may not replace its files as a whole.
 #[derive(Debug)]
 pub struct Glance {
+    /// Locked together with others who look.
+    _readers: Option<File>,
     /// Kept locked where the medium is read-only, so that nobody writes who sees it otherwise.
     _lock: Option<File>,
     is_on_read_only_medium: bool,
@@ -25,7 +27,8 @@ impl Glance {
     /// # Errors
     /// [`OpenError::NoStore`] if there is no store; [`OpenError::WrongEngine`],
     /// [`OpenError::OtherFormat`] or [`OpenError::Damaged`] if its stamp says so;
-    /// [`OpenError::Locked`] if the medium is read-only here and somebody writes to it elsewhere;
+    /// [`OpenError::Locked`] if somebody replaces its files, or if the medium is read-only here and
+    /// somebody writes to it elsewhere;
     /// [`OpenError::NotADirectory`] or [`OpenError::Io`] if the file system is in the way.
     pub fn take(path: &Path, stamp: Stamp) -> Result<Self, OpenError> {
         match fs::metadata(path) {
@@ -39,9 +42,11 @@ impl Glance {
         if !stamp.check(path)? {
             return Err(OpenError::NoStore { path: path.to_owned() });
         }
+        let readers = share(path, READERS_NAME)?;
         let is_on_read_only_medium = is_read_only(path)?;
-        let lock = if is_on_read_only_medium { keep_out_writers(path)? } else { None };
-        Ok(Self { _lock: lock, is_on_read_only_medium })
+        // What is read-only here may be writable elsewhere: mounted twice, or into a container.
+        let lock = if is_on_read_only_medium { share(path, LOCK_NAME)? } else { None };
+        Ok(Self { _readers: readers, _lock: lock, is_on_read_only_medium })
     }
 
     /// Whether nothing can be written to the directory's file system from here. Nobody else writes
@@ -58,12 +63,15 @@ fn is_read_only(path: &Path) -> Result<bool, OpenError> {
     Ok(system.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
-/// What is read-only here may be writable elsewhere: mounted twice, or into a container.
-fn keep_out_writers(directory: &Path) -> Result<Option<File>, OpenError> {
-    let path = directory.join(LOCK_NAME);
+/// Locks a file together with others who look, and against whoever wants it alone. Nothing if there
+/// is no such file, or none that may be opened.
+fn share(directory: &Path, name: &str) -> Result<Option<File>, OpenError> {
+    let path = directory.join(name);
     let file = match File::open(&path) {
         Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {
+            return Ok(None);
+        }
         Err(error) => return Err(OpenError::io("open", &path)(error)),
     };
     match file.try_lock_shared() {

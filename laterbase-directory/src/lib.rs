@@ -4,12 +4,13 @@
 //! DIRECTORY/
 //!   laterbase.stamp      which engine wrote this, in which format
 //!   laterbase.lock       locked for as long as the store is open
+//!   laterbase.readers    locked, together, by those who read beside the owner of the lock
 //!   laterbase.open       there while the store is open: whoever finds it was not closed
 //!   laterbase.identity   where the store lives: its file number tells a copy from the original
 //!   …                    the engine's own files
 //! ```
 //!
-//! [`Directory::open`] makes or checks all three, in the order lock, stamp, identity. A directory
+//! [`Directory::open`] makes or checks the first two and the last, in the order lock, stamp, identity. A directory
 //! that is refused is left as it was found. What is made is for its owner only (files 0600, folders
 //! 0700), whatever the umask. The crate also holds the few functions of [`environment`] that
 //! a shell hands to the core: the clock and the random source.

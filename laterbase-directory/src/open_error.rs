@@ -50,6 +50,12 @@ pub enum OpenError {
         /// The store's directory.
         path: PathBuf,
     },
+    /// Others look at the store, and what was asked for replaces its files.
+    #[error("{} is being read by another process", path.display())]
+    BeingRead {
+        /// The store's directory.
+        path: PathBuf,
+    },
     /// There is nothing to read: no store, or one that is just being made.
     #[error("there is no store at {}", path.display())]
     NoStore {

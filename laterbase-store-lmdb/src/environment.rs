@@ -180,15 +180,27 @@ impl Environment {
     }
 
     pub(crate) fn size_bytes(&self) -> Result<u64, StoreError> {
-        let transaction = self.env.read_txn().map_err(engine("begin a read transaction"))?;
-        let mut bytes = 0;
-        for (_, entries) in &self.tables {
-            let stat = entries.stat(&transaction).map_err(engine("count its pages"))?;
-            let pages = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
-            bytes += pages as u64 * u64::from(stat.page_size);
-        }
-        Ok(bytes)
+        Ok(self.table_bytes()?.into_iter().map(|(_, bytes)| bytes).sum())
     }
+
+    /// Bytes of the pages that each table takes.
+    pub(crate) fn table_bytes(&self) -> Result<Vec<(Table, u64)>, StoreError> {
+        let transaction = self.env.read_txn().map_err(engine("begin a read transaction"))?;
+        table_bytes(&self.tables, &transaction)
+    }
+}
+
+/// Bytes of the pages that each of some tables takes.
+pub(crate) fn table_bytes(
+    tables: &[(Table, Entries)],
+    transaction: &RoTxn<'_, WithoutTls>,
+) -> Result<Vec<(Table, u64)>, StoreError> {
+    let bytes = |(table, entries): &(Table, Entries)| {
+        let stat = entries.stat(transaction).map_err(engine("count its pages"))?;
+        let pages = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
+        Ok((*table, pages as u64 * u64::from(stat.page_size)))
+    };
+    tables.iter().map(bytes).collect()
 }
 
 /// Puts a key at the end, which fills pages to the brim where a plain put splits them in halves.

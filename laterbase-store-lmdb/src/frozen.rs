@@ -3,23 +3,23 @@
 
 use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Env, EnvFlags, RoTxn, WithoutTls};
 use laterbase_core::store::{
-    Area, Batch, Durability, Snapshot, Store, StoreError, Table, WriterSlot, read_only,
+    Area, Batch, Durability, Snapshot, Store, StoreError, Table, Usage, WriterSlot, read_only,
 };
 use laterbase_directory::{Glance, OpenError};
 
 use crate::data_file::DataFile;
-use crate::environment::{Entries, open_env};
+use crate::environment::{Entries, open_env, table_bytes};
 use crate::error::engine;
 use crate::frozen_snapshot::FrozenSnapshot;
 use crate::options::LmdbOptions;
 use crate::page_walk;
-use crate::repair::{check_present, data_path, folder_name, open_error};
+use crate::repair::{check_present, data_path, files_bytes, folder_name, open_error};
 use crate::store::STAMP;
 
 /// How often a look is taken again that a writer got in the way of.
@@ -31,6 +31,7 @@ pub(crate) const LOOKS_MAX: usize = 100;
 /// open beside each other and beside the one process that writes. What they see is kept by that
 /// process for as long as they live, so its files grow meanwhile.
 pub struct FrozenLmdb {
+    path: PathBuf,
     // The newer of the two is the truth, which the derived tables may trail.
     derived: Option<FrozenArea>,
     truth: FrozenArea,
@@ -74,7 +75,8 @@ impl FrozenLmdb {
             return Err(OpenError::NoStore { path: path.to_owned() });
         }
         let truth = FrozenArea::open(path, Area::Truth, &glance)?;
-        Ok(Self { derived, truth, writer: WriterSlot::default(), _glance: glance })
+        let (path, writer) = (path.to_owned(), WriterSlot::default());
+        Ok(Self { path, derived, truth, writer, _glance: glance })
     }
 
     /// The area of a table; `None` if there is nothing of it.
@@ -83,6 +85,14 @@ impl FrozenLmdb {
             Area::Truth => Some(&self.truth),
             Area::Derived => self.derived.as_ref(),
         }
+    }
+}
+
+impl FrozenLmdb {
+    fn table_bytes(&self) -> Result<Vec<(Table, u64)>, StoreError> {
+        let areas = [Some(&self.truth), self.derived.as_ref()].into_iter().flatten();
+        let tables = areas.map(FrozenArea::table_bytes).collect::<Result<Vec<_>, _>>()?;
+        Ok(tables.concat())
     }
 }
 
@@ -108,15 +118,9 @@ impl FrozenArea {
         (transaction, found.map(|(_, entries)| *entries))
     }
 
-    fn size_bytes(&self) -> Result<u64, StoreError> {
-        let mut bytes = 0;
+    fn table_bytes(&self) -> Result<Vec<(Table, u64)>, StoreError> {
         let transaction = self.transaction.lock().unwrap_or_else(PoisonError::into_inner);
-        for (_, entries) in &self.tables {
-            let stat = entries.stat(&transaction).map_err(engine("count its pages"))?;
-            let pages = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
-            bytes += pages as u64 * u64::from(stat.page_size);
-        }
-        Ok(bytes)
+        table_bytes(&self.tables, &transaction)
     }
 }
 
@@ -190,8 +194,11 @@ impl Store for FrozenLmdb {
     }
 
     fn size_bytes(&self) -> Result<u64, StoreError> {
-        let derived = self.derived.as_ref().map_or(Ok(0), FrozenArea::size_bytes)?;
-        Ok(self.truth.size_bytes()? + derived)
+        Ok(self.table_bytes()?.into_iter().map(|(_, bytes)| bytes).sum())
+    }
+
+    fn usage(&self) -> Result<Usage, StoreError> {
+        Ok(Usage { tables: self.table_bytes()?, files_bytes: files_bytes(&self.path)? })
     }
 
     fn writer(&self) -> &WriterSlot {

@@ -17,6 +17,7 @@
 //! LMDB has one writer per environment, so the two areas are two environments: the flush of a
 //! large index must not keep an event waiting.
 
+mod compaction;
 mod data_file;
 mod dead_readers;
 mod environment;
@@ -37,6 +38,7 @@ mod store;
 mod tree_reader;
 mod wreck;
 
+pub use compaction::compact;
 pub use frozen::FrozenLmdb;
 pub use frozen_check::check_files_in_use;
 pub use laterbase_directory::OpenError;

@@ -27,6 +27,16 @@ pub(crate) fn data_path(directory: &Path, area: Area) -> PathBuf {
     directory.join(folder_name(area)).join(DATA_NAME)
 }
 
+/// Bytes of the files of both areas, also of pages that are free to be used again.
+pub(crate) fn files_bytes(directory: &Path) -> Result<u64, StoreError> {
+    let length = |area| match fs::metadata(data_path(directory, area)) {
+        Ok(file) => Ok(file.len()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(StoreError::engine("look at its files", error)),
+    };
+    Ok(length(Area::Truth)? + length(Area::Derived)?)
+}
+
 /// Checks all pages of a store's files, without LMDB, which damage could make end the process:
 /// that each page is what its place says and is used once or free, and that keys are in order.
 /// [`laterbase_core::verify::verify`] looks into the values, once this finds nothing.

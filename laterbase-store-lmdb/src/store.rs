@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use laterbase_core::store::{
-    Area, Batch, Condition, Durability, Refusal, Snapshot, Store, StoreError, WriterSlot,
+    Area, Batch, Condition, Durability, Refusal, Snapshot, Store, StoreError, Usage, WriterSlot,
 };
 use laterbase_directory::{DISK_RESERVE_BYTES, Directory, OpenError, Stamp};
 
@@ -15,13 +15,14 @@ use crate::error;
 use crate::frozen::FrozenLmdb;
 use crate::options::LmdbOptions;
 use crate::renewal;
+use crate::repair::files_bytes;
 use crate::snapshot::LmdbSnapshot;
 
 pub(crate) const STAMP: Stamp = Stamp { engine: "lmdb", format: 2 };
 
 /// The files whose numbers are part of the store's home: LMDB keeps them for the store's life.
 /// Not the one of the derived tables, which is made anew where it is damaged.
-const ANCHORS: [&str; 1] = ["truth/data.mdb"];
+pub(crate) const ANCHORS: [&str; 1] = ["truth/data.mdb"];
 
 /// A store on LMDB.
 #[derive(Debug)]
@@ -189,6 +190,12 @@ impl Store for LmdbStore {
     /// Bytes of the pages in use. The files also hold pages that are free to be used again.
     fn size_bytes(&self) -> Result<u64, StoreError> {
         Ok(self.truth.size_bytes()? + self.environment(Area::Derived).size_bytes()?)
+    }
+
+    fn usage(&self) -> Result<Usage, StoreError> {
+        let mut tables = self.truth.table_bytes()?;
+        tables.append(&mut self.environment(Area::Derived).table_bytes()?);
+        Ok(Usage { tables, files_bytes: files_bytes(self.directory.path())? })
     }
 
     fn writer(&self) -> &WriterSlot {

@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use laterbase_core::limits::KEY_BYTES_MAX;
-use laterbase_core::store::{Area, Batch, Operation, Table};
+use laterbase_core::store::{Area, Batch, Operation, StoreError, Table};
 use laterbase_directory::{OpenError, close_to_others};
+use rocksdb::properties::LIVE_SST_FILES_SIZE;
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
-    DBRecoveryMode, FlushOptions, LogLevel, Options, WriteBatch, WriteBufferManager,
+    BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, ColumnFamilyDescriptor,
+    CompactOptions, DB, DBCompressionType, DBRecoveryMode, FlushOptions, LogLevel, Options,
+    WriteBatch, WriteBufferManager,
 };
 
 use crate::error::{self, engine};
@@ -58,25 +60,24 @@ pub(crate) struct Database {
     pub(crate) db: DB,
     /// Whether it can only be read: its disk had no room for what opening it writes.
     pub(crate) is_read_only: bool,
+    /// Whether nobody else has it open.
+    is_ours: bool,
 }
 
 impl Database {
     /// Opens an area's database in a store's directory, and makes it if there is none.
     pub(crate) fn open(directory: &Path, area: Area, memory: &Memory) -> Result<Self, OpenError> {
-        let families = || {
-            let tables = Table::ALL.into_iter().filter(|table| table.area() == area);
-            tables.map(|table| ColumnFamilyDescriptor::new(table.name(), table_options(memory)))
-        };
+        let families = || families(area, memory);
         // RocksDB insists on a family named `default`, which stays empty.
         let options = database_options(memory);
         presence::check(directory, area, &options)?;
         let folder = directory.join(presence::folder_name(area));
         let opened = match DB::open_cf_descriptors(&options, &folder, families()) {
-            Ok(db) => Ok(Self { db, is_read_only: false }),
+            Ok(db) => Ok(Self { db, is_read_only: false, is_ours: true }),
             // Opening writes what is in the write-ahead log to table files. Reads need none of that.
             Err(error) if error::is_no_space(&error) => {
                 let db = DB::open_cf_descriptors_read_only(&options, &folder, families(), false);
-                db.map(|db| Self { db, is_read_only: true })
+                db.map(|db| Self { db, is_read_only: true, is_ours: true })
             }
             Err(error) => Err(error),
         };
@@ -87,8 +88,50 @@ impl Database {
         Ok(opened)
     }
 
+    /// Opens an area's database as it is now, whoever has it open. Nothing is written.
+    ///
+    /// All table files are opened at once: the process that writes may remove them afterwards.
+    ///
+    /// # Errors
+    /// [`rocksdb::Error`], also where that process removes a file while this one looks for it.
+    pub(crate) fn open_to_read(
+        folder: &Path,
+        area: Area,
+        memory: &Memory,
+    ) -> Result<Self, rocksdb::Error> {
+        let mut options = database_options(memory);
+        options.create_if_missing(false);
+        options.create_missing_column_families(false);
+        options.set_max_open_files(-1);
+        let families = families(area, memory);
+        let db = DB::open_cf_descriptors_read_only(&options, folder, families, false)?;
+        Ok(Self { db, is_read_only: true, is_ours: false })
+    }
+
     pub(crate) fn entries(&self, table: Table) -> &ColumnFamily {
         self.db.cf_handle(table.name()).expect("the table is of this area")
+    }
+
+    /// Bytes of the table files of each table. What is in the write-ahead log only is not in them.
+    pub(crate) fn table_bytes(&self, area: Area) -> Result<Vec<(Table, u64)>, StoreError> {
+        let bytes = |table: Table| {
+            let bytes = self.db.property_int_value_cf(self.entries(table), LIVE_SST_FILES_SIZE);
+            Ok((table, bytes.map_err(engine("count its files"))?.unwrap_or(0)))
+        };
+        tables_of(area).map(bytes).collect()
+    }
+
+    /// Merges the files of all tables.
+    pub(crate) fn compact(&self, area: Area) -> Result<(), StoreError> {
+        let mut options = CompactOptions::default();
+        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        let families: Vec<_> = tables_of(area).map(|table| self.entries(table)).collect();
+        let flushed = self.db.flush_cfs_opt(&families, &FlushOptions::default());
+        flushed.map_err(engine("write its buffers out"))?;
+        for family in families {
+            self.db.compact_range_cf_opt(family, None::<&[u8]>, None::<&[u8]>, &options);
+        }
+        Ok(())
     }
 
     /// The batch in RocksDB's form, in which operations take effect in their order too.
@@ -123,8 +166,19 @@ impl Drop for Database {
             // Should that fail, the log still has everything.
             let _ = self.db.flush_cfs_opt(&families, &FlushOptions::default());
         }
-        let _ = close_to_others(self.db.path());
+        if self.is_ours {
+            let _ = close_to_others(self.db.path());
+        }
     }
+}
+
+fn tables_of(area: Area) -> impl Iterator<Item = Table> {
+    Table::ALL.into_iter().filter(move |table| table.area() == area)
+}
+
+/// A family for each table of an area.
+fn families(area: Area, memory: &Memory) -> impl Iterator<Item = ColumnFamilyDescriptor> + '_ {
+    tables_of(area).map(|table| ColumnFamilyDescriptor::new(table.name(), table_options(memory)))
 }
 
 /// Settings of a database that is mostly appended to.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
-use std::{fs, io, thread};
+use std::{io, thread};
 
 use laterbase_core::store::{Area, Batch, StoreError};
 use laterbase_directory::{DISK_RESERVE_BYTES, OpenError, free_bytes, set_folder_aside};
@@ -185,20 +185,7 @@ impl Environment {
     }
 
     fn files_bytes(&self, counts: &dyn Fn(&str) -> bool) -> io::Result<u64> {
-        let mut bytes = 0;
-        for file in fs::read_dir(self.folder())? {
-            let file = file?;
-            if !counts(&file.file_name().to_string_lossy()) {
-                continue;
-            }
-            bytes += match file.metadata() {
-                Ok(metadata) => metadata.len(),
-                // Removed since it was listed.
-                Err(error) if error.kind() == ErrorKind::NotFound => 0,
-                Err(error) => return Err(error),
-            };
-        }
-        Ok(bytes)
+        presence::bytes_of(&self.folder(), counts)
     }
 }
 

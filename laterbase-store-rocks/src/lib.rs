@@ -17,11 +17,13 @@
 mod database;
 mod environment;
 mod error;
+mod frozen;
 mod options;
 mod presence;
 mod snapshot;
 mod store;
 
+pub use frozen::FrozenRocks;
 pub use laterbase_directory::OpenError;
 pub use options::RocksOptions;
 pub use store::RocksStore;

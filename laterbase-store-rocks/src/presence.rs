@@ -1,8 +1,9 @@
 //! What must be there before RocksDB is let loose on a folder: it makes anew whatever it misses,
 //! without a word.
 
-use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
+use std::{fs, io};
 
 use laterbase_core::store::{Area, StoreError, Table};
 use laterbase_directory::OpenError;
@@ -11,7 +12,7 @@ use rocksdb::{DB, Options};
 use crate::error::engine;
 
 /// The file that names the newest of a database's own notes. Without it, there is no database.
-const CURRENT: &str = "CURRENT";
+pub(crate) const CURRENT: &str = "CURRENT";
 
 /// The folder of an area.
 pub(crate) const fn folder_name(area: Area) -> &'static str {
@@ -72,4 +73,22 @@ fn is_empty(folder: &Path, present: &[String], options: &Options) -> Result<bool
         }
     }
     Ok(true)
+}
+
+/// Bytes of the files in a folder that count, by their names.
+pub(crate) fn bytes_of(folder: &Path, counts: &dyn Fn(&str) -> bool) -> io::Result<u64> {
+    let mut bytes = 0;
+    for file in fs::read_dir(folder)? {
+        let file = file?;
+        if !counts(&file.file_name().to_string_lossy()) {
+            continue;
+        }
+        bytes += match file.metadata() {
+            Ok(metadata) => metadata.len(),
+            // Removed since it was listed.
+            Err(error) if error.kind() == ErrorKind::NotFound => 0,
+            Err(error) => return Err(error),
+        };
+    }
+    Ok(bytes)
 }

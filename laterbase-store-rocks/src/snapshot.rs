@@ -10,7 +10,6 @@ use self_cell::self_cell;
 
 use crate::database::Database;
 use crate::error::engine;
-use crate::store::RocksStore;
 
 /// A view of the store.
 ///
@@ -18,7 +17,8 @@ use crate::store::RocksStore;
 /// for long takes room, but never stops a writer.
 pub(crate) struct RocksSnapshot {
     truth: AreaView,
-    derived: AreaView,
+    /// Nothing if the derived tables cannot be read beside the process that has them open.
+    derived: Option<AreaView>,
 }
 
 type Moment<'d> = rocksdb::Snapshot<'d>;
@@ -33,25 +33,23 @@ self_cell!(
 );
 
 impl RocksSnapshot {
-    pub(crate) fn new(store: &RocksStore) -> Result<Self, StoreError> {
-        let open = |area| {
-            let database = store.environment(area).database()?;
-            Ok::<_, StoreError>(AreaView::new(database, |database| database.db.snapshot()))
-        };
-        Ok(Self { truth: open(Area::Truth)?, derived: open(Area::Derived)? })
+    pub(crate) fn new(truth: Arc<Database>, derived: Option<Arc<Database>>) -> Self {
+        let view = |database| AreaView::new(database, |database| database.db.snapshot());
+        Self { truth: view(truth), derived: derived.map(view) }
     }
 
-    const fn area(&self, table: Table) -> &AreaView {
+    const fn area(&self, table: Table) -> Option<&AreaView> {
         match table.area() {
-            Area::Truth => &self.truth,
-            Area::Derived => &self.derived,
+            Area::Truth => Some(&self.truth),
+            Area::Derived => self.derived.as_ref(),
         }
     }
 }
 
 impl Snapshot for RocksSnapshot {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>, StoreError> {
-        let value = self.area(table).with_dependent(|database, moment| {
+        let Some(area) = self.area(table) else { return Ok(None) };
+        let value = area.with_dependent(|database, moment| {
             moment.get_cf(database.entries(table), key).map_err(engine("read a value"))
         });
         Ok(value?.map(Cow::Owned))
@@ -61,12 +59,13 @@ impl Snapshot for RocksSnapshot {
         if scan.limit == 0 || scan.end.is_some_and(|end| end <= scan.start) {
             return Ok(());
         }
+        let Some(area) = self.area(scan.table) else { return Ok(()) };
         let mut options = ReadOptions::default();
         options.set_iterate_lower_bound(scan.start);
         if let Some(end) = scan.end {
             options.set_iterate_upper_bound(end);
         }
-        self.area(scan.table).with_dependent(|database, moment| {
+        area.with_dependent(|database, moment| {
             let page = moment.raw_iterator_cf_opt(database.entries(scan.table), options);
             visit_page(page, scan, visit)
         })

@@ -5,18 +5,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use laterbase_core::store::{
-    Area, Batch, Condition, Durability, Refusal, Snapshot, Store, StoreError, WriterSlot,
+    Area, Batch, Condition, Durability, Refusal, Snapshot, Store, StoreError, Usage, WriterSlot,
 };
 use laterbase_directory::{Directory, OpenError, Stamp, note, set_folder_aside};
 
 use crate::database::Memory;
 use crate::environment::Environment;
 use crate::error;
+use crate::frozen::FrozenRocks;
 use crate::options::RocksOptions;
 use crate::presence::folder_name;
 use crate::snapshot::RocksSnapshot;
 
-const STAMP: Stamp = Stamp { engine: "rocks", format: 1 };
+pub(crate) const STAMP: Stamp = Stamp { engine: "rocks", format: 1 };
 
 /// RocksDB replaces all of its files sooner or later, so none can be part of the store's home.
 const ANCHORS: [&str; 0] = [];
@@ -60,6 +61,28 @@ impl RocksStore {
             writer: WriterSlot::default(),
             directory,
         })
+    }
+
+    /// Opens the store in `path` to be read as it is now, also one that another process has open,
+    /// and on a read-only medium too. Nothing is written.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; [`OpenError::NoStore`] if there is none, or it is only being made.
+    pub fn open_to_read(path: &Path) -> Result<FrozenRocks, OpenError> {
+        FrozenRocks::open(path)
+    }
+
+    /// Merges all table files, so that what was replaced or deleted takes no room any more. Writes
+    /// and reads go on meanwhile. It needs as much room as the largest table takes.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what is stored is as it was.
+    pub fn compact(&self) -> Result<(), StoreError> {
+        self.check_poison()?;
+        for area in [Area::Truth, Area::Derived] {
+            self.environment(area).database()?.compact(area)?;
+        }
+        Ok(())
     }
 
     /// Where the store lives, as a hash that no copy of it has. See [`Directory::home`].
@@ -136,7 +159,8 @@ impl Store for RocksStore {
     }
 
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
-        Ok(Box::new(RocksSnapshot::new(self)?))
+        let (truth, derived) = (self.truth.database()?, self.derived.database()?);
+        Ok(Box::new(RocksSnapshot::new(truth, Some(derived))))
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
@@ -159,6 +183,12 @@ impl Store for RocksStore {
     /// Bytes of all files, also those that wait to be merged or removed.
     fn size_bytes(&self) -> Result<u64, StoreError> {
         Ok(self.truth.size_bytes()? + self.derived.size_bytes()?)
+    }
+
+    fn usage(&self) -> Result<Usage, StoreError> {
+        let mut tables = self.truth.database()?.table_bytes(Area::Truth)?;
+        tables.append(&mut self.derived.database()?.table_bytes(Area::Derived)?);
+        Ok(Usage { tables, files_bytes: self.size_bytes()? })
     }
 
     fn writer(&self) -> &WriterSlot {

@@ -50,11 +50,15 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
+fn at_moment(moment: i64) -> RestoreOptions {
+    RestoreOptions { known_at: Some(moment), ..RestoreOptions::default() }
+}
+
 #[test]
 fn a_restored_store_is_the_one_that_was_backed_up_under_another_id() {
     let (directory, file) = backed_up();
     let copy = directory.path().join("copy");
-    assert_eq!(restore(&file, &copy, None, &mut |_| {}).unwrap(), 5);
+    assert_eq!(restore(&file, &copy, RestoreOptions::default(), &mut |_| {}).unwrap(), 5);
     let first = Device::open(&directory.path().join("store"), DeviceOptions::default()).unwrap();
     let second = Device::open(&copy, DeviceOptions::default()).unwrap();
     assert_ne!(first.id(), second.id());
@@ -106,7 +110,10 @@ fn it_is_the_store_at_one_moment_while_others_write() {
                 "{taken:?}, {before}"
             );
             let copy = directory.path().join(format!("{number}"));
-            assert_eq!(restore(&file, &copy, None, &mut |_| {}).unwrap(), taken.events);
+            assert_eq!(
+                restore(&file, &copy, RestoreOptions::default(), &mut |_| {}).unwrap(),
+                taken.events
+            );
             let store = engine::open(&copy, StoreOptions::default()).unwrap().store;
             let report = verify(&*store, &mut |_, _| {}).unwrap();
             assert!(report.is_truth_sound() && report.events == taken.events, "{report:?}");
@@ -127,7 +134,7 @@ fn what_was_known_at_a_moment_is_restored() {
     let file = directory.path().join("b.lbbk");
     back_up(device.reader(), &file, &mut |_| ControlFlow::Continue(())).unwrap();
     let copy = directory.path().join("copy");
-    assert_eq!(restore(&file, &copy, Some(moment), &mut |_| {}).unwrap(), 5);
+    assert_eq!(restore(&file, &copy, at_moment(moment), &mut |_| {}).unwrap(), 5);
     let again = Device::open(&copy, DeviceOptions::default()).unwrap();
     for id in ["p", "q"] {
         assert_eq!(state(&again, id, None), state(&device, id, Some(moment)), "{id}");
@@ -142,18 +149,18 @@ fn of_a_damaged_or_short_file_nothing_is_made() {
     let copy = directory.path().join("copy");
     for end in (0..good.len()).step_by(97).chain([good.len() - 1]) {
         fs::write(&file, &good[..end]).unwrap();
-        restore(&file, &copy, None, &mut |_| {}).unwrap_err();
+        restore(&file, &copy, RestoreOptions::default(), &mut |_| {}).unwrap_err();
         assert_eq!(names(directory.path()), ["a.lbbk", "store"], "cut at {end}");
     }
     for place in (0..good.len()).step_by(61) {
         let mut bad = good.clone();
         bad[place] ^= 0x20;
         fs::write(&file, &bad).unwrap();
-        restore(&file, &copy, None, &mut |_| {}).unwrap_err();
+        restore(&file, &copy, RestoreOptions::default(), &mut |_| {}).unwrap_err();
         assert_eq!(names(directory.path()), ["a.lbbk", "store"], "changed at {place}");
     }
     fs::write(&file, [&good[..], b"x"].concat()).unwrap();
-    restore(&file, &copy, None, &mut |_| {}).unwrap_err();
+    restore(&file, &copy, RestoreOptions::default(), &mut |_| {}).unwrap_err();
 }
 
 /// What a killed call leaves is removed by the next one; what is somebody else's is not.
@@ -163,13 +170,13 @@ fn what_is_in_the_way_is_told_from_what_a_restore_left() {
     let (copy, partial) = (directory.path().join("copy"), directory.path().join("copy.restoring"));
     drop(engine::open(&partial, StoreOptions::default()).unwrap());
     fs::write(directory.path().join("a.lbbk.partial"), b"half").unwrap();
-    assert_eq!(restore(&file, &copy, None, &mut |_| {}).unwrap(), 5);
-    let error = restore(&file, &copy, None, &mut |_| {}).unwrap_err();
+    assert_eq!(restore(&file, &copy, RestoreOptions::default(), &mut |_| {}).unwrap(), 5);
+    let error = restore(&file, &copy, RestoreOptions::default(), &mut |_| {}).unwrap_err();
     assert!(matches!(error, BackupError::Exists { .. }), "{error}");
     fs::remove_dir_all(&copy).unwrap();
     fs::create_dir(&partial).unwrap();
     fs::write(partial.join("letter"), b"dear").unwrap();
-    let error = restore(&file, &copy, None, &mut |_| {}).unwrap_err();
+    let error = restore(&file, &copy, RestoreOptions::default(), &mut |_| {}).unwrap_err();
     assert!(matches!(error, BackupError::InTheWay { .. }), "{error}");
     assert_eq!(names(&partial), ["letter"]);
     let store = engine::open_to_read(&directory.path().join("store")).unwrap();
@@ -177,16 +184,19 @@ fn what_is_in_the_way_is_told_from_what_a_restore_left() {
     assert!(!directory.path().join("a.lbbk.partial").exists());
     let error = back_up(&store, &file, &mut |_| ControlFlow::Break(())).unwrap_err();
     assert!(matches!(error, BackupError::Stopped), "{error}");
-    assert_eq!(restore(&file, &copy, None, &mut |_| {}).unwrap_err().to_string(), {
-        BackupError::InTheWay { path: partial }.to_string()
-    });
+    assert_eq!(
+        restore(&file, &copy, RestoreOptions::default(), &mut |_| {}).unwrap_err().to_string(),
+        { BackupError::InTheWay { path: partial }.to_string() }
+    );
 }
 
 #[test]
 fn another_kind_of_file_is_told_from_a_backup() {
     let (directory, file) = backed_up();
     fs::write(&file, b"LBDF\x01\0\0\0\0").unwrap();
-    let error = restore(&file, &directory.path().join("copy"), None, &mut |_| {}).unwrap_err();
+    let error =
+        restore(&file, &directory.path().join("copy"), RestoreOptions::default(), &mut |_| {})
+            .unwrap_err();
     assert_eq!(error.to_string(), "this is not a Laterbase backup");
 }
 
@@ -262,11 +272,21 @@ fn of_two_that_write_one_file_one_goes_without() {
     assert_eq!(first.unwrap().events, 5);
     let error = second.unwrap().unwrap_err();
     assert!(matches!(error, BackupError::UnderWay { .. }), "{error}");
-    assert_eq!(restore(&file, &directory.path().join("copy"), None, &mut |_| {}).unwrap(), 5);
+    assert_eq!(
+        restore(&file, &directory.path().join("copy"), RestoreOptions::default(), &mut |_| {})
+            .unwrap(),
+        5
+    );
     // And so with a store that is being made.
     let held = engine::open(&directory.path().join("new.restoring"), StoreOptions::default());
-    let error = restore(&file, &directory.path().join("new"), None, &mut |_| {}).unwrap_err();
+    let error =
+        restore(&file, &directory.path().join("new"), RestoreOptions::default(), &mut |_| {})
+            .unwrap_err();
     assert!(matches!(error, BackupError::UnderWay { .. }), "{error}");
     drop(held);
-    assert_eq!(restore(&file, &directory.path().join("new"), None, &mut |_| {}).unwrap(), 5);
+    assert_eq!(
+        restore(&file, &directory.path().join("new"), RestoreOptions::default(), &mut |_| {})
+            .unwrap(),
+        5
+    );
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use laterbase_client::backup::{self, BackedUp, BackupName};
+use laterbase_client::backup::{self, BackedUp, BackupName, RestoreOptions};
+use laterbase_client::engine::Engine;
 use laterbase_core::printable::Printable;
 use laterbase_directory::environment::wall_clock_nanos;
 use serde::Serialize;
@@ -32,6 +33,9 @@ pub(crate) struct RestoreArgs {
     /// ago, or RFC 3339.
     #[arg(long, value_name = "TIME", value_parser = parse_until)]
     known_at: Option<i64>,
+    /// The storage engine of the new store: lmdb or rocks.
+    #[arg(long, value_name = "ENGINE", default_value = Engine::default().name())]
+    engine: Engine,
 }
 
 #[derive(Serialize)]
@@ -97,7 +101,8 @@ pub(crate) fn restore(
 ) -> anyhow::Result<()> {
     let bar = bar(None, Unit::Events);
     let progress = &mut |events| bar.set_position(events);
-    let restored = backup::restore(&args.file, &common.store, args.known_at, progress);
+    let options = RestoreOptions { known_at: args.known_at, engine: args.engine };
+    let restored = backup::restore(&args.file, &common.store, options, progress);
     bar.finish_and_clear();
     let events = restored.context("nothing was restored")?;
     let store = Printable(common.store.display());

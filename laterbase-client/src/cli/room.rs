@@ -1,7 +1,7 @@
 //! How much room a store has left, and what it found damaged.
 
 use laterbase_client::device::Device;
-use laterbase_core::store::Condition;
+use laterbase_core::store::{Area, Condition, Table, Usage};
 use serde::Serialize;
 
 use super::output::complain;
@@ -13,6 +13,35 @@ pub(crate) struct StorageSummary {
     size_bytes_max: Option<u64>,
     left_bytes: Option<u64>,
     set_aside: Vec<String>,
+    /// Bytes by table, and of all files, where they were asked for.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    usage: Option<UsageSummary>,
+}
+
+#[derive(Serialize)]
+struct UsageSummary {
+    tables: Vec<TableSummary>,
+    files_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct TableSummary {
+    table: &'static str,
+    /// Whether it can be computed again from the others.
+    derived: bool,
+    bytes: u64,
+}
+
+impl UsageSummary {
+    fn of(usage: &Usage) -> Self {
+        let table = |&(table, bytes): &(Table, u64)| TableSummary {
+            table: table.name(),
+            derived: table.area() == Area::Derived,
+            bytes,
+        };
+        let tables = usage.tables.iter().map(table).collect();
+        Self { tables, files_bytes: usage.files_bytes }
+    }
 }
 
 impl StorageSummary {
@@ -22,7 +51,13 @@ impl StorageSummary {
             size_bytes_max: condition.size_bytes_max,
             left_bytes: condition.left_bytes(),
             set_aside: condition.set_aside,
+            usage: None,
         }
+    }
+
+    /// With what takes how much of it.
+    pub(crate) fn with_usage(self, usage: &Usage) -> Self {
+        Self { usage: Some(UsageSummary::of(usage)), ..self }
     }
 }
 
@@ -30,15 +65,25 @@ impl std::fmt::Display for StorageSummary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (Some(taken), Some(left)) = (self.size_bytes, self.left_bytes) else { return Ok(()) };
         write!(f, "\n{}, {} left", amount(taken), amount(left))?;
-        match self.size_bytes_max {
-            Some(most) => write!(f, " up to its bound of {}", amount(most)),
-            None => Ok(()),
+        if let Some(most) = self.size_bytes_max {
+            write!(f, " up to its bound of {}", amount(most))?;
         }
+        let Some(usage) = &self.usage else { return Ok(()) };
+        let taken: u64 = usage.tables.iter().map(|table| table.bytes).sum();
+        write!(f, "\nfiles take {}", amount(usage.files_bytes))?;
+        if let Some(free) = usage.files_bytes.checked_sub(taken).filter(|_| taken > 0) {
+            write!(f, ", of which {} are free, in logs or overhead", amount(free))?;
+        }
+        for TableSummary { table, derived, bytes } in &usage.tables {
+            let kind = if *derived { "  (can be built again)" } else { "" };
+            write!(f, "\n  {table:10}  {:>12}{kind}", amount(*bytes))?;
+        }
+        Ok(())
     }
 }
 
 /// Bytes in the largest unit of which there is one.
-fn amount(bytes: u64) -> String {
+pub(super) fn amount(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     match UNITS.into_iter().find(|(unit, _)| bytes >= *unit) {
         Some((unit, name)) => format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit),

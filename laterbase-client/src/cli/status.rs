@@ -77,6 +77,9 @@ pub(crate) struct StatusArgs {
     // Not by a variable: where one is set for syncs, `status` is of the store all the same.
     #[arg(long, value_name = "URL")]
     server: Option<ServerUrl>,
+    /// Also say how much room each table takes, and the files.
+    #[arg(short, long, conflicts_with = "server")]
+    verbose: bool,
 }
 
 pub(crate) fn run(common: &Common, args: &StatusArgs, output: &mut Output) -> anyhow::Result<()> {
@@ -85,7 +88,10 @@ pub(crate) fn run(common: &Common, args: &StatusArgs, output: &mut Output) -> an
     }
     let settings = Settings::read(&common.store)?;
     let zone = Zone::new(common.utc);
-    let summary = common.with_reader(|reader| summarize(reader, settings, &zone))?;
+    let mut summary = common.with_reader(|reader| summarize(reader, settings, &zone))?;
+    if args.verbose {
+        summary.storage = summary.storage.with_usage(&common.usage()?);
+    }
     output.summary(&summary, &summary)
 }
 

@@ -8,6 +8,7 @@ mod archive;
 mod backup_commands;
 mod board;
 mod command;
+mod compact_command;
 mod convergence;
 mod cuts;
 mod cutting_transport;

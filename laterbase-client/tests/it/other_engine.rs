@@ -38,6 +38,43 @@ fn every_command_works_on_a_store_of_rocksdb() {
     assert_eq!(place.succeed(&["log", "--root", &root]), logged);
 }
 
+/// Beside a server on RocksDB nothing could be read, and no backup be taken.
+#[cfg(feature = "rocks")]
+#[test]
+fn a_store_of_rocksdb_is_read_while_another_process_has_it_open() {
+    use laterbase_client::device::{Device, DeviceOptions};
+    use laterbase_core::event::Record;
+    use laterbase_store_rocks::{RocksOptions, RocksStore};
+
+    let place = Workplace::new();
+    let data = place.path("laterbase-data");
+    drop(RocksStore::open(&data, RocksOptions::default()).unwrap());
+    let file = place.write("lines", &crate::sample::lines(6, 40));
+    place.succeed(&["record", &file]);
+    let root = place.summary(&["status"])["roots"].as_object().unwrap().keys().next().cloned();
+    let root = root.unwrap();
+    let asked = [&["log", "--root", &root][..], &["list", "--json"], &["verify"]];
+    let alone = asked.map(|arguments| place.succeed(arguments));
+    let device = Device::open(&data, DeviceOptions::default()).unwrap();
+    assert_eq!(asked.map(|arguments| place.succeed(arguments)), alone);
+    // What it records is seen, and in a backup.
+    let mut batch = device.batch(&"late".parse().unwrap());
+    batch.push(&Record::json("P1", "t", "{}")).unwrap();
+    device.record(&batch).unwrap();
+    assert_eq!(place.event_count(), 41);
+    assert_eq!(place.summary(&["backup", "beside.lbbk"])["events"], 41);
+    assert_eq!(place.summary(&["verify", "beside.lbbk"])["fault_count"], 0);
+    device.close().unwrap();
+    assert_eq!(place.event_count(), 41);
+    // Backups go from any engine to any.
+    for engine in ["lmdb", "rocks"] {
+        let restored = ["restore", "beside.lbbk", "--store", engine, "--engine", engine];
+        assert_eq!(place.summary(&restored)["events"], 41);
+        assert_eq!(place.summary(&["status", "--store", engine])["engine"], engine);
+        assert_eq!(place.summary(&["verify", "--store", engine])["fault_count"], 0);
+    }
+}
+
 #[test]
 fn a_store_of_an_engine_that_was_left_out_says_which_one_and_how_to_get_it() {
     let place = Workplace::new();

@@ -1,6 +1,6 @@
 //! How a store fares, for whoever watches over it.
 
-use super::StoreError;
+use super::{StoreError, Table};
 
 /// With less than this, a store is low on room.
 const LOW_BYTES: u64 = 64 * 1024 * 1024;
@@ -61,4 +61,13 @@ impl Refusal {
             Self::Poisoned => StoreError::Poisoned,
         }
     }
+}
+
+/// What takes how much of a store's room.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes that each table takes; nothing if the engine cannot tell.
+    pub tables: Vec<(Table, u64)>,
+    /// Bytes of all files, also of what is free in them to be used again.
+    pub files_bytes: u64,
 }

@@ -1,6 +1,7 @@
 //! The conformance suite on LMDB, and what is LMDB's own.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+mod compaction;
 mod conformance;
 mod crashes;
 mod damage;

@@ -4,6 +4,7 @@
 mod conformance;
 mod crashes;
 mod damage;
+mod frozen;
 mod histories;
 mod laws;
 mod model;

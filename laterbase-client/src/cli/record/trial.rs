@@ -48,7 +48,7 @@ impl Trial {
                 device_over(&self.common, Arc::new(store)).context("cannot read the store")
             }
             Err(DeviceError::Store(OpenError::NoStore { .. })) => Ok(empty_device(&self.common)?),
-            // An engine that cannot be read beside the process that has it open.
+            // The medium is read-only here, and somebody writes to it elsewhere.
             Err(error) if is_locked(&error) => {
                 if !std::mem::replace(&mut self.is_told_blind, true) {
                     complain(
