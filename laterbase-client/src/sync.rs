@@ -12,6 +12,7 @@
 
 mod ahead;
 mod backoff;
+mod distance;
 mod doubt;
 mod handshake;
 mod headway;
@@ -42,6 +43,7 @@ use session::Session;
 
 pub(crate) use backoff::Backoff;
 pub use backoff::BackoffOptions;
+pub use distance::{Distance, Level, distances, level};
 pub use headway::HeadwayOptions;
 pub use page_size::PageOptions;
 pub use report::{SyncProgress, SyncReport};
@@ -53,6 +55,8 @@ pub use watch::{OnSync, Watch, WatchOptions, watch};
 pub struct SyncOptions {
     /// The roots to sync. Others are neither sent nor asked for.
     pub roots: RootSelection,
+    /// What those who watch the server are told of this side, beside its id.
+    pub who: Introduction,
     /// How large pages are.
     pub pages: PageOptions,
     /// How often, and when, a failed request is made again.
@@ -62,6 +66,16 @@ pub struct SyncOptions {
     /// How long the sync may hold the store; `None` for as long as it takes. When it is over, the
     /// sync ends behind the page that it is at, and the next one goes on there.
     pub pause: Option<Duration>,
+}
+
+/// What a side tells those who watch the server of itself. Nothing depends on it.
+#[derive(Clone, Debug, Default)]
+pub struct Introduction {
+    /// What people call it, at most 64 bytes: a longer name is not told.
+    pub name: Option<String>,
+    /// Tells the wall clock's time in nanoseconds since 1970 UTC, so that a clock that is wrong is
+    /// seen at the server too.
+    pub wall_clock: Option<fn() -> i64>,
 }
 
 /// Hears how a sync is getting on.

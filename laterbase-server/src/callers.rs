@@ -20,6 +20,8 @@ mod survey;
 /// ago, of those at the address with the most of them: who makes up names loses their own.
 pub(crate) const CALLERS_MAX: usize = 1_000;
 
+const NANOS_PER_SECOND: i64 = 1_000_000_000;
+
 /// Longest text of a selection of roots that is remembered of a caller.
 const SELECTION_BYTES_MAX: usize = 1_024;
 
@@ -48,6 +50,17 @@ pub(crate) struct Asking {
     pub caller: Caller,
     /// As the request says itself.
     pub replica: Option<ReplicaId>,
+    /// What else it says of the replica.
+    pub said: Said,
+}
+
+/// What a caller says of itself for those who watch the server. Nobody checks it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// What it is called.
+    pub name: Option<String>,
+    /// What its clock shows, in seconds since 1970 UTC.
+    pub time: Option<i64>,
 }
 
 /// Whom a caller is known as.
@@ -124,6 +137,9 @@ struct Entry {
     /// The order in which they were seen last.
     turn: u64,
     traffic: Traffic,
+    /// What it is called, and by how many seconds its clock was ahead when it last said.
+    called: Option<String>,
+    clock_ahead: Option<i64>,
     place: Option<Place>,
 }
 
@@ -150,6 +166,11 @@ impl Callers {
         let said = asking.replica.or(holding.not_of.first().copied());
         let mut table = self.table();
         let (name, entry) = table.meet(&asking.caller, said, now)?;
+        if asking.said != Said::default() {
+            let Said { name: called, time } = asking.said.clone();
+            let ahead = |time: i64| time.saturating_sub(now.div_euclid(NANOS_PER_SECOND));
+            (entry.called, entry.clock_ahead) = (called, time.map(ahead));
+        }
         let is_same = entry.place.as_ref().is_some_and(|place| place.is_of(holding));
         if !is_same {
             entry.place = Some(Place::new(holding));
@@ -284,6 +305,8 @@ impl Table {
             met: turn,
             turn,
             traffic: Traffic::default(),
+            called: None,
+            clock_ahead: None,
             place: None,
         });
         entry.traffic.add(before);

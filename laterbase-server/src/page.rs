@@ -23,7 +23,7 @@ use serde_json::Value;
 
 use crate::app::App;
 use crate::parameters::{Parameters, choose};
-use crate::problem::{PROBLEM, Result};
+use crate::problem::{Kind, PROBLEM, Problem, Result};
 use crate::routes::table::{Allowed, NONE, Route, only};
 use crate::routes::{base, with};
 use crate::wire::{self, JSON};
@@ -86,12 +86,24 @@ pub(crate) fn declared() -> Vec<Route> {
         Route::at("/ui/style.css").get(NONE, style),
         Route::at("/ui/script.js").get(NONE, script),
         Route::at("/ui/icon.svg").get(NONE, icon),
+        Route::at("/ui/").get(NONE, first),
+        Route::at("/ui/{*rest}").get(NONE, nothing),
     ]
 }
 
 /// The routes of [`declared`].
 pub(crate) fn router() -> Router<Arc<App>> {
     with(Router::new(), declared()).layer(middleware::from_fn(finish))
+}
+
+/// `/ui/`: the first page has no slash at its end.
+async fn first(base: Base) -> Response {
+    base.lead("")
+}
+
+/// Any other path below `/ui`.
+async fn nothing(OriginalUri(uri): OriginalUri) -> Problem {
+    Problem::new(Kind::UnknownRoute).detail(format!("there is nothing at {}", uri.path()))
 }
 
 async fn style() -> Response {

@@ -2,17 +2,28 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use anyhow::Context as _;
-use laterbase_client::client::{Client, ServerPeer, ServerUrl};
+use laterbase_client::client::{Client, ServerPeer, ServerRoot, ServerUrl};
+use laterbase_client::device::DeviceError;
+use laterbase_client::sync::{Distance, distances};
 use laterbase_client::transport::HttpTransport;
+use laterbase_core::id::RootName;
 use laterbase_core::printable::Printable;
+use laterbase_core::reader::Reader;
+use laterbase_core::replica::OpenError;
+use laterbase_core::selection::RootSelection;
 use laterbase_core::time::parse_time;
 use serde::Serialize;
 
 use super::Common;
 use super::output::Output;
 use super::zone::Zone;
+
+/// From how many seconds on it is said that two clocks differ.
+pub(super) const CLOCK_TOLD: i64 = 5;
+pub(super) const CLOCK_BEHIND_TOLD: i64 = -CLOCK_TOLD;
 
 #[derive(Serialize)]
 struct ServerSummary {
@@ -26,11 +37,25 @@ struct ServerSummary {
     seen: Vec<String>,
 }
 
-#[derive(Serialize)]
+/// A root as the server has it.
+#[derive(Default, Serialize)]
 struct RootSummary {
     events: u64,
     aggregates: u64,
-    digest: String,
+    /// `None` if this store has the root alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    /// How far this store and the server are behind each other, where there is a store.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    distance: Option<DistanceSummary>,
+}
+
+#[derive(Clone, Copy, Default, Serialize)]
+struct DistanceSummary {
+    /// Events that the server holds and this store does not.
+    here_lacks: u64,
+    /// Events that this store holds and the server does not.
+    server_lacks: u64,
 }
 
 pub(super) fn run(common: &Common, url: &ServerUrl, output: &mut Output) -> anyhow::Result<()> {
@@ -39,8 +64,16 @@ pub(super) fn run(common: &Common, url: &ServerUrl, output: &mut Output) -> anyh
         .build()
         .context("cannot start the network")?;
     let client = Client::new(url.clone(), HttpTransport::new()?);
-    let asked = runtime.block_on(async { Ok((client.status().await?, client.peers().await?)) });
-    let (status, peers) = asked
+    let reader = store(common)?;
+    let asked = runtime.block_on(async {
+        let (status, peers) = (client.status().await?, client.peers().await?);
+        let distances = match &reader {
+            Some(reader) => Some(distances(reader, &client, &RootSelection::default()).await?),
+            None => None,
+        };
+        Ok((status, peers, distances))
+    });
+    let (status, peers, distances) = asked
         .map_err(|error: laterbase_client::client::ClientError| anyhow::Error::new(error))
         .with_context(|| format!("cannot ask {url}"))?;
     let zone = Zone::new(common.utc);
@@ -48,34 +81,79 @@ pub(super) fn run(common: &Common, url: &ServerUrl, output: &mut Output) -> anyh
         Ok(time) => zone.minute(time),
         Err(_no_time) => "?".to_owned(),
     };
-    let roots = status.roots.into_iter().map(|(name, root)| {
-        let (events, aggregates) = (root.events, root.aggregates);
-        (name.to_string(), RootSummary { events, aggregates, digest: root.digest })
-    });
+    let roots = roots_of(status.roots, distances.as_ref());
     let summary = ServerSummary {
         server: url.to_string(),
         replica: status.replica.to_string(),
         engine: status.engine,
-        roots: roots.collect(),
+        roots,
         seen: peers.iter().map(seen).collect(),
         peers,
     };
     output.summary(&summary, &summary)
 }
 
+/// The store, if there is one, as it is now: asking a server keeps nobody else from it.
+fn store(common: &Common) -> anyhow::Result<Option<Reader>> {
+    if !common.has_store()? {
+        return Ok(None);
+    }
+    let folds = common.options().folds;
+    let frozen = common.freeze().and_then(|store| Ok(Reader::of_frozen(store, Arc::new(folds))?));
+    match frozen {
+        Ok(reader) => Ok(Some(reader)),
+        Err(DeviceError::Replica(OpenError::Unmade)) => Ok(None),
+        Err(error) => Err(error).context("cannot read the store"),
+    }
+}
+
+/// The roots that either side has.
+fn roots_of(
+    held: impl IntoIterator<Item = (RootName, ServerRoot)>,
+    distances: Option<&BTreeMap<RootName, Distance>>,
+) -> BTreeMap<String, RootSummary> {
+    let mut roots: BTreeMap<String, RootSummary> = BTreeMap::new();
+    for (name, root) in held {
+        let summary = roots.entry(name.to_string()).or_default();
+        (summary.events, summary.aggregates) = (root.events, root.aggregates);
+        summary.digest = Some(root.digest);
+    }
+    for (name, &Distance { here_lacks, server_lacks }) in distances.into_iter().flatten() {
+        let summary = roots.entry(name.to_string()).or_default();
+        summary.distance = Some(DistanceSummary { here_lacks, server_lacks });
+    }
+    roots
+}
+
 impl fmt::Display for ServerSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: replica {} on {}", self.server, self.replica, Printable(&self.engine))?;
         let width = self.roots.keys().map(String::len).max().unwrap_or(0).max("root".len());
-        write!(f, "\n{:width$}  {:>10}  {:>10}  digest", "root", "events", "aggregates")?;
-        for (name, RootSummary { events, aggregates, digest }) in &self.roots {
-            let short: String = Printable(digest).to_string().chars().take(16).collect();
-            write!(f, "\n{name:width$}  {events:>10}  {aggregates:>10}  {short}…")?;
+        let compares = self.roots.values().any(|root| root.distance.is_some());
+        write!(f, "\n{:width$}  {:>10}  {:>10}", "root", "events", "aggregates")?;
+        if compares {
+            write!(f, "  {:>10}  {:>10}", "here lacks", "it lacks")?;
+        }
+        write!(f, "  digest")?;
+        for (name, RootSummary { events, aggregates, digest, distance }) in &self.roots {
+            write!(f, "\n{name:width$}  {events:>10}  {aggregates:>10}")?;
+            if compares {
+                let DistanceSummary { here_lacks, server_lacks } = distance.unwrap_or_default();
+                write!(f, "  {here_lacks:>10}  {server_lacks:>10}")?;
+            }
+            match digest {
+                Some(digest) => {
+                    let short: String = Printable(digest).to_string().chars().take(16).collect();
+                    write!(f, "  {short}…")?;
+                }
+                None => write!(f, "  -")?,
+            }
         }
         if self.peers.is_empty() {
             return write!(f, "\nnobody has asked it to sync since it was started");
         }
         write!(f, "\n{:32}  {:16}  {:>10}  {:>8}  address", "peer", "seen", "lacks", "behind")?;
+        write!(f, "  called")?;
         for (peer, seen) in self.peers.iter().zip(&self.seen) {
             let unknown = || "?".to_owned();
             let name = peer.replica.clone().unwrap_or_else(unknown);
@@ -85,6 +163,16 @@ impl fmt::Display for ServerSummary {
             let address = peer.address.clone().unwrap_or_else(unknown);
             let (name, address) = (Printable(name).to_string(), Printable(address));
             write!(f, "\n{name:32}  {seen:16}  {lacks:>10}  {behind:>8}  {address}")?;
+            if let Some(called) = &peer.name {
+                write!(f, "  {}", Printable(called))?;
+            }
+            match peer.clock_ahead {
+                Some(ahead @ CLOCK_TOLD..) => write!(f, "  its clock is {ahead} s ahead")?,
+                Some(behind @ ..=CLOCK_BEHIND_TOLD) => {
+                    write!(f, "  its clock is {} s behind", behind.unsigned_abs())?;
+                }
+                _ => {}
+            }
         }
         Ok(())
     }

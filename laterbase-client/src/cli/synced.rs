@@ -5,22 +5,19 @@ use std::fmt;
 use laterbase_client::client::Client;
 use laterbase_client::device::Device;
 use laterbase_client::local::Local as _;
-use laterbase_client::sync::{SyncError, SyncReport};
+use laterbase_client::sync::{Level, SyncError, SyncReport, level};
 use laterbase_client::transport::Transport;
-use laterbase_core::reader::Reader;
+use laterbase_core::reader::{Reader, Remembered};
 use laterbase_core::store::StoreError;
 use laterbase_core::time::format_time;
 use laterbase_directory::environment::wall_clock_nanos;
 use serde::{Deserialize, Serialize};
 
+use super::server_status::{CLOCK_BEHIND_TOLD, CLOCK_TOLD};
 use super::zone::Zone;
 
 /// Keys are this and the server's URL.
 const SYNCED: &[u8] = b"synced/";
-
-/// From how many seconds on it is said that two clocks differ.
-const CLOCK_AHEAD_TOLD: i64 = 5;
-const CLOCK_BEHIND_TOLD: i64 = -CLOCK_AHEAD_TOLD;
 
 /// Most characters that are kept of an error.
 const ERROR_CHARS_MAX: usize = 300;
@@ -119,8 +116,19 @@ pub(super) struct SyncedSummary {
     last: Option<LastSummary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failed: Option<FailedSummary>,
+    /// How far behind each side is, as far as is remembered.
+    #[serde(flatten)]
+    level: Option<LevelSummary>,
     #[serde(skip)]
     document: Document,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct LevelSummary {
+    /// Events of this store that the server has not acknowledged.
+    server_lacks: u64,
+    /// Whether all that the server held at the last sync is here.
+    compared: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -143,7 +151,18 @@ struct FailedSummary {
 /// The last syncs, by server.
 pub(super) fn last_syncs(reader: &Reader) -> Result<Vec<SyncedSummary>, StoreError> {
     let remembered = reader.recall_all(SYNCED)?.into_iter();
-    Ok(remembered.filter_map(|(key, value)| SyncedSummary::read(&key, &value)).collect())
+    let read = |(key, value): Remembered| SyncedSummary::read(&key, &value);
+    let with_level = |mut sync: SyncedSummary| {
+        if let Ok(server) = sync.server.parse() {
+            let level = level(reader, &server)?;
+            sync.level = level.map(|Level { server_lacks, is_compared }| LevelSummary {
+                server_lacks,
+                compared: is_compared,
+            });
+        }
+        Ok(sync)
+    };
+    remembered.filter_map(read).map(with_level).collect()
 }
 
 impl SyncedSummary {
@@ -159,7 +178,7 @@ impl SyncedSummary {
             .failed
             .clone()
             .map(|Failed { since, error }| FailedSummary { since: format_time(since), error });
-        Some(Self { server, last, failed, document })
+        Some(Self { server, last, failed, level: None, document })
     }
 
     /// The same in a sentence or two.
@@ -169,7 +188,7 @@ impl SyncedSummary {
             Some(Done { at, pushed, pulled, held_back, clock_ahead }) => {
                 let at = zone.minute(*at);
                 let clock = match *clock_ahead {
-                    Some(ahead @ CLOCK_AHEAD_TOLD..) => {
+                    Some(ahead @ CLOCK_TOLD..) => {
                         format!("\nthis clock was {ahead} s ahead of the server's then")
                     }
                     Some(behind @ ..=CLOCK_BEHIND_TOLD) => {
@@ -193,6 +212,25 @@ impl SyncedSummary {
             let since = zone.minute(*since);
             text.push_str(&format!("\nno sync with {server} since {since}: {error}"));
         }
+        if let Some(level) = &self.level {
+            text.push_str(&level.text());
+        }
         text
+    }
+}
+
+impl LevelSummary {
+    /// Nothing where both sides are level.
+    fn text(self) -> String {
+        let lacking = match self.server_lacks {
+            0 => String::new(),
+            1 => "\nit has not acknowledged 1 event of this store".to_owned(),
+            count => format!("\nit has not acknowledged {count} events of this store"),
+        };
+        let compared = match self.compared {
+            true => "",
+            false => "\nnot all that it held then is here yet: sync again",
+        };
+        format!("{lacking}{compared}")
     }
 }

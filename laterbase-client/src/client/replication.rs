@@ -1,5 +1,7 @@
 //! The routes by which replicas sync, as typed calls.
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
 use laterbase_core::heads::HeadsPage;
@@ -7,6 +9,7 @@ use laterbase_core::id::ReplicaId;
 use laterbase_core::limits::{BATCH_BYTES_MAX, PAGE_EVENTS_DEFAULT};
 use laterbase_core::selection::RootSelection;
 use laterbase_core::wants::Wants;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use super::arrivals::ArrivalStream;
@@ -36,9 +39,40 @@ pub struct ArrivalsQuery<'q> {
     /// The origin whose events are to be left out, as the caller has them.
     pub not: Option<ReplicaId>,
     /// Who asks, so that those who watch the server see who is behind. It changes no answer.
-    pub asking: Option<ReplicaId>,
+    pub asking: Option<Asking<'q>>,
     /// A later place that the log is known to have come to.
     pub seen: Option<&'q str>,
+}
+
+/// How somebody who asks introduces themselves to those who watch a server.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'q> {
+    /// The replica that is synced.
+    pub replica: ReplicaId,
+    /// What people call it, at most 64 bytes.
+    pub name: Option<&'q str>,
+    /// What its wall clock shows, in nanoseconds since 1970 UTC.
+    pub now_nanos: Option<i64>,
+}
+
+/// Bytes of a name that travel as they are.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+const NAME_BYTES_MAX: usize = 64;
+
+impl fmt::Display for Asking<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.replica)?;
+        if let Some(now) = self.now_nanos {
+            write!(f, ";time={}", now.div_euclid(1_000_000_000))?;
+        }
+        match self.name {
+            Some(name) if name.len() <= NAME_BYTES_MAX => {
+                write!(f, ";name={}", utf8_percent_encode(name, PLAIN))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What arrived at a server after a cursor.
@@ -116,7 +150,7 @@ impl<T: Transport> Client<T> {
         }
         parameters.extend(query.not.map(|id| ("not", id.to_string())));
         parameters.extend(query.seen.map(|seen| ("seen", seen.to_owned())));
-        let asking = query.asking.and_then(|id| HeaderValue::try_from(id.to_string()).ok());
+        let asking = query.asking.and_then(|asking| HeaderValue::try_from(asking.to_string()).ok());
         let name = HeaderName::from_static(REPLICA_HEADER);
         let headers = asking.map(|id| (name, id)).into_iter().collect();
         let call = Call::get(&["sync"], &parameters).accept(DELTA_MEDIA_TYPE).headers(headers);

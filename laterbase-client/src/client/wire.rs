@@ -42,6 +42,13 @@ pub struct ServerRoot {
 pub struct ServerPeer {
     /// Its replica id in 32 hex digits, if it said so.
     pub replica: Option<String>,
+    /// What it is called, if it said so.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// By how many seconds its clock was ahead of the server's when it was seen last, below 0 if it
+    /// was behind; if it said what its clock shows.
+    #[serde(default)]
+    pub clock_ahead: Option<i64>,
     /// Where it was seen last.
     pub address: Option<String>,
     /// When it was seen last, in RFC 3339.

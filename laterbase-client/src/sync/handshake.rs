@@ -9,11 +9,12 @@ use laterbase_core::delta::Delta;
 use laterbase_core::fork::{Doubt, HeldBack};
 use laterbase_core::heads::{HeadEntry, HeadsPage};
 use laterbase_core::id::ReplicaId;
-use laterbase_core::limits::{HEADS_ENTRIES_MAX, WANTS_ENTRIES_MAX};
+use laterbase_core::limits::WANTS_ENTRIES_MAX;
 use laterbase_core::store::StoreError;
 use laterbase_core::wants::{Want, Wants};
 
 use super::ahead::Ahead;
+use super::distance::held_between;
 use super::server_state::{After, Phase};
 use super::session::{Session, Turn};
 use super::{SyncError, blocking};
@@ -126,7 +127,7 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
         let acknowledged = blocking(|| peers::acknowledged_between(reader, peer, start, end))?;
         let own_ids: BTreeSet<ReplicaId> = reader.own_ids().into_iter().collect();
         let mut entries = Vec::new();
-        for ours in self.held_between(start, end) {
+        for ours in held_between(reader, &self.options.roots, start, end) {
             let place = (ours.root.clone(), ours.origin);
             let known = acknowledged.get(&place).copied().unwrap_or(0);
             let held = match self.common(&ours, theirs.get(&place).copied())? {
@@ -270,7 +271,8 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
     /// What the server has more of than we do, in the roots that are taken, beside what is held
     /// back.
     fn wants(&self, start: Option<&Place>, page: &HeadsPage) -> Vec<Want> {
-        let ours = self.held_between(start, page.next.as_ref());
+        let end = page.next.as_ref();
+        let ours = held_between(self.reader(), &self.options.roots, start, end);
         let ours: BTreeMap<Place, u64> =
             ours.into_iter().map(|head| ((head.root, head.origin), head.seq)).collect();
         let lacking = |theirs: &HeadEntry| {
@@ -283,25 +285,6 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
             is_wanted.then_some(Want { root, origin, after, until: theirs.seq })
         };
         page.entries.iter().filter_map(lacking).collect()
-    }
-
-    /// What is held here of the roots that are taken, behind one head and up to another.
-    fn held_between(&self, start: Option<&Place>, end: Option<&Place>) -> Vec<HeadEntry> {
-        let mut held = Vec::new();
-        let mut after = start.cloned();
-        loop {
-            let selection = &self.options.roots;
-            let page = self.reader().heads_page(selection, after.as_ref(), HEADS_ENTRIES_MAX);
-            let is_within = |head: &HeadEntry| {
-                end.is_none_or(|end| (&head.root, head.origin) <= (&end.0, end.1))
-            };
-            let is_past = page.entries.last().is_some_and(|last| !is_within(last));
-            held.extend(page.entries.into_iter().filter(|head| is_within(head)));
-            after = page.next;
-            if is_past || after.is_none() {
-                return held;
-            }
-        }
     }
 }
 

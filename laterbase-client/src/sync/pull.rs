@@ -6,12 +6,12 @@ use laterbase_core::fork::{Doubt, HeldBack};
 use laterbase_core::id::{ReplicaId, RootName};
 use laterbase_core::selection::RootSelection;
 
-use super::SyncError;
 use super::ahead::Ahead;
 use super::page::Page;
 use super::server_state::{Phase, ServerState};
 use super::session::{Session, Turn};
-use crate::client::{Arrivals, ArrivalsQuery, Client, ClientError};
+use super::{Introduction, SyncError};
+use crate::client::{Arrivals, ArrivalsQuery, Asking, Client, ClientError};
 use crate::local::{Local, Staged};
 use crate::peers::Place;
 use crate::transport::Transport;
@@ -32,9 +32,9 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
                 not: self.state.mark.as_ref().map(|_mark| own),
                 seen: self.state.mark.clone(),
             };
-            let (client, roots) = (self.client, &self.options.roots);
+            let (client, roots, who) = (self.client, &self.options.roots, &self.options.who);
             let limit = self.page_size.events();
-            let asking = question.ask(client, roots, limit);
+            let asking = question.ask(client, roots, who, limit);
             let arrivals = match Ahead::or_ask(ahead.take(), &question, asking).await {
                 Ok(arrivals) => arrivals,
                 Err(error) if is_gone(&error) => return Ok(Turn::Handshake),
@@ -63,7 +63,7 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
             if more && to != self.state.cursor {
                 let next = Question { cursor: to.clone(), ..question };
                 let asked = next.clone();
-                let asking = async move { asked.ask(client, roots, limit).await };
+                let asking = async move { asked.ask(client, roots, who, limit).await };
                 ahead = Some(Ahead::start(next, asking).await);
             }
             if let Some(turn) = self.take_in(page, to, more).await? {
@@ -142,10 +142,13 @@ impl Question {
         &self,
         client: &Client<T>,
         selection: &RootSelection,
+        who: &Introduction,
         limit: usize,
     ) -> Result<Arrivals, ClientError> {
         let (cursor, seen) = (self.cursor.as_str(), self.seen.as_deref());
-        let (not, asking) = (self.not, Some(self.asking));
+        let now_nanos = who.wall_clock.map(|now| now());
+        let asking = Asking { replica: self.asking, name: who.name.as_deref(), now_nanos };
+        let (not, asking) = (self.not, Some(asking));
         let query = ArrivalsQuery { cursor, selection, limit, not, asking, seen };
         client.arrivals(&query).await
     }

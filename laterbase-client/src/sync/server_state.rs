@@ -112,6 +112,11 @@ impl ServerState {
         self.replica.parse().ok()
     }
 
+    /// The roots that were synced, if that is known.
+    pub(super) fn selection(&self) -> Option<RootSelection> {
+        self.selection.parse().ok()
+    }
+
     /// What is to be remembered.
     pub(super) fn entry(&self, server: &ServerUrl) -> Remembered {
         let value = serde_json::to_vec(self).expect("plain fields are always JSON");

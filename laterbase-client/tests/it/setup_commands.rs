@@ -368,3 +368,47 @@ fn a_server_says_who_is_behind() {
     assert_eq!(truck.summary(&["status"])["roots"]["pallet"]["pending"], 0);
     assert_eq!(yard.run(&["status", "--server", "http://127.0.0.1:1"]).code, 1);
 }
+
+#[test]
+fn status_says_how_far_behind_each_side_is() {
+    let listening = Listening::start(server());
+    let url = listening.url();
+    let (yard, truck) = (Workplace::new(), Workplace::new());
+    record(&yard, &["shipment"]);
+    record(&truck, &["shipment", "pallet"]);
+    yard.succeed(&["sync", "--server", &url]);
+    truck.succeed(&["sync", "--server", &url]);
+    let behind = |place: &Workplace| {
+        let sync = place.summary(&["status"])["syncs"][0].clone();
+        (sync["server_lacks"].as_u64().unwrap(), sync["compared"].as_bool().unwrap())
+    };
+    assert_eq!((behind(&yard), behind(&truck)), ((0, true), (0, true)));
+    record(&yard, &["shipment", "yard"]);
+    assert_eq!((behind(&yard), behind(&truck)), ((2, true), (0, true)));
+    let text = yard.succeed(&["status"]);
+    assert!(text.contains("it has not acknowledged 2 events of this store"), "{text}");
+    // Asked, the server says what it has more, too: the truck's two events.
+    let asked = yard.summary(&["status", "--server", &url]);
+    let row = |root: &str| {
+        let row = &asked["roots"][root];
+        let number = |name: &str| row[name].as_u64().unwrap();
+        (number("events"), number("here_lacks"), number("server_lacks"))
+    };
+    assert_eq!((row("shipment"), row("pallet"), row("yard")), ((2, 1, 1), (1, 1, 0), (0, 0, 1)));
+    // Without a store there is nothing to compare with.
+    let nobody = Workplace::new().summary(&["status", "--server", &url]);
+    assert_eq!(nobody["roots"]["pallet"].get("here_lacks"), None);
+}
+
+#[test]
+fn status_says_that_a_first_sync_is_not_through() {
+    let listening = Listening::start(server());
+    let url = listening.url();
+    let (full, empty) = (Workplace::new(), Workplace::new());
+    record(&full, &["shipment"]);
+    full.succeed(&["sync", "--server", &url]);
+    record(&empty, &["shipment"]);
+    empty.succeed(&["sync", "--server", &url, "--root", "pallet"]);
+    // Other roots than those of the last sync are not counted: they were never meant for it.
+    assert_eq!(empty.summary(&["status"])["syncs"][0]["server_lacks"], 0);
+}

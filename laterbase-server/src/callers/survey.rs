@@ -6,7 +6,7 @@ use laterbase_core::cursor::Cursor;
 use laterbase_core::id::{ReplicaId, RootName};
 use laterbase_core::reader::{Lag, ReadError, Reader};
 
-use super::{Callers, Name, Place, Traffic};
+use super::{Callers, NANOS_PER_SECOND, Name, Place, Traffic};
 use crate::app::App;
 
 /// Log entries that one survey looks at, over all callers. What it has seen of a caller it does not
@@ -15,8 +15,6 @@ const LOOKS_MAX: u64 = 100_000;
 
 /// The same for one caller.
 const LOOKS_PER_CALLER_MAX: u64 = 20_000;
-
-const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
 /// What has been found behind a caller's cursor.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +37,10 @@ impl Looked {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Surveyed {
     pub replica: Option<ReplicaId>,
+    /// What it is called, as it said itself.
+    pub called: Option<String>,
+    /// By how many seconds its clock was ahead of this one's when it last said what it shows.
+    pub clock_ahead: Option<i64>,
     pub address: Option<IpAddr>,
     /// The order in which callers were met first.
     pub met: u64,
@@ -76,6 +78,8 @@ impl Callers {
             };
             let mut seen = Surveyed {
                 replica,
+                called: entry.called,
+                clock_ahead: entry.clock_ahead,
                 address: entry.address,
                 met: entry.met,
                 seen: entry.seen,

@@ -10,7 +10,11 @@ fn replica(number: u128) -> ReplicaId {
 }
 
 fn at(last: u8) -> Asking {
-    Asking { caller: Caller::at(Some(IpAddr::from([10, 0, 0, last]))), replica: None }
+    Asking {
+        caller: Caller::at(Some(IpAddr::from([10, 0, 0, last]))),
+        replica: None,
+        said: Said::default(),
+    }
 }
 
 fn holding(number: Option<u128>) -> Holding {
@@ -73,7 +77,11 @@ fn who_makes_up_names_loses_their_own() {
     for number in 0..100 {
         callers.asks(&at(u8::try_from(number).unwrap()), &holding(Some(number)), 1);
     }
-    let hostile = Asking { caller: Caller::at(Some([192, 0, 2, 1].into())), replica: None };
+    let hostile = Asking {
+        caller: Caller::at(Some([192, 0, 2, 1].into())),
+        replica: None,
+        said: Said::default(),
+    };
     for number in 1_000..20_000 {
         let deal = callers.asks(&hostile, &holding(Some(number)), 2).unwrap();
         callers.settle(&deal.giving(None), true, 0, 1);

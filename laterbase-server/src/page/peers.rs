@@ -2,8 +2,12 @@
 
 use maud::{Markup, html};
 
-use super::text::{count, moment, number};
+use super::text::{Text, count, moment, number};
 use crate::callers::Surveyed;
+
+/// From how many seconds on a clock is said to be wrong.
+const CLOCK_TOLD: i64 = 5;
+const CLOCK_BEHIND_TOLD: i64 = -CLOCK_TOLD;
 
 /// Most that are listed, those that were seen last.
 const PEERS_MAX: usize = 100;
@@ -20,10 +24,12 @@ pub(super) fn list(peers: &[Surveyed]) -> Markup {
                         thead {
                             tr {
                                 th scope="col" { "Replica" }
+                                th scope="col" { "Called" }
                                 th scope="col" { "Address" }
                                 th scope="col" { "Seen last" }
                                 th.number scope="col" { "Lacks" }
                                 th scope="col" { "Behind" }
+                                th scope="col" { "Clock" }
                             }
                         }
                         tbody {
@@ -48,11 +54,24 @@ fn row(peer: &Surveyed) -> Markup {
                     None => span.quiet { "not said" },
                 }
             }
+            td { @if let Some(called) = &peer.called { (Text(called)) } }
             td { @if let Some(address) = peer.address { (address) } }
             td { (moment(peer.seen)) }
             td.number { (lacks(peer)) }
             td { @if peer.lacks != Some(0) { (behind(peer.behind_seconds)) } }
+            td { (clock(peer.clock_ahead)) }
         }
+    }
+}
+
+/// How wrong a caller's clock is, next to this one's. A few seconds are the way of the request.
+fn clock(ahead: Option<i64>) -> String {
+    let length = |seconds: i64| behind(Some(seconds.unsigned_abs()));
+    match ahead {
+        None => String::new(),
+        Some(ahead @ CLOCK_TOLD..) => format!("{} ahead", length(ahead)),
+        Some(ahead @ ..=CLOCK_BEHIND_TOLD) => format!("{} behind", length(ahead)),
+        Some(_) => "right".to_owned(),
     }
 }
 

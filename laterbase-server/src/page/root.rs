@@ -88,7 +88,7 @@ pub(super) fn aggregate_path(root: &RootName, id: &str) -> String {
 impl Wanted {
     fn of(parameters: &Parameters) -> Result<Self> {
         let after = parameters.after_id()?;
-        let find = parameters.get("find").map(str::trim);
+        let find = parameters.get("find");
         match (find, parameters.time("changed_from")?) {
             (Some(find), _) if find.len() > NAME_BYTES_MAX => {
                 let detail = format!("an id has at most {NAME_BYTES_MAX} bytes");

@@ -60,7 +60,13 @@ fn is_odd(character: char) -> bool {
         '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
             | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{2028}' | '\u{2029}'
     );
-    turns || (character.is_control() && !matches!(character, '\n' | '\t'))
+    // Hyphens, joiners, fillers, annotations and tags that leave no mark.
+    let unseen = matches!(
+        character,
+        '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{2060}'..='\u{2065}'
+            | '\u{3164}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    );
+    turns || unseen || (character.is_control() && !matches!(character, '\n' | '\t'))
 }
 
 /// A text as one segment of a path, or as a value in a query.

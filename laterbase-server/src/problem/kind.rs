@@ -212,7 +212,7 @@ impl Kind {
                 "state-too-large",
                 "The aggregate's state is longer than a state may be",
             ),
-            Self::Busy => (S::SERVICE_UNAVAILABLE, "busy", "Too many writes are waiting"),
+            Self::Busy => (S::SERVICE_UNAVAILABLE, "busy", "The server has too much to do"),
             Self::ShuttingDown => {
                 (S::SERVICE_UNAVAILABLE, "shutting-down", "The server is shutting down")
             }

@@ -31,6 +31,8 @@ fn document(peer: &Surveyed, now: i64) -> Value {
     let Traffic { pages_given, bytes_given, pages_taken, bytes_taken } = peer.traffic;
     json!({
         "replica": peer.replica.map(|id| id.to_string()),
+        "name": peer.called,
+        "clock_ahead": peer.clock_ahead,
         "address": peer.address.map(|address| address.to_string()),
         "seen_at": format_time(peer.seen),
         "seen_seconds": now.saturating_sub(peer.seen).max(0) / NANOS_PER_SECOND,

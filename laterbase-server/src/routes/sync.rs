@@ -1,5 +1,6 @@
 //! `/sync`: how replicas exchange events of all roots with this server.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
@@ -9,9 +10,10 @@ use laterbase_core::cursor::Cursor;
 use laterbase_core::id::{IdError, ReplicaId, RootName};
 use laterbase_core::reader::Reader;
 use laterbase_core::selection::RootSelection;
+use percent_encoding::percent_decode_str;
 
 use crate::app::App;
-use crate::callers::{Asking, Caller, Deal};
+use crate::callers::{Asking, Caller, Deal, Said};
 use crate::parameters::Parameters;
 use crate::problem::{Problem, Result};
 use crate::wire::{self, CURSOR_HEADER, REPLICA_HEADER};
@@ -24,6 +26,9 @@ pub(super) mod wants;
 
 /// Origins that a caller may leave out.
 const LEFT_OUT_MAX: usize = 16;
+
+/// Longest name of a caller that is kept.
+const NAME_BYTES_MAX: usize = 64;
 
 /// The origins whose events a caller has, as it wrote them.
 fn left_out(parameters: &Parameters) -> Result<Vec<ReplicaId>> {
@@ -62,8 +67,28 @@ impl<S: Send + Sync> FromRequestParts<S> for Asking {
         // Whoever serves an embedded router does not say.
         let caller = parts.extensions.get().cloned().unwrap_or_else(|| Caller::at(None));
         let said = parts.headers.get(REPLICA_HEADER).and_then(|value| value.to_str().ok());
-        Ok(Self { caller, replica: said.and_then(|text| text.parse().ok()) })
+        let (replica, said) = said.map(introduction).unwrap_or_default();
+        Ok(Self { caller, replica, said })
     }
+}
+
+/// Reads who asks: an id, and what else is said of it. What makes no sense was not said.
+fn introduction(text: &str) -> (Option<ReplicaId>, Said) {
+    let mut parts = text.split(';').map(str::trim);
+    let replica = parts.next().and_then(|id| id.parse().ok());
+    let mut said = Said::default();
+    for (name, value) in parts.filter_map(|part| part.split_once('=')) {
+        match name {
+            "time" => said.time = value.parse().ok(),
+            "name" => {
+                let name = percent_decode_str(value).decode_utf8().ok();
+                let is_short = |name: &Cow<'_, str>| (1..=NAME_BYTES_MAX).contains(&name.len());
+                said.name = name.filter(is_short).map(Cow::into_owned);
+            }
+            _ => {}
+        }
+    }
+    (replica, said)
 }
 
 fn set_cursor(response: &mut Response, cursor: &Cursor) {

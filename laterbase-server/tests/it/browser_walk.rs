@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::browser::Browser;
-use crate::connection::{Connection, DELTA};
+use crate::connection::{Connection, DELTA, LINES};
 use crate::origins::{origin, push, told_delta};
 use crate::page::write;
 use crate::process::{PROGRAM, Process};
@@ -145,11 +145,15 @@ async fn find_the_truck(browser: &Browser, shipments: &Shipments) {
     browser.find("//h1[starts-with(., 'TRUCK-7/<Lagos>')]").await;
 }
 
-/// The state that is shown is what the route says for the parameters of the page's URL.
+/// The truck's state that is shown is what the route says for the parameters of the page's URL.
 async fn check_state(browser: &Browser, shipments: &Shipments) -> String {
+    check_state_of(browser, shipments, TRUCK).await
+}
+
+async fn check_state_of(browser: &Browser, shipments: &Shipments, id: &str) -> String {
     let url = browser.url().await;
     let query = url.split_once('?').map_or("", |(_, query)| query);
-    let id = crate::connection::segment(TRUCK);
+    let id = crate::connection::segment(id);
     let given =
         shipments.connect().await.get(&format!("/a/shipment/{id}?{query}")).await.check(200);
     let shown = browser.ask("document.querySelector('#state-json').textContent").await;
@@ -266,4 +270,65 @@ fn arrival(id: &str) -> Value {
 async fn arrives(browser: &Browser, shipments: &Shipments, id: &str) {
     write(&mut shipments.connect().await, "shipment", arrival(id)).await;
     browser.find(&format!("//tbody[@id='live']/tr[1][contains(., '{id}')]")).await;
+}
+
+/// A delivery of which was told eight months before the order.
+const DELIVERED_FIRST: &str = "ASN-1252";
+
+/// The same on 22,559 real events, which no test made up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_finds_its_way_in_real_shipments() {
+    let Some(lines) = crate::data_files::sample("scms.jsonl.zst") else { return };
+    let Some(browser) = Browser::start().await else { return };
+    let folder = TempDir::new().unwrap();
+    let server = serve_plain(folder.path(), "127.0.0.1:0");
+    let address = server.address;
+    let mut shipments = Shipments { folder, server, address };
+    let mut connection = shipments.connect().await;
+    let lines: Vec<&str> = lines.lines().collect();
+    for batch in lines.chunks(5_000) {
+        connection.send("POST", "/e/shipment", &[LINES], batch.join("\n")).await.check(201);
+    }
+    browser.goto(&shipments.url("/ui")).await;
+    browser.click("//a[.='shipment']").await;
+    assert_eq!(browser.count("tbody tr").await, 100);
+    browser.write("//input[@id='find']", &format!("{DELIVERED_FIRST}{ENTER}")).await;
+    browser.find(&format!("//h1[starts-with(., '{DELIVERED_FIRST}')]")).await;
+    let whole = check_state_of(&browser, &shipments, DELIVERED_FIRST).await;
+    // Across, before the later of the two happened; down, before the second was learned of.
+    browser.write("//input[@id='handle-across']", &format!("{LEFT}{LEFT}")).await;
+    browser.find("//section[@id='here']//p[contains(., 'what happened until')]").await;
+    let until = check_state_of(&browser, &shipments, DELIVERED_FIRST).await;
+    browser.goto(&shipments.url(&format!("/ui/r/shipment/a/{DELIVERED_FIRST}"))).await;
+    browser.write("//input[@id='handle-down']", &format!("{UP}{UP}")).await;
+    browser.find("//section[@id='here']//p[contains(., 'what was known')]").await;
+    let known = check_state_of(&browser, &shipments, DELIVERED_FIRST).await;
+    assert!(until != whole && known != whole && until != known, "{whole} {until} {known}");
+    // The delivery is taken back, and struck.
+    browser.goto(&shipments.url(&format!("/ui/r/shipment/a/{DELIVERED_FIRST}"))).await;
+    browser.click("//section[@id='events']//tr[contains(., 'LineDelivered')]//a").await;
+    browser.click("//summary[.='Take it back']").await;
+    browser.write("//input[@name='reason']", "another order").await;
+    browser.click("//button[.='Take it back']").await;
+    browser.find("//p[contains(., 'It was taken back')]").await;
+    browser.goto(&shipments.url(&format!("/ui/r/shipment/a/{DELIVERED_FIRST}"))).await;
+    browser.find("//tr[@class='voided'][contains(., 'LineDelivered')]").await;
+    check_state_of(&browser, &shipments, DELIVERED_FIRST).await;
+    // What arrives after a restart is seen live.
+    browser.goto(&shipments.url("/ui/live?roots=shipment")).await;
+    browser.find("//span[@id='following'][.='Following']").await;
+    let Shipments { folder, server, address } = shipments;
+    assert!(server.terminate_soon().success());
+    let server = serve_plain(folder.path(), &address.to_string());
+    shipments = Shipments { folder, server, address };
+    arrives(&browser, &shipments, "ASN-late").await;
+    assert_eq!(browser.complaints(&["/events?", "net::ERR_"]).await, Vec::<String>::new());
+    browser.close().await;
+    assert!(shipments.server.terminate_soon().success());
+}
+
+fn serve_plain(folder: &Path, listen: &str) -> Process {
+    let mut command = Command::new(PROGRAM);
+    command.args(["--listen", listen, "--data"]).arg(folder.join("data"));
+    Process::start_by(command.env("LATERBASE_LOG", "warn"))
 }

@@ -37,7 +37,7 @@ struct Out<'a> {
 
 /// The lines of a sample, or nothing and a word about it.
 #[expect(clippy::print_stderr, reason = "a test that leaves something out says so")]
-fn sample(name: &str) -> Option<String> {
+pub fn sample(name: &str) -> Option<String> {
     let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(name);
     let Ok(bytes) = std::fs::read(&path) else {
         eprintln!("LEFT OUT: there is no {}, so its events went through no route", path.display());

@@ -97,6 +97,8 @@ async fn what_is_not_there_is_a_page_that_says_so() {
         ("/ui/r/order/a/o?known_at=yesterday", 400, "known_at"),
         ("/ui/r/order/a/o?fold=none", 404, "There is no such aggregate"),
         ("/ui/live?roots=truck", 404, "There is no such root"),
+        ("/ui/nowhere", 404, "there is nothing at /ui/nowhere"),
+        ("/ui/r/order/a", 404, "there is nothing at /ui/r/order/a"),
     ] {
         let shown = page(&mut connection, target, status).await;
         assert!(shown.contains(word), "{target}: {shown}");
@@ -127,6 +129,14 @@ async fn who_would_rather_have_html_is_led_to_the_pages() {
         }
     }
     assert!(connection.status().await["replica"].is_string());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_slash_at_the_end_leads_to_the_first_page() {
+    let server = Running::start(with_pages()).await;
+    let reply = server.connect().await.get("/ui/").await.check(303);
+    assert_eq!(reply.header("location"), Some("/ui"));
     server.stop().await;
 }
 

@@ -148,3 +148,26 @@ async fn who_is_far_behind_lacks_at_most_what_was_not_looked_at() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_peer_says_what_it_is_called_and_what_its_clock_shows() {
+    let (server, _clock) = with_a_clock().await;
+    let (mut watching, mut device) = (server.connect().await, server.connect().await);
+    let start = end(&mut device).await;
+    let target = format!("/sync?cursor={start}&roots=order");
+    let time = START / 1_000_000_000;
+    let id = origin(7);
+    for (said, name, ahead) in [
+        (format!("{id};time={};name=truck%207", time + 90), "truck 7".into(), 90.into()),
+        (format!("{id}; name=L%C3%BC ; time={}", time - 4), "Lü".into(), Value::from(-4)),
+        // What is not said, or makes no sense, is not known; the id is, all the same.
+        (format!("{id};name=%ff;time=soon;size=9"), Value::Null, Value::Null),
+        (format!("{id};time={time};name={}", "x".repeat(65)), Value::Null, 0.into()),
+    ] {
+        let headers = [("laterbase-replica", said.as_str()), ACCEPT_DELTA];
+        device.send("GET", &target, &headers, "").await.check(204);
+        let peer = only_peer(&mut watching).await;
+        assert_eq!((&peer["name"], &peer["clock_ahead"]), (&name, &ahead), "{said}");
+        assert_eq!(peer["replica"], id.to_string());
+    }
+}

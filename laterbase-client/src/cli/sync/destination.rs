@@ -4,13 +4,14 @@ use std::cell::Cell;
 use std::io::{self, IsTerminal as _};
 
 use laterbase_client::client::{Client, ServerRoot, ServerUrl};
-use laterbase_client::sync::SyncOptions;
+use laterbase_client::sync::{Introduction, SyncOptions};
 use laterbase_client::transport::HttpTransport;
 use laterbase_core::id::RootName;
 use laterbase_core::printable::Printable;
 use laterbase_core::reader::Reader;
 use laterbase_core::selection::RootSelection;
 use laterbase_core::version_vector::VersionVector;
+use laterbase_directory::environment::wall_clock_nanos;
 use tokio::runtime::Runtime;
 
 use super::{Common, RootEntry, SyncArgs};
@@ -24,6 +25,8 @@ const ROOTS_TOLD_MAX: usize = 20;
 pub(super) struct Destination {
     pub(super) server: ServerUrl,
     pub(super) roots: RootSelection,
+    /// What the store is called.
+    name: Option<String>,
     /// The roots that were named.
     named: Vec<String>,
     /// Whether it is to be remembered.
@@ -42,12 +45,13 @@ impl Destination {
             named => RootSelection::from_entries(named.iter().map(RootEntry::as_str))?,
         };
         let named = if args.roots.is_empty() { Vec::new() } else { roots.entries() };
-        Ok(Self { server, roots, named, is_new: Cell::new(is_new) })
+        Ok(Self { server, roots, name: settings.name, named, is_new: Cell::new(is_new) })
     }
 
     /// How it is synced with.
     pub(super) fn options(&self) -> SyncOptions {
-        SyncOptions { roots: self.roots.clone(), ..SyncOptions::default() }
+        let who = Introduction { name: self.name.clone(), wall_clock: Some(wall_clock_nanos) };
+        SyncOptions { roots: self.roots.clone(), who, ..SyncOptions::default() }
     }
 
     /// Tells whoever sits at a terminal what a first sync is about to take, where no root was named:

@@ -8,6 +8,8 @@ use crate::callers::Traffic;
 fn peer(lacks: Option<u64>, lacks_at_most: bool, behind_seconds: Option<u64>) -> Surveyed {
     Surveyed {
         replica: Some(ReplicaId::from_bytes([7; 16])),
+        called: Some("truck <7>".to_owned()),
+        clock_ahead: Some(-7_300),
         address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         met: 0,
         seen: 1_700_000_000_000_000_000,
@@ -36,6 +38,8 @@ fn a_row_says_how_much_is_lacking_and_for_how_long() {
             row.contains(&format!("<td class=\"number\">{lacks}</td><td>{behind}</td>")),
             "{row}"
         );
+        assert!(row.contains("<td><bdi>truck &lt;7&gt;</bdi></td>"), "{row}");
+        assert!(row.contains("<td>2\u{a0}hours behind</td>"), "{row}");
         assert!(row.contains("<td>127.0.0.1</td>") && row.contains(&"07".repeat(16)), "{row}");
     }
 }

@@ -11,6 +11,10 @@ fn what_others_wrote_is_escaped_and_what_hides_is_shown_by_its_number() {
         ("a\"b&c", "a&quot;b&amp;c"),
         ("x\u{202e}y", "x<span class=\"odd\">U+202E</span>y"),
         ("\0\u{7f}", "<span class=\"odd\">U+0000</span><span class=\"odd\">U+007F</span>"),
+        (
+            "a\u{ad}b\u{3164}",
+            "a<span class=\"odd\">U+00AD</span>b<span class=\"odd\">U+3164</span>",
+        ),
         ("line\nnext\ttab", "line\nnext\ttab"),
         ("שלום 👩‍🚀", "שלום 👩‍🚀"),
         ("", ""),
