@@ -9,6 +9,9 @@ use std::path::Path;
 use laterbase_core::store::{Area, Batch, HOME_KEY, Scan, Store as _, StoreError, Table};
 use laterbase_directory::OpenError;
 use laterbase_store_lmdb::{LmdbOptions, LmdbStore, check_files, compact};
+use laterbase_testkit::child::{self, Child};
+
+const PAGE_BYTES: usize = 4_096;
 
 fn open(path: &Path) -> LmdbStore {
     LmdbStore::open(path, LmdbOptions::default()).unwrap()
@@ -138,17 +141,49 @@ fn files_that_are_damaged_are_left_as_they_are() {
     let directory = tempfile::tempdir().unwrap();
     drop(filled(directory.path()));
     let path = directory.path().join("truth/data.mdb");
-    let mut bytes = fs::read(&path).unwrap();
-    // The head of a page in the middle: its own number.
-    let middle = bytes.len() / 2 / 4096 * 4096;
-    bytes[middle] ^= 0xff;
-    fs::write(&path, &bytes).unwrap();
-    if check_files(directory.path()).unwrap().is_sound() {
-        // It is a page that nobody uses.
-        return;
-    }
+    let sound = fs::read(&path).unwrap();
+    // The head of a page that is used, its own number, behind those where the file begins.
+    let damaged = (2..sound.len() / PAGE_BYTES).find_map(|page| {
+        let mut bytes = sound.clone();
+        bytes[page * PAGE_BYTES] ^= 0xff;
+        fs::write(&path, &bytes).unwrap();
+        (!check_files(directory.path()).unwrap().is_sound()).then_some(bytes)
+    });
+    let bytes = damaged.expect("a page is used");
     let refused = compact(directory.path(), LmdbOptions::default());
     let is_corrupt = matches!(refused, Err(OpenError::Engine(StoreError::Corrupt { .. })));
     assert!(is_corrupt, "{refused:?}");
     assert!(fs::read(&path).unwrap() == bytes);
+}
+
+/// One that reads without the lock that keeps compactions away, as on a disk that was full when the
+/// store was opened, goes on seeing the file that it looks at, and nobody is misled by it.
+#[test]
+fn a_reader_that_nothing_holds_back_harms_nobody() {
+    let test = format!("{}::a_reader_that_nothing_holds_back_harms_nobody", module_path!());
+    if let Some(path) = child::directory() {
+        fs::remove_file(path.join("laterbase.readers")).unwrap();
+        let frozen = LmdbStore::open_to_read(&path).unwrap();
+        child::tell("reading", 0);
+        std::thread::park();
+        drop(frozen);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let store = filled(directory.path());
+    write_home(&store, &store.home().unwrap());
+    let expected = entries(&store);
+    drop(store);
+    let mut reader = Child::start(&test, directory.path());
+    assert_eq!(reader.hear(), Some(("reading".to_owned(), 0)));
+    compact(directory.path(), LmdbOptions::default()).unwrap();
+    for round in 0..3 {
+        let store = open(directory.path());
+        assert_eq!(entries(&store), expected);
+        write_more(&store, round);
+        remove_more(&store, round);
+        drop(store);
+        assert!(check_files(directory.path()).unwrap().is_sound());
+    }
+    reader.kill();
+    reader.end();
 }
