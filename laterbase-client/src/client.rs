@@ -45,7 +45,7 @@ pub use subscription::{Delivery, EventStream, SubscribeOptions, Subscription, Su
 pub use traffic::Traffic;
 pub use wire::{
     Aggregate, AggregateEntry, AggregatePage, ChangedPage, FeedPage, HistoryPage, NewEvent,
-    ReceivedEvent, ServerPeer, ServerRoot, ServerStatus, Written,
+    ReceivedEvent, ServerPeer, ServerRoot, ServerStatus, ServerStorage, Written,
 };
 
 /// The media type of binary deltas.

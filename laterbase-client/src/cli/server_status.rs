@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use laterbase_client::client::{Client, ServerPeer, ServerRoot, ServerUrl};
+use laterbase_client::client::{Client, ServerPeer, ServerRoot, ServerStorage, ServerUrl};
 use laterbase_client::device::DeviceError;
 use laterbase_client::sync::{Distance, distances};
 use laterbase_client::transport::HttpTransport;
@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use super::Common;
 use super::output::Output;
+use super::room::amount;
 use super::zone::Zone;
 
 /// From how many seconds on it is said that two clocks differ.
@@ -30,6 +31,7 @@ struct ServerSummary {
     server: String,
     replica: String,
     engine: String,
+    storage: ServerStorage,
     roots: BTreeMap<String, RootSummary>,
     peers: Vec<ServerPeer>,
     /// When each of them was seen, for people.
@@ -86,6 +88,7 @@ pub(super) fn run(common: &Common, url: &ServerUrl, output: &mut Output) -> anyh
         server: url.to_string(),
         replica: status.replica.to_string(),
         engine: status.engine,
+        storage: status.storage,
         roots,
         seen: peers.iter().map(seen).collect(),
         peers,
@@ -128,6 +131,9 @@ fn roots_of(
 impl fmt::Display for ServerSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: replica {} on {}", self.server, self.replica, Printable(&self.engine))?;
+        if let (Some(taken), Some(left)) = (self.storage.size_bytes, self.storage.left_bytes) {
+            write!(f, "\n{}, {} left", amount(taken), amount(left))?;
+        }
         let width = self.roots.keys().map(String::len).max().unwrap_or(0).max("root".len());
         let compares = self.roots.values().any(|root| root.distance.is_some());
         write!(f, "\n{:width$}  {:>10}  {:>10}", "root", "events", "aggregates")?;

@@ -18,6 +18,20 @@ pub struct ServerStatus {
     pub engine: String,
     /// The roots that it holds events of, and those that it has a fold for and none of yet.
     pub roots: BTreeMap<RootName, ServerRoot>,
+    /// How much room its store takes and has left.
+    pub storage: ServerStorage,
+}
+
+/// How much room a server's store takes and has left, in bytes. What its engine cannot tell is
+/// `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerStorage {
+    /// What it takes.
+    pub size_bytes: Option<u64>,
+    /// The bound that it was given.
+    pub size_bytes_max: Option<u64>,
+    /// What is left, up to that bound or on the disk.
+    pub left_bytes: Option<u64>,
 }
 
 /// What a server says of a root.
@@ -76,6 +90,8 @@ pub(super) struct StatusDocument {
     replica: ReplicaId,
     engine: String,
     roots: BTreeMap<String, ServerRoot>,
+    #[serde(default)]
+    storage: ServerStorage,
 }
 
 impl StatusDocument {
@@ -84,8 +100,9 @@ impl StatusDocument {
             Ok(name) => Ok((name, root)),
             Err(_bad_name) => Err(ClientError::protocol(format!("{name:?} is no root's name"))),
         };
-        let roots = self.roots.into_iter().map(named).collect::<Result<_, _>>()?;
-        Ok(ServerStatus { replica: self.replica, engine: self.engine, roots })
+        let Self { replica, engine, roots, storage } = self;
+        let roots = roots.into_iter().map(named).collect::<Result<_, _>>()?;
+        Ok(ServerStatus { replica, engine, roots, storage })
     }
 }
 

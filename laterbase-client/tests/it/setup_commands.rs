@@ -395,6 +395,7 @@ fn status_says_how_far_behind_each_side_is() {
         (number("events"), number("here_lacks"), number("server_lacks"))
     };
     assert_eq!((row("shipment"), row("pallet"), row("yard")), ((2, 1, 1), (1, 1, 0), (0, 0, 1)));
+    assert!(asked["storage"]["size_bytes"].as_u64() > Some(0), "{asked}");
     // Without a store there is nothing to compare with.
     let nobody = Workplace::new().summary(&["status", "--server", &url]);
     assert_eq!(nobody["roots"]["pallet"].get("here_lacks"), None);

@@ -160,8 +160,8 @@ async fn a_peer_says_what_it_is_called_and_what_its_clock_shows() {
     for (said, name, ahead) in [
         (format!("{id};time={};name=truck%207", time + 90), "truck 7".into(), 90.into()),
         (format!("{id}; name=L%C3%BC ; time={}", time - 4), "Lü".into(), Value::from(-4)),
-        // What is not said, or makes no sense, is not known; the id is, all the same.
-        (format!("{id};name=%ff;time=soon;size=9"), Value::Null, Value::Null),
+        // Who says nothing of it that makes sense is known by what they said before.
+        (format!("{id};name=%ff;time=soon;size=9"), "Lü".into(), Value::from(-4)),
         (format!("{id};time={time};name={}", "x".repeat(65)), Value::Null, 0.into()),
     ] {
         let headers = [("laterbase-replica", said.as_str()), ACCEPT_DELTA];
