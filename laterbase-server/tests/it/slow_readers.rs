@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -16,7 +17,9 @@ use crate::process::Process;
 
 const EVENTS: usize = 4_000;
 const EVENT_BYTES: usize = 5_000;
-const READERS: usize = 200;
+const READERS: usize = 500;
+
+const FILES_MAX: u64 = 10_000;
 
 /// Asks for something and reads the first bytes of the answer only.
 async fn ask(server: &Process, target: &str, accept: (&str, &str)) -> TcpStream {
@@ -29,7 +32,16 @@ async fn ask(server: &Process, target: &str, accept: (&str, &str)) -> TcpStream 
     stream
 }
 
+/// Each of these tests has as many files open as it has readers, and they run side by side.
+fn have_many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.map_or(FILES_MAX, |most| most.min(FILES_MAX));
+    // Where the system says no, the first reader that finds no file says so.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..limit });
+}
+
 async fn check_memory(accept: (&str, &str), target: &str) {
+    have_many_files();
     let directory = tempfile::tempdir().unwrap();
     let server = Process::start(directory.path(), &[]);
     let mut connection = server.connect().await;
