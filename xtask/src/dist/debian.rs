@@ -84,6 +84,7 @@ pub(super) fn control(release: &str, target: Target, size: u64) -> String {
          Maintainer: The maintainers of Laterbase <https://github.com/laterbase/laterbase>\n\
          Installed-Size: {size}\n\
          Depends: passwd\n\
+         Recommends: ca-certificates\n\
          Section: database\n\
          Priority: optional\n\
          Homepage: https://github.com/laterbase/laterbase\n\

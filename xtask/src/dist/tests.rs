@@ -165,3 +165,12 @@ fn the_scripts_of_the_package_are_scripts() {
         assert!(fs::read_to_string(&path).unwrap().contains("\nset -e\n"), "{name}");
     }
 }
+
+/// The story: the first unit let the server have no sockets but those of the network, and no command
+/// could hand events over to it.
+#[test]
+fn the_unit_lets_the_server_have_the_sockets_that_it_listens_on() {
+    let unit = fs::read_to_string(packaging("laterbase-server.service")).unwrap();
+    let families = unit.lines().find_map(|line| line.strip_prefix("RestrictAddressFamilies="));
+    assert_eq!(families, Some("AF_INET AF_INET6 AF_UNIX"));
+}
