@@ -104,3 +104,24 @@ fn a_watching_sync_brings_what_is_there_and_ends_when_interrupted() {
     assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(0), &b""[..]));
     assert_eq!(pending(&place), 0);
 }
+
+/// A container from scratch has no certificates of anybody. Every sync failed there, over `http` too.
+#[test]
+fn a_system_without_certificates_syncs_over_http_and_says_why_not_over_https() {
+    let listening = Listening::start(server());
+    let place = Workplace::new();
+    place.succeed(&["record", &place.write("day.ndjson", &sample::lines(5, 20))]);
+    std::fs::write(place.path("none.pem"), "").unwrap();
+    std::fs::create_dir(place.path("none")).unwrap();
+    let bare = |url: &str| {
+        let mut sync = place.command(&["sync", "--server", url]);
+        sync.env("SSL_CERT_FILE", place.path("none.pem")).env("SSL_CERT_DIR", place.path("none"));
+        sync.output().unwrap()
+    };
+    let synced = bare(&listening.url());
+    assert!(synced.status.success(), "{}", String::from_utf8_lossy(&synced.stderr));
+    assert_eq!(pending(&place), 0);
+    let refused = bare("https://127.0.0.1:1");
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && told.contains("certificates"), "{told}");
+}
