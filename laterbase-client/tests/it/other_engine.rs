@@ -70,6 +70,8 @@ fn a_store_of_rocksdb_is_read_while_another_process_has_it_open() {
     for engine in ["lmdb", "rocks"] {
         let restored = ["restore", "beside.lbbk", "--store", engine, "--engine", engine];
         assert_eq!(place.summary(&restored)["events"], 41);
+        let renewed = place.run(&["status", "--store", engine]);
+        assert!(renewed.stderr.contains("copied or restored"), "{}", renewed.stderr);
         assert_eq!(place.summary(&["status", "--store", engine])["engine"], engine);
         assert_eq!(place.summary(&["verify", "--store", engine])["fault_count"], 0);
     }
