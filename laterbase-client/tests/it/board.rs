@@ -78,7 +78,9 @@ async fn a_board_that_was_given_up_often_equals_one_made_from_scratch_on_real_la
                 && let Some((root, aggregate_id, id)) = wrong.pop()
             {
                 let (event_type, voids) = ("Corrected".to_owned(), vec![id]);
-                let void = NewEvent { aggregate_id, event_type, voids, ..NewEvent::default() };
+                let data = Some(serde_json::from_str("{}").unwrap());
+                let void =
+                    NewEvent { aggregate_id, event_type, voids, data, ..NewEvent::default() };
                 client.write(&root, &[void]).await.unwrap();
             }
         }
