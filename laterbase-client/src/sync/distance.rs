@@ -10,6 +10,7 @@ use laterbase_core::selection::RootSelection;
 use laterbase_core::store::StoreError;
 
 use super::blocking;
+use super::handshake::HeadsHeard;
 use super::lacking::{Excluded, Lacking};
 use super::server_state::{Phase, ServerState};
 use crate::client::{Client, ClientError, ServerUrl};
@@ -57,7 +58,8 @@ pub fn level(reader: &Reader, server: &ServerUrl) -> Result<Option<Level>, Store
 /// Asks a server what it holds, and compares it with a store root by root. Roots in which neither
 /// side lacks anything are listed too.
 ///
-/// What the server holds comes in pages, and nothing is stored on either side.
+/// What the server holds comes in pages, which are halved until the way there lets them through.
+/// Nothing is stored on either side.
 ///
 /// # Errors
 /// [`ClientError`] if the server is not to be had, or what it says makes no sense.
@@ -67,13 +69,17 @@ pub async fn distances<T: Transport>(
     selection: &RootSelection,
 ) -> Result<BTreeMap<RootName, Distance>, ClientError> {
     let mut distances = BTreeMap::new();
+    let (mut heard, mut limit) = (HeadsHeard::default(), HEADS_ENTRIES_MAX);
     let (mut start, mut after): (Option<Place>, Option<String>) = (None, None);
     loop {
-        let heads = client.heads(selection, after.as_deref(), HEADS_ENTRIES_MAX).await?;
-        let first = heads.page.entries.first().map(|first| (first.root.clone(), first.origin));
-        if start.is_some() && first <= start {
-            return Err(ClientError::protocol("its heads do not come to an end"));
-        }
+        let heads = match client.heads(selection, after.as_deref(), limit).await {
+            Err(error) if error.is_too_large() && limit > 1 => {
+                limit /= 2;
+                continue;
+            }
+            heads => heads?,
+        };
+        heard.take(start.as_ref(), &heads)?;
         blocking(|| compare(reader, selection, start.as_ref(), &heads.page, &mut distances));
         (start, after) = (heads.page.next, heads.next);
         if start.is_none() {

@@ -23,9 +23,29 @@ use crate::local::Local;
 use crate::peers::{self, Place};
 use crate::transport::Transport;
 
-/// Heads that are listened to in one sync. They are settled page by page, so this bounds time and
-/// not memory.
-const HEADS_HEARD_MAX: usize = 20_000_000;
+/// How many heads of a server were listened to.
+#[derive(Debug, Default)]
+pub(super) struct HeadsHeard(usize);
+
+impl HeadsHeard {
+    /// Most heads that are listened to. They are settled page by page, so this bounds time and not
+    /// memory.
+    const MAX: usize = 20_000_000;
+
+    /// Refuses heads that do not go on from where the last page ended, and more of them than there
+    /// can be in earnest. The last page may be empty.
+    pub(super) fn take(&mut self, start: Option<&Place>, heads: &Heads) -> Result<(), ClientError> {
+        self.0 += heads.page.entries.len();
+        let first = heads.page.entries.first().map(|first| (&first.root, first.origin));
+        let goes_on =
+            start.is_none_or(|(root, origin)| first.is_none_or(|first| first > (root, *origin)));
+        if goes_on && self.0 <= Self::MAX {
+            Ok(())
+        } else {
+            Err(ClientError::protocol("its heads do not come to an end"))
+        }
+    }
+}
 
 impl<L: Local, T: Transport> Session<'_, L, T> {
     /// Learns what the server holds, pushes what it lacks, and fetches what it has more.
@@ -81,7 +101,12 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
             let limit = self.heads_max;
             let text = after.map(|after| after.text.as_str());
             let heads = self.client.heads(selection, text, limit).await;
-            match heads.and_then(|heads| self.check_progress(after, heads)) {
+            let start = after.and_then(After::place);
+            let heads = heads.and_then(|heads| {
+                self.heads_heard.take(start.as_ref(), &heads)?;
+                Ok(heads)
+            });
+            match heads {
                 Ok(heads) if heads.replica == self.reader().replica_id() => {
                     return Err(SyncError::SameReplica { replica: heads.replica });
                 }
@@ -97,25 +122,6 @@ impl<L: Local, T: Transport> Session<'_, L, T> {
                 }
                 Err(error) => self.page_failed(error).await?,
             }
-        }
-    }
-
-    /// Refuses heads that do not go on from where the last page ended, and more of them than there
-    /// can be in earnest.
-    fn check_progress(
-        &mut self,
-        after: Option<&After>,
-        heads: Heads,
-    ) -> Result<Heads, ClientError> {
-        self.heads_heard += heads.page.entries.len();
-        let first = heads.page.entries.first().map(|first| (&first.root, first.origin));
-        let is_behind = after
-            .and_then(After::place)
-            .is_none_or(|(root, origin)| first.is_none_or(|first| first > (&root, origin)));
-        if is_behind && self.heads_heard <= HEADS_HEARD_MAX {
-            Ok(heads)
-        } else {
-            Err(ClientError::protocol("its heads do not come to an end"))
         }
     }
 

@@ -11,6 +11,7 @@ use laterbase_core::replica::{MergedPage, WriteError};
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
+use super::handshake::HeadsHeard;
 use super::headway::Headway;
 use super::lacking::Excluded;
 use super::page::Page;
@@ -73,7 +74,7 @@ pub(super) struct Session<'s, L, T> {
     standing: Standing,
     renewals_before: u64,
     /// Heads that the server has sent in this sync.
-    pub(super) heads_heard: usize,
+    pub(super) heads_heard: HeadsHeard,
     deadline: Option<Instant>,
     more: bool,
     traffic_before: Traffic,
@@ -115,7 +116,7 @@ impl<'s, L: Local, T: Transport> Session<'s, L, T> {
             held_back: BTreeMap::new(),
             standing: blocking(|| Standing::recall(reader, client.server()))?,
             renewals_before: reader.renewals().last().map_or(0, |last| last.number + 1),
-            heads_heard: 0,
+            heads_heard: HeadsHeard::default(),
             deadline: options.pause.map(|pause| Instant::now() + pause),
             more: false,
             traffic_before: client.traffic(),

@@ -17,6 +17,7 @@ mod damaged_sources;
 mod damaged_stores;
 mod depot;
 mod dice;
+mod distances;
 mod endless_answers;
 mod events;
 mod explain_command;

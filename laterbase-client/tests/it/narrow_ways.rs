@@ -22,7 +22,7 @@ use crate::forged::root;
 
 /// How a way tells that something is too large.
 #[derive(Clone, Copy)]
-enum Narrow {
+pub(crate) enum Narrow {
     /// As a proxy does.
     Refuses,
     /// As some firewalls do.
@@ -30,7 +30,7 @@ enum Narrow {
 }
 
 /// A way that lets bodies of so many bytes through, either way.
-struct NarrowWay<T> {
+pub(crate) struct NarrowWay<T> {
     inner: T,
     how: Narrow,
     up: usize,
@@ -97,7 +97,12 @@ async fn try_sync<T: Transport>(
     sync(device, client, &impatient(8), &mut |_| {}).await
 }
 
-fn way(server: &Server, how: Narrow, up: usize, down: usize) -> NarrowWay<impl Transport + use<>> {
+pub(crate) fn way(
+    server: &Server,
+    how: Narrow,
+    up: usize,
+    down: usize,
+) -> NarrowWay<impl Transport + use<>> {
     let inner = ServiceTransport::new(server.router());
     NarrowWay { inner, how, up, down, seen: Mutex::default() }
 }
