@@ -57,14 +57,16 @@ impl fmt::Debug for FrozenRocks {
 impl FrozenRocks {
     /// Opens the store in `path` to be read as it is now, whether or not somebody has it open.
     ///
-    /// Derived tables that are missing or damaged are left out.
+    /// Derived tables that are missing, damaged, or replaced faster than they can be opened are left
+    /// out.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
         let glance = Glance::take(path, STAMP)?;
         let memory = Memory::new(RocksOptions::default());
         let (derived, left_out) = match open_area(path, Area::Derived, &memory) {
             Ok(derived) => (derived, Vec::new()),
-            Err(error) if error::is_of_system(&error) => return Err(error),
-            Err(error) => (None, vec![format!("{error}; left out")]),
+            Err(Unread::TooFast) => (None, Vec::new()),
+            Err(Unread::For(error)) if error::is_of_system(&error) => return Err(error),
+            Err(Unread::For(error)) => (None, vec![format!("{error}; left out")]),
         };
         let truth = open_area(path, Area::Truth, &memory)?;
         let Some(truth) = truth else {
@@ -77,45 +79,65 @@ impl FrozenRocks {
     }
 }
 
+/// Why an area could not be opened to be read.
+enum Unread {
+    /// Its files were replaced during every look.
+    TooFast,
+    For(OpenError),
+}
+
+impl From<Unread> for OpenError {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::TooFast => {
+                StoreError::engine("read beside its writer", io::Error::other(TOO_FAST)).into()
+            }
+            Unread::For(error) => error,
+        }
+    }
+}
+
+const TOO_FAST: &str = "it replaces its files faster than they can be opened";
+
 /// Opens an area; nothing if it is not made yet.
-fn open_area(path: &Path, area: Area, memory: &Memory) -> Result<Option<Arc<Database>>, OpenError> {
+fn open_area(path: &Path, area: Area, memory: &Memory) -> Result<Option<Arc<Database>>, Unread> {
     let folder = path.join(folder_name(area));
     let mut looks = 1;
     loop {
         if !folder.join(CURRENT).exists() {
             return Ok(None);
         }
-        let logs = logs_of(&folder)?;
-        let failed = match Database::open_to_read(&folder, area, memory) {
-            Ok(database) if logs.is_subset(&logs_of(&folder)?) => {
+        let before = files_of(&folder)?;
+        let opened = Database::open_to_read(&folder, area, memory);
+        let after = files_of(&folder)?;
+        let failed = match opened {
+            Ok(database) if logs(&before).all(|log| after.contains(log)) => {
                 return Ok(Some(Arc::new(database)));
             }
-            Ok(_) => StoreError::engine("read beside its writer", io::Error::other(TOO_FAST)),
-            Err(error) => engine("open its database to read")(error),
+            Err(error) if before == after => {
+                Unread::For(engine("open its database to read")(error).into())
+            }
+            Ok(_) | Err(_) => Unread::TooFast,
         };
         if looks == LOOKS_MAX {
-            return Err(failed.into());
+            return Err(failed);
         }
         looks += 1;
         thread::sleep(LOOK_PERIOD);
     }
 }
 
-const TOO_FAST: &str = "it replaces its files faster than they can be opened";
-
-/// The names of the write-ahead logs that there are.
-fn logs_of(folder: &Path) -> Result<BTreeSet<OsString>, OpenError> {
-    let list = || {
-        let mut logs = BTreeSet::new();
-        for file in fs::read_dir(folder)? {
-            let name = file?.file_name();
-            if Path::new(&name).extension().is_some_and(|extension| extension == "log") {
-                logs.insert(name);
-            }
-        }
-        Ok(logs)
+/// The names of the files that there are.
+fn files_of(folder: &Path) -> Result<BTreeSet<OsString>, Unread> {
+    let list = || -> io::Result<BTreeSet<OsString>> {
+        fs::read_dir(folder)?.map(|file| Ok(file?.file_name())).collect()
     };
-    list().map_err(|error: io::Error| StoreError::engine("list its files", error).into())
+    list().map_err(|error| Unread::For(StoreError::engine("list its files", error).into()))
+}
+
+/// Those of the write-ahead logs.
+fn logs(names: &BTreeSet<OsString>) -> impl Iterator<Item = &OsString> {
+    names.iter().filter(|name| Path::new(name).extension().is_some_and(|is| is == "log"))
 }
 
 impl Store for FrozenRocks {
