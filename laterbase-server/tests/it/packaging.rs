@@ -48,6 +48,8 @@ fn each_setting_that_the_file_offers_is_one_of_the_server_s() {
         .collect();
     assert!(uncommented.len() >= 7, "{uncommented:?}");
     let folder = tempfile::tempdir().unwrap();
+    // What systemd makes by StateDirectory=.
+    std::fs::create_dir(folder.path().join("laterbase")).unwrap();
     let file = folder.path().join("server.toml");
     std::fs::write(
         &file,
