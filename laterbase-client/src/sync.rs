@@ -71,7 +71,7 @@ pub struct SyncOptions {
 /// What a side tells those who watch the server of itself. Nothing depends on it.
 #[derive(Clone, Debug, Default)]
 pub struct Introduction {
-    /// What people call it, at most 64 bytes: a longer name is not told.
+    /// What people call it. A name of more than 64 bytes is not told.
     pub name: Option<String>,
     /// Tells the wall clock's time in nanoseconds since 1970 UTC, so that a clock that is wrong is
     /// seen at the server too.

@@ -52,7 +52,8 @@ impl FromStr for ReplicaId {
     }
 }
 
-/// The id of an event within its root: which replica wrote it, and as its how-manieth in the root.
+/// The id of an event within its root: which replica wrote it, and which number it has among that
+/// replica's events in the root, from 1 on.
 /// The same dot in another root is another event; [`EventId`] tells them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dot {

@@ -96,6 +96,9 @@ pub const METADATA_VALUE_BYTES_MAX: usize = 1024;
 /// write does not cost more the longer its aggregate is. Reads leave snapshots to go on from.
 pub const ANSWER_ETAG_EVENTS_MAX: usize = 256;
 
+/// Longest name by which a replica introduces itself to a server, in bytes.
+pub const PEER_NAME_BYTES_MAX: usize = 64;
+
 /// Most events that one event takes back.
 pub const VOIDS_MAX: usize = 256;
 

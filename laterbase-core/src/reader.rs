@@ -12,7 +12,7 @@ use crate::id::{EventId, ReplicaId, RootName};
 use crate::renewal::Renewal;
 use crate::replica::OpenError;
 use crate::shared::Shared;
-use crate::store::{Area, Condition, Refusal, Store, StoreError, Table};
+use crate::store::{Area, Condition, Refusal, Store, StoreError, Table, Usage};
 use crate::version_vector::VersionVector;
 use crate::view::View;
 
@@ -149,6 +149,14 @@ impl Reader {
     /// The storage engine's name.
     pub fn engine(&self) -> &'static str {
         self.shared.store.engine()
+    }
+
+    /// How much room each table of the store takes, and its files.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the engine cannot tell.
+    pub fn usage(&self) -> Result<Usage, StoreError> {
+        self.shared.store.usage()
     }
 
     /// The folds that aggregates are read by.

@@ -64,7 +64,7 @@ struct Schedule {
 /// What the wait for the next backup came to.
 enum Waited {
     Due,
-    /// The schedule was changed, for the how-manieth time.
+    /// How many times the schedule was changed.
     Changed(u64),
     Over,
 }

@@ -10,7 +10,13 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::ArgMatches;
 #[cfg(feature = "peers")]
-use laterbase_client::{client::Client, transport::HttpTransport};
+use laterbase_client::{
+    client::Client,
+    sync::{Introduction, SyncOptions},
+    transport::HttpTransport,
+};
+#[cfg(feature = "peers")]
+use laterbase_directory::environment::wall_clock_nanos;
 #[cfg(feature = "peers")]
 use laterbase_server::PeerOptions;
 use laterbase_server::{Builder, Server, ServerHandle};
@@ -177,7 +183,9 @@ async fn end_in_time(server: ServerHandle, end_time_max: Duration) {
 #[cfg(feature = "peers")]
 fn join(server: &Server, peer: PeerUrl) -> anyhow::Result<()> {
     let transport = HttpTransport::new().context("cannot make connections")?;
-    server.sync_with(Client::new(peer, transport), PeerOptions::default());
+    let who = Introduction { wall_clock: Some(wall_clock_nanos), ..Introduction::default() };
+    let sync = SyncOptions { who, ..SyncOptions::default() };
+    server.sync_with(Client::new(peer, transport), PeerOptions { sync, ..PeerOptions::default() });
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use anyhow::Context as _;
 use clap::Args;
 use laterbase_client::client::ServerUrl;
 use laterbase_client::peers::pending_since;
@@ -88,10 +89,14 @@ pub(crate) fn run(common: &Common, args: &StatusArgs, output: &mut Output) -> an
     }
     let settings = Settings::read(&common.store)?;
     let zone = Zone::new(common.utc);
-    let mut summary = common.with_reader(|reader| summarize(reader, settings, &zone))?;
-    if args.verbose {
-        summary.storage = summary.storage.with_usage(&common.usage()?);
-    }
+    let summary = common.with_reader(|reader| {
+        let mut summary = summarize(reader, settings, &zone)?;
+        if args.verbose {
+            let usage = reader.usage().context("cannot look at the store's files")?;
+            summary.storage = summary.storage.with_usage(&usage);
+        }
+        Ok(summary)
+    })?;
     output.summary(&summary, &summary)
 }
 

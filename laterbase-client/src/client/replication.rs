@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
 use laterbase_core::heads::HeadsPage;
 use laterbase_core::id::ReplicaId;
-use laterbase_core::limits::{BATCH_BYTES_MAX, PAGE_EVENTS_DEFAULT};
+use laterbase_core::limits::{BATCH_BYTES_MAX, PAGE_EVENTS_DEFAULT, PEER_NAME_BYTES_MAX};
 use laterbase_core::selection::RootSelection;
 use laterbase_core::wants::Wants;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -49,7 +49,7 @@ pub struct ArrivalsQuery<'q> {
 pub struct Asking<'q> {
     /// The replica that is synced.
     pub replica: ReplicaId,
-    /// What people call it, at most 64 bytes.
+    /// What people call it. A name of more than [`PEER_NAME_BYTES_MAX`] bytes is not told.
     pub name: Option<&'q str>,
     /// What its wall clock shows, in nanoseconds since 1970 UTC.
     pub now_nanos: Option<i64>,
@@ -58,8 +58,6 @@ pub struct Asking<'q> {
 /// Bytes of a name that travel as they are.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-const NAME_BYTES_MAX: usize = 64;
-
 impl fmt::Display for Asking<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.replica)?;
@@ -67,7 +65,7 @@ impl fmt::Display for Asking<'_> {
             write!(f, ";time={}", now.div_euclid(1_000_000_000))?;
         }
         match self.name {
-            Some(name) if name.len() <= NAME_BYTES_MAX => {
+            Some(name) if name.len() <= PEER_NAME_BYTES_MAX => {
                 write!(f, ";name={}", utf8_percent_encode(name, PLAIN))
             }
             _ => Ok(()),

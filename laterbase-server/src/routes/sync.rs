@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use laterbase_core::cursor::Cursor;
 use laterbase_core::id::{IdError, ReplicaId, RootName};
+use laterbase_core::limits::PEER_NAME_BYTES_MAX;
 use laterbase_core::reader::Reader;
 use laterbase_core::selection::RootSelection;
 use percent_encoding::percent_decode_str;
@@ -26,9 +27,6 @@ pub(super) mod wants;
 
 /// Origins that a caller may leave out.
 const LEFT_OUT_MAX: usize = 16;
-
-/// Longest name of a caller that is kept.
-const NAME_BYTES_MAX: usize = 64;
 
 /// The origins whose events a caller has, as it wrote them.
 fn left_out(parameters: &Parameters) -> Result<Vec<ReplicaId>> {
@@ -82,7 +80,8 @@ fn introduction(text: &str) -> (Option<ReplicaId>, Said) {
             "time" => said.time = value.parse().ok(),
             "name" => {
                 let name = percent_decode_str(value).decode_utf8().ok();
-                let is_short = |name: &Cow<'_, str>| (1..=NAME_BYTES_MAX).contains(&name.len());
+                let is_short =
+                    |name: &Cow<'_, str>| (1..=PEER_NAME_BYTES_MAX).contains(&name.len());
                 said.name = name.filter(is_short).map(Cow::into_owned);
             }
             _ => {}

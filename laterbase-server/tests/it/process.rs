@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::connection::Connection;
@@ -57,7 +59,7 @@ impl Process {
 
     /// What it says on stderr from now on, which is piped.
     pub fn log(&mut self) -> Log {
-        Log(BufReader::new(self.child.stderr.take().expect("it was piped")))
+        Log::of(self.child.stderr.take().expect("it was piped"))
     }
 
     /// Sends a signal, by its name.
@@ -96,18 +98,39 @@ impl Process {
     }
 }
 
-/// The lines that a server logs.
-pub struct Log(BufReader<ChildStderr>);
+/// The lines that a server logs, each with its end.
+pub struct Log(mpsc::Receiver<String>);
 
 impl Log {
+    /// Longest wait for a line.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn of(stderr: ChildStderr) -> Self {
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            let mut stderr = BufReader::new(stderr);
+            let mut line = String::new();
+            while stderr.read_line(&mut line).is_ok_and(|length| length > 0) {
+                if sender.send(std::mem::take(&mut line)).is_err() {
+                    return;
+                }
+            }
+        });
+        Self(lines)
+    }
+
     /// Waits for a line with a text, and gives all lines up to it.
     pub fn until(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + Self::PATIENCE;
         let mut seen = String::new();
         loop {
-            let start = seen.len();
-            let length = self.0.read_line(&mut seen).unwrap();
-            assert!(length > 0, "the log ended without {text:?}:\n{seen}");
-            if seen[start..].contains(text) {
+            let rest = deadline.saturating_duration_since(Instant::now());
+            let line = match self.0.recv_timeout(rest) {
+                Ok(line) => line,
+                Err(error) => panic!("the log has no {text:?} ({error}):\n{seen}"),
+            };
+            seen.push_str(&line);
+            if line.contains(text) {
                 return seen;
             }
         }

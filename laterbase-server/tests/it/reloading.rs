@@ -183,6 +183,7 @@ fn a_schedule_of_backups_is_taken_over() {
 }
 
 /// A signal that says that a terminal was closed ends a server that was started in it.
+#[cfg(target_os = "linux")]
 #[test]
 fn a_server_ends_with_its_terminal() {
     let folder = TempDir::new().unwrap();
@@ -203,6 +204,7 @@ fn a_server_ends_with_its_terminal() {
 }
 
 /// Waits until a file has a text.
+#[cfg(target_os = "linux")]
 fn wait_for(path: &Path, text: &str) {
     let deadline = std::time::Instant::now() + Duration::from_secs(60);
     while !fs::read_to_string(path).unwrap_or_default().contains(text) {
