@@ -39,7 +39,7 @@ pub use forks::{Decided, ForksPage, ServerBranch, ServerFork};
 pub use listing::Roots;
 pub use patience::Patience;
 pub use read_model::{Checkpoint, ReadModelError};
-pub use replication::{Arrivals, ArrivalsQuery, Asking, Heads, Pushed, Wanted};
+pub use replication::{Introduction, refusal};
 pub use server_url::ServerUrl;
 pub use subscription::{Delivery, EventStream, SubscribeOptions, Subscription, SubscriptionError};
 pub use traffic::Traffic;

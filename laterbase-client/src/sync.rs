@@ -1,53 +1,34 @@
 //! Syncing a store with a server: push what it lacks, then pull what we lack.
 //!
-//! Every step is one request whose outcome is durable on the side that took it in before it is
-//! said to be, and which may be made again without harm. What the server has acknowledged and
-//! where its arrival log was left off is remembered in the commit that stores a page or takes in
-//! an answer. So a sync that is cut anywhere goes on where it was when it is run again, and
-//! nothing has to be undone.
-//!
-//! As long as both sides remember each other, one integer says where they are, and a sync without
-//! news is one request. Where they do not (a new server, one that was set back, another choice of
-//! roots), both say what they hold, and what differs goes over the link.
+//! What is said, and in which order, is [`laterbase_core::sync`]'s; here it gets a server to ask, a
+//! store to write to, and a clock.
 
 mod ahead;
-mod backoff;
-mod distance;
-mod doubt;
-mod handshake;
-mod headway;
-mod lacking;
-pub(crate) mod page;
-mod page_size;
-mod pull;
-mod push;
-mod report;
-mod server_state;
-mod session;
-mod standing;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use laterbase_core::id::ReplicaId;
-use laterbase_core::reader::ReadError;
+use laterbase_core::id::{ReplicaId, RootName};
+use laterbase_core::reader::{ReadError, Reader};
 use laterbase_core::replica::WriteError;
 use laterbase_core::selection::RootSelection;
 use laterbase_core::store::StoreError;
+use laterbase_core::sync::message::Answer;
+use laterbase_core::sync::{Comparison, Session, SessionError, SessionOptions, Step};
+use laterbase_directory::environment::random_bytes_16;
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::time::{Instant, sleep};
 
-use crate::client::{Client, ClientError};
+use crate::client::{Client, ClientError, Introduction, Patience, ServerUrl, refusal};
 use crate::local::Local;
 use crate::transport::Transport;
-use session::Session;
+use ahead::Ahead;
 
-pub(crate) use backoff::Backoff;
-pub use backoff::BackoffOptions;
-pub use distance::{Distance, Level, distances, level};
-pub use headway::HeadwayOptions;
-pub use page_size::PageOptions;
-pub use report::{SyncProgress, SyncReport};
-pub use standing::{HeldBackChange, HeldBackNews, LeftOut, Standing, standings};
+pub use laterbase_core::sync::{
+    BackoffOptions, Distance, HeldBackChange, HeldBackNews, LeftOut, Level, PageOptions, Standing,
+    SyncProgress, SyncReport, standings,
+};
 pub use watch::{OnSync, Watch, WatchOptions, watch};
 
 /// What is synced, and how.
@@ -68,14 +49,37 @@ pub struct SyncOptions {
     pub pause: Option<Duration>,
 }
 
-/// What a side tells those who watch the server of itself. Nothing depends on it.
-#[derive(Clone, Debug, Default)]
-pub struct Introduction {
-    /// What people call it. A name of more than 64 bytes is not told.
-    pub name: Option<String>,
-    /// Tells the wall clock's time in nanoseconds since 1970 UTC, so that a clock that is wrong is
-    /// seen at the server too.
-    pub wall_clock: Option<fn() -> i64>,
+/// How long a sync goes on where nothing comes of it. None of these bounds how long it takes where
+/// something does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadwayOptions {
+    /// How slow a single answer may come.
+    pub patience: Patience,
+    /// Answers in a row that bring nothing new, where the server says that there is more.
+    pub idle_answers_max: u32,
+    /// How long such answers may go on.
+    pub idle_max: Duration,
+}
+
+impl Default for HeadwayOptions {
+    fn default() -> Self {
+        let SessionOptions { idle_answers_max, idle_max, .. } = SessionOptions::default();
+        Self { patience: Patience::default(), idle_answers_max, idle_max }
+    }
+}
+
+impl SyncOptions {
+    fn of_session(&self, is_private: bool) -> SessionOptions {
+        SessionOptions {
+            roots: self.roots.clone(),
+            pages: self.pages,
+            backoff: self.backoff,
+            idle_answers_max: self.headway.idle_answers_max,
+            idle_max: self.headway.idle_max,
+            pause: self.pause,
+            is_private,
+        }
+    }
 }
 
 /// Hears how a sync is getting on.
@@ -93,9 +97,97 @@ pub async fn sync<L: Local, T: Transport>(
     on_progress: &mut OnProgress<'_>,
 ) -> Result<SyncReport, SyncError> {
     let client = client.with_patience(options.headway.patience);
-    let mut session = Session::open(local, &client, options, on_progress)?;
-    session.run().await?;
-    session.finish()
+    let traffic_before = client.traffic();
+    let server = client.server().to_string();
+    let options_of_session = options.of_session(local.is_private());
+    let mut session = Session::new(local.reader().clone(), server, options_of_session);
+    let (start, mut progress) = (Instant::now(), session.progress());
+    let (mut ahead, mut last_error): (Option<Ahead<'_>>, _) = (None, None);
+    loop {
+        let step = blocking(|| session.poll(start.elapsed()));
+        if session.progress() != progress {
+            progress = session.progress();
+            on_progress(progress);
+        }
+        match step {
+            Step::Begin(question) => {
+                ahead = Some(Ahead::start(&client, question, &options.who).await);
+                session.handle_begun();
+            }
+            Step::Ask(question) => {
+                match Ahead::or_ask(ahead.take(), &client, &question, &options.who).await {
+                    Ok(answer) => session.handle_answer(answer),
+                    Err(error) => {
+                        session.handle_refusal(refusal(&question, &error));
+                        last_error = Some(error);
+                    }
+                }
+            }
+            Step::Store(page) => session.handle_stored(blocking(|| local.merge_page(page))),
+            Step::Remember(entries) => {
+                session.handle_remembered(blocking(|| local.remember(entries)));
+            }
+            Step::Resolve { root, origin, keep } => {
+                session.handle_resolved(blocking(|| local.resolve(&root, origin, keep)));
+            }
+            Step::Wait(pause) => {
+                sleep(pause.at(random_byte())).await;
+                session.handle_waited();
+            }
+            Step::Done(result) => {
+                let traffic = client.traffic() - traffic_before;
+                return match result {
+                    Ok(report) => Ok(SyncReport {
+                        requests: traffic.requests,
+                        bytes_sent: traffic.bytes_sent,
+                        bytes_received: traffic.bytes_received,
+                        ..report
+                    }),
+                    Err(error) => Err(SyncError::of(error, last_error)),
+                };
+            }
+        }
+    }
+}
+
+pub(crate) fn random_byte() -> u8 {
+    let [random, ..] = random_bytes_16();
+    random
+}
+
+/// What a store remembers of a server: where it stands with it, as far as that is known without
+/// asking. `None` if it has never met it.
+///
+/// # Errors
+/// [`StoreError`] if the store fails, or what it remembers makes no sense.
+pub fn level(reader: &Reader, server: &ServerUrl) -> Result<Option<Level>, StoreError> {
+    laterbase_core::sync::level(reader, &server.to_string())
+}
+
+/// Asks a server what it holds, and compares it with a store root by root: how far the two are
+/// behind each other, without syncing. Roots in which neither side lacks anything are listed too.
+///
+/// # Errors
+/// [`ClientError`] if the server is not to be had, or what it says makes no sense.
+pub async fn distances<T: Transport>(
+    reader: &Reader,
+    client: &Client<T>,
+    selection: &RootSelection,
+) -> Result<BTreeMap<RootName, Distance>, ClientError> {
+    let mut comparison = Comparison::new(reader.clone(), selection.clone());
+    loop {
+        let asked = client.ask(&comparison.question(), &Introduction::default()).await;
+        let is_end = match asked {
+            Ok(Answer::Heads(heads)) => blocking(|| comparison.handle_answer(heads))
+                .map_err(|detail| ClientError::Protocol { detail })?,
+            Ok(_) => return Err(ClientError::protocol("it answers another question")),
+            Err(error) if error.is_too_large() && comparison.make_smaller() => false,
+            Err(error) => return Err(error),
+        };
+        if is_end {
+            return Ok(comparison.finish());
+        }
+    }
 }
 
 /// Runs work that waits for the disk. Where the runtime has other threads, they take over what
@@ -135,4 +227,19 @@ pub enum SyncError {
         /// The id.
         replica: ReplicaId,
     },
+}
+
+impl SyncError {
+    /// `last` is why the last question had no answer.
+    fn of(error: SessionError, last: Option<ClientError>) -> Self {
+        match error {
+            SessionError::Nonsense { detail } => ClientError::Protocol { detail }.into(),
+            SessionError::Write(error) => Self::Write(error),
+            SessionError::Read(error) => Self::Read(error),
+            SessionError::Store(error) => Self::Store(error),
+            SessionError::Stuck { detail } => Self::Stuck { detail },
+            SessionError::SameReplica { replica } => Self::SameReplica { replica },
+            _ => last.unwrap_or_else(|| ClientError::protocol("it refused")).into(),
+        }
+    }
 }

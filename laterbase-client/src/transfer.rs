@@ -15,7 +15,7 @@ use crate::local::Local as _;
 use crate::paged_file::{
     FileKind, PagedFileCounts, PagedFileError, PagedFileReader, PagedFileWriter,
 };
-use crate::peers;
+use laterbase_core::sync;
 
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
@@ -78,7 +78,7 @@ pub fn leaving(reader: &Reader, roots: &[RootName]) -> Vec<Remembered> {
     for root in roots {
         let held = reader.version_vector(root);
         let own = own_ids.iter().map(|id| (*id, held.get(id))).filter(|(_, seq)| *seq > 0);
-        entries.extend(own.map(|(id, seq)| peers::exported_entry(root, id, seq)));
+        entries.extend(own.map(|(id, seq)| sync::exported_entry(root, id, seq)));
     }
     entries
 }

@@ -26,6 +26,7 @@ pub mod replica;
 pub mod selection;
 pub mod snapshot;
 pub mod store;
+pub mod sync;
 pub mod time;
 pub mod typed;
 pub mod verify;

@@ -11,8 +11,8 @@ use anyhow::Context;
 use clap::ArgMatches;
 #[cfg(feature = "peers")]
 use laterbase_client::{
-    client::Client,
-    sync::{Introduction, SyncOptions},
+    client::{Client, Introduction},
+    sync::SyncOptions,
     transport::HttpTransport,
 };
 #[cfg(feature = "peers")]

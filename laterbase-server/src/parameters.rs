@@ -16,6 +16,7 @@ use laterbase_core::id::{ReplicaId, RootName};
 use laterbase_core::limits::{BATCH_EVENTS_MAX, NAME_BYTES_MAX, PAGE_EVENTS_DEFAULT};
 use laterbase_core::reader::{Order, Query, Window};
 use laterbase_core::selection::RootSelection;
+use laterbase_core::sync::answer::read_head;
 use laterbase_core::time::parse_time_bound;
 use laterbase_core::version_vector::VersionVector;
 
@@ -162,14 +163,12 @@ impl Parameters {
         self.get("after").map(read).transpose()
     }
 
-    /// The root and origin behind which a page starts, in the form of [`origin_cursor`].
+    /// The root and origin behind which a page starts, in the form of [`laterbase_core::sync::answer::head_text`].
     pub(crate) fn after_origin(&self, source: &str) -> Result<Option<(RootName, ReplicaId)>> {
         let Some(text) = self.get("after") else { return Ok(None) };
-        let read = || {
-            let (root, origin) = text.split_once('/')?;
-            Some((root.parse().ok()?, origin.parse().ok()?))
-        };
-        read().map(Some).ok_or_else(|| Problem::parameter("after", format!("not {source}")))
+        read_head(text)
+            .map(Some)
+            .ok_or_else(|| Problem::parameter("after", format!("not {source}")))
     }
 
     /// Which events a read looks at, and by which fold.
@@ -245,11 +244,6 @@ fn bad_cursor() -> Problem {
 const ID_CURSOR: u8 = 1;
 const PLACE_CURSOR: u8 = 2;
 const ROOT_ID_CURSOR: u8 = 3;
-
-/// The cursor behind an origin in a root.
-pub(crate) fn origin_cursor(root: &RootName, origin: ReplicaId) -> String {
-    format!("{root}/{origin}")
-}
 
 /// The cursor behind an aggregate id.
 pub(crate) fn id_cursor(id: &str) -> String {

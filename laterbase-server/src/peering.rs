@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 
 use laterbase_client::client::Client;
-use laterbase_client::local::{IncomingPage, Local};
+use laterbase_client::local::Local;
 use laterbase_client::sync::{
     HeldBackChange, HeldBackNews, SyncOptions, SyncReport, WatchOptions, watch,
 };
@@ -16,8 +16,9 @@ use laterbase_client::transport::Transport;
 use laterbase_core::fork::Keep;
 use laterbase_core::id::{ReplicaId, RootName};
 use laterbase_core::reader::{Reader, Remembered};
-use laterbase_core::replica::{MergedPage, Replica, Resolved, WriteError};
+use laterbase_core::replica::{Replica, Resolved, WriteError};
 use laterbase_core::store::StoreError;
+use laterbase_core::sync::{Incoming, Taken};
 
 use crate::app::App;
 use crate::shutdown;
@@ -116,7 +117,7 @@ impl Local for Side {
         self.app.reader()
     }
 
-    fn merge_page(&self, page: IncomingPage) -> Result<MergedPage, WriteError> {
+    fn merge_page(&self, page: Incoming) -> Result<Taken, WriteError> {
         self.write(page)
     }
 
@@ -139,14 +140,14 @@ impl Local for Side {
     }
 }
 
-impl Work for IncomingPage {
-    type Done = MergedPage;
+impl Work for Incoming {
+    type Done = Taken;
 
     fn size_bytes(&self) -> usize {
         Self::size_bytes(self)
     }
 
-    fn stage(&self, replica: &mut Replica, now_nanos: i64) -> Result<MergedPage, WriteError> {
+    fn stage(&self, replica: &mut Replica, now_nanos: i64) -> Result<Taken, WriteError> {
         let position = replica.cursor().position();
         Self::stage(self, replica, now_nanos, Some(position))
     }

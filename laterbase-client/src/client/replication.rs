@@ -8,15 +8,16 @@ use laterbase_core::heads::HeadsPage;
 use laterbase_core::id::ReplicaId;
 use laterbase_core::limits::{BATCH_BYTES_MAX, PAGE_EVENTS_DEFAULT, PEER_NAME_BYTES_MAX};
 use laterbase_core::selection::RootSelection;
+use laterbase_core::sync::message::{Answer, Arrivals, Heads, Pushed, Question, Refusal, Wanted};
 use laterbase_core::wants::Wants;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use super::arrivals::ArrivalStream;
-use super::error::ClientError;
+use super::error::{ClientError, Problem};
 use super::exchange::{Call, EVENT_STREAM_MEDIA_TYPE, Reply};
 use super::{Client, DELTA_MEDIA_TYPE, decode, header};
-use crate::transport::Transport;
+use crate::transport::{Transport, TransportError};
 
 const HEADS_MEDIA_TYPE: &str = "application/vnd.laterbase.heads";
 const WANTS_MEDIA_TYPE: &str = "application/vnd.laterbase.wants";
@@ -27,32 +28,21 @@ const MORE_HEADER: &str = "laterbase-more";
 const LEFT_OUT_HEADER: &str = "laterbase-left-out";
 const NEXT_HEADER: &str = "laterbase-next";
 
-/// What is asked of a server's arrival log.
-#[derive(Clone, Copy, Debug)]
-pub struct ArrivalsQuery<'q> {
-    /// Where the caller left off.
-    pub cursor: &'q str,
-    /// The roots that it takes.
-    pub selection: &'q RootSelection,
-    /// Most events on the page.
-    pub limit: usize,
-    /// The origin whose events are to be left out, as the caller has them.
-    pub not: Option<ReplicaId>,
-    /// Who asks, so that those who watch the server see who is behind. It changes no answer.
-    pub asking: Option<Asking<'q>>,
-    /// A later place that the log is known to have come to.
-    pub seen: Option<&'q str>,
+/// What a side tells those who watch the server of itself. Nothing depends on it.
+#[derive(Clone, Debug, Default)]
+pub struct Introduction {
+    /// What people call it. A name of more than [`PEER_NAME_BYTES_MAX`] bytes is not told.
+    pub name: Option<String>,
+    /// Tells the wall clock's time in nanoseconds since 1970 UTC, so that a clock that is wrong is
+    /// seen at the server too.
+    pub wall_clock: Option<fn() -> i64>,
 }
 
 /// How somebody who asks introduces themselves to those who watch a server.
-#[derive(Clone, Copy, Debug)]
-pub struct Asking<'q> {
+struct Asking<'q> {
     /// The replica that is synced.
-    pub replica: ReplicaId,
-    /// What people call it. A name of more than [`PEER_NAME_BYTES_MAX`] bytes is not told.
-    pub name: Option<&'q str>,
-    /// What its wall clock shows, in nanoseconds since 1970 UTC.
-    pub now_nanos: Option<i64>,
+    replica: ReplicaId,
+    who: &'q Introduction,
 }
 
 /// Bytes of a name that travel as they are.
@@ -61,71 +51,16 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.'
 impl fmt::Display for Asking<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.replica)?;
-        if let Some(now) = self.now_nanos {
-            write!(f, ";time={}", now.div_euclid(1_000_000_000))?;
+        if let Some(wall_clock) = self.who.wall_clock {
+            write!(f, ";time={}", wall_clock().div_euclid(1_000_000_000))?;
         }
-        match self.name {
+        match &self.who.name {
             Some(name) if name.len() <= PEER_NAME_BYTES_MAX => {
                 write!(f, ";name={}", utf8_percent_encode(name, PLAIN))
             }
             _ => Ok(()),
         }
     }
-}
-
-/// What arrived at a server after a cursor.
-#[derive(Clone, Debug)]
-pub struct Arrivals {
-    /// Who the server is.
-    pub replica: ReplicaId,
-    /// Where to go on, if that is another place than before.
-    pub cursor: Option<String>,
-    /// A delta; nothing if nothing arrived.
-    pub page: Option<Bytes>,
-    /// Whether there is more behind the page.
-    pub more: bool,
-    /// How many events of the origin that was left out the server holds in the roots that were
-    /// asked for, wherever they lie.
-    pub left_out: Option<u64>,
-}
-
-/// A page of what a server holds.
-#[derive(Clone, Debug)]
-pub struct Heads {
-    /// Who the server is.
-    pub replica: ReplicaId,
-    /// The end of its arrival log before it looked at what it holds.
-    pub cursor: String,
-    /// The heads.
-    pub page: HeadsPage,
-    /// What to ask the next page with; nothing if this is the last one.
-    pub next: Option<String>,
-}
-
-/// Events that a server was asked for.
-#[derive(Clone, Debug)]
-pub struct Wanted {
-    /// Who the server is.
-    pub replica: ReplicaId,
-    /// A delta.
-    pub page: Bytes,
-    /// Whether the server has more of what was asked for.
-    pub more: bool,
-}
-
-/// What a server says to a page that was pushed: all of it is durable there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pushed {
-    /// Who the server is, if it says so.
-    pub replica: Option<ReplicaId>,
-    /// Events that were new to it.
-    pub stored: u64,
-    /// Events that it had already.
-    pub known: u64,
-    /// A cursor into its arrival log before the new events.
-    pub before: String,
-    /// The same behind them.
-    pub after: String,
 }
 
 #[derive(Deserialize)]
@@ -137,21 +72,48 @@ struct PushedDocument {
 }
 
 impl<T: Transport> Client<T> {
-    /// Fetches what arrived at the server after a cursor.
+    /// Puts a question of a sync to the server.
     ///
     /// # Errors
-    /// [`ClientError::Problem`] of the kind `cursor-gone` if the cursor is of another log.
-    pub async fn arrivals(&self, query: &ArrivalsQuery<'_>) -> Result<Arrivals, ClientError> {
-        let mut parameters = log_query(query.cursor, query.selection);
-        if query.limit != PAGE_EVENTS_DEFAULT {
-            parameters.push(("limit", query.limit.to_string()));
+    /// [`ClientError`]; [`refusal`] says what it means to the sync.
+    ///
+    /// # Panics
+    /// If more than 10,000 stretches of events are asked for by name.
+    pub async fn ask(
+        &self,
+        question: &Question,
+        who: &Introduction,
+    ) -> Result<Answer, ClientError> {
+        match question {
+            Question::Heads { roots, after, limit } => {
+                self.heads(roots, after.as_deref(), *limit).await.map(Answer::Heads)
+            }
+            Question::Arrivals { roots, cursor, not, seen, asking, limit } => {
+                let mut parameters = log_query(cursor, roots);
+                if *limit != PAGE_EVENTS_DEFAULT {
+                    parameters.push(("limit", limit.to_string()));
+                }
+                parameters.extend(not.map(|id| ("not", id.to_string())));
+                parameters.extend(seen.as_ref().map(|seen| ("seen", seen.clone())));
+                let asking = asking.map(|replica| Asking { replica, who });
+                self.arrivals(&parameters, asking).await.map(Answer::Arrivals)
+            }
+            Question::Wanted { wants, limit } => {
+                self.wanted(wants, *limit).await.map(Answer::Wanted)
+            }
+            Question::Push { page } => self.push(page.clone()).await.map(Answer::Pushed),
         }
-        parameters.extend(query.not.map(|id| ("not", id.to_string())));
-        parameters.extend(query.seen.map(|seen| ("seen", seen.to_owned())));
-        let asking = query.asking.and_then(|asking| HeaderValue::try_from(asking.to_string()).ok());
+    }
+
+    async fn arrivals(
+        &self,
+        parameters: &[(&'static str, String)],
+        asking: Option<Asking<'_>>,
+    ) -> Result<Arrivals, ClientError> {
+        let asking = asking.and_then(|asking| HeaderValue::try_from(asking.to_string()).ok());
         let name = HeaderName::from_static(REPLICA_HEADER);
         let headers = asking.map(|id| (name, id)).into_iter().collect();
-        let call = Call::get(&["sync"], &parameters).accept(DELTA_MEDIA_TYPE).headers(headers);
+        let call = Call::get(&["sync"], parameters).accept(DELTA_MEDIA_TYPE).headers(headers);
         let reply = self.exchange.call(call).await?;
         let page = (reply.status != StatusCode::NO_CONTENT).then(|| reply.body.clone());
         check_size(&reply)?;
@@ -168,7 +130,7 @@ impl<T: Transport> Client<T> {
     /// cursor.
     ///
     /// # Errors
-    /// [`ClientError`] as for [`Self::arrivals`], or if the server has no such streams.
+    /// [`ClientError`] as for [`Self::ask`], or if the server has no such streams.
     pub async fn listen(
         &self,
         cursor: &str,
@@ -238,6 +200,40 @@ impl<T: Transport> Client<T> {
         let replica =
             optional(&reply, REPLICA_HEADER)?.map(|text| replica_id(&text)).transpose()?;
         Ok(Pushed { replica, stored, known, before, after })
+    }
+}
+
+/// What it means to a sync that a question has no answer.
+pub fn refusal(question: &Question, error: &ClientError) -> Refusal {
+    match error {
+        ClientError::Transport(TransportError::Broken { .. }) => Refusal::Broken,
+        _ if error.is_silence() => Refusal::Silent,
+        ClientError::Problem(problem) => refusal_of(question, problem),
+        _ if error.is_transient() => Refusal::Unclear,
+        _ => Refusal::Final,
+    }
+}
+
+fn refusal_of(question: &Question, problem: &Problem) -> Refusal {
+    let is_of_log = matches!(question, Question::Arrivals { .. });
+    let is_push = matches!(question, Question::Push { .. });
+    let is_garbled = ["malformed-delta", "malformed-request", "malformed-wants"];
+    match (problem.status.as_u16(), problem.root.clone().filter(|_| is_push), problem.origin) {
+        (404 | 403, Some(root), _) => Refusal::RootNotTaken { root },
+        (_, Some(root), Some(origin)) if problem.is("hole") => {
+            Refusal::Hole { root, origin, held: problem.held }
+        }
+        (_, Some(root), Some(origin)) if problem.is("fork") => {
+            Refusal::Fork { root, origin, seq: problem.seq }
+        }
+        (_, Some(_), _) => Refusal::Final,
+        _ if is_of_log && (problem.is("cursor-gone") || problem.is("malformed-parameter")) => {
+            Refusal::CursorGone
+        }
+        (413, ..) => Refusal::TooLarge,
+        (408 | 429 | 502..=504, ..) => Refusal::Busy { retry_after: problem.retry_after },
+        _ if is_garbled.iter().any(|kind| problem.is(kind)) => Refusal::Garbled,
+        _ => Refusal::Final,
     }
 }
 

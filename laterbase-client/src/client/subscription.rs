@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use futures_util::stream::unfold;
+use laterbase_core::sync::Backoff;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -12,7 +13,7 @@ use super::exchange::{Call, EVENT_STREAM_MEDIA_TYPE};
 use super::messages::{Message, Messages, Word};
 use super::wire::ReceivedEvent;
 use super::{Client, ClientError, EventFilter, Problem};
-use crate::sync::{Backoff, BackoffOptions};
+use crate::sync::{BackoffOptions, random_byte};
 use crate::transport::{Transport, TransportError};
 
 /// Longest line that a server sends: an event with 1 MiB of data, in base64.
@@ -269,8 +270,8 @@ impl<'c, T: Transport> Subscription<'c, T> {
         if !error.is_transient() && !is_server_error {
             return Err(SubscriptionError::of(error));
         }
-        match self.failures.next_delay(error.retry_after()) {
-            Some(delay) => self.rest_until = Some(Instant::now() + delay),
+        match self.failures.next_pause(error.retry_after()) {
+            Some(pause) => self.rest_until = Some(Instant::now() + pause.at(random_byte())),
             None => return Err(SubscriptionError::of(error)),
         }
         Ok(None)

@@ -3,17 +3,18 @@
 use laterbase_core::fork::Keep;
 use laterbase_core::id::{ReplicaId, RootName};
 use laterbase_core::reader::{Reader, Remembered};
-use laterbase_core::replica::{MergedPage, Resolved, WriteError};
+use laterbase_core::replica::{Resolved, WriteError};
+use laterbase_core::sync::{Incoming, Taken};
 
 use super::Device;
-use crate::local::{IncomingPage, Local};
+use crate::local::Local;
 
 impl Local for Device {
     fn reader(&self) -> &Reader {
         Self::reader(self)
     }
 
-    fn merge_page(&self, page: IncomingPage) -> Result<MergedPage, WriteError> {
+    fn merge_page(&self, page: Incoming) -> Result<Taken, WriteError> {
         self.write(|replica, now_nanos| {
             // Nobody else writes meanwhile, and nothing else is staged.
             let after_position = Some(self.reader().head());

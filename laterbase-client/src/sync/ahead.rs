@@ -1,4 +1,4 @@
-//! Requests that are under way while something else is done: the server works on the next page
+//! A question that is under way while something else is done: the server works on the next page
 //! while the last one is being stored here.
 
 use std::future::poll_fn;
@@ -6,24 +6,28 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use futures_util::future::{MaybeDone, maybe_done};
+use laterbase_core::sync::message::{Answer, Question};
 
-use crate::client::ClientError;
+use crate::client::{Client, ClientError, Introduction};
+use crate::transport::Transport;
 
-type Asking<'c, A> = Pin<Box<dyn Future<Output = Result<A, ClientError>> + Send + 'c>>;
+type Asking<'c> = Pin<Box<dyn Future<Output = Result<Answer, ClientError>> + Send + 'c>>;
 
-/// A request that was sent, and what it asks. Dropping it gives it up.
-pub(super) struct Ahead<'c, Q, A> {
-    question: Q,
-    answer: MaybeDone<Asking<'c, A>>,
+/// A question that was put. Dropping it gives it up.
+pub(super) struct Ahead<'c> {
+    question: Question,
+    answer: MaybeDone<Asking<'c>>,
 }
 
-impl<'c, Q: PartialEq, A> Ahead<'c, Q, A> {
-    /// Sends a request.
-    pub(super) async fn start(
-        question: Q,
-        asking: impl Future<Output = Result<A, ClientError>> + Send + 'c,
+impl<'c> Ahead<'c> {
+    /// Puts a question.
+    pub(super) async fn start<T: Transport>(
+        client: &'c Client<T>,
+        question: Question,
+        who: &'c Introduction,
     ) -> Self {
-        let asking: Asking<'c, A> = Box::pin(asking);
+        let asked = question.clone();
+        let asking: Asking<'c> = Box::pin(async move { client.ask(&asked, who).await });
         let mut answer = maybe_done(asking);
         // Once is enough: the request is with its connection then, which has a task of its own.
         poll_fn(|context| {
@@ -34,29 +38,21 @@ impl<'c, Q: PartialEq, A> Ahead<'c, Q, A> {
         Self { question, answer }
     }
 
-    /// Waits for the answer, if this is the question that it answers.
-    pub(super) async fn answer(mut self, question: &Q) -> Option<Result<A, ClientError>> {
-        if self.question != *question {
-            return None;
-        }
-        (&mut self.answer).await;
-        Pin::new(&mut self.answer).take_output()
-    }
-
     /// The answer to a question: of what was asked ahead, if that was it, or of asking now.
-    pub(super) async fn or_ask(
+    pub(super) async fn or_ask<T: Transport>(
         ahead: Option<Self>,
-        question: &Q,
-        asking: impl Future<Output = Result<A, ClientError>>,
-    ) -> Result<A, ClientError> {
-        if let Some(ahead) = ahead
-            && let Some(answer) = ahead.answer(question).await
+        client: &Client<T>,
+        question: &Question,
+        who: &Introduction,
+    ) -> Result<Answer, ClientError> {
+        if let Some(mut ahead) = ahead
+            && question.is_answered_with(&ahead.question)
         {
-            return answer;
+            (&mut ahead.answer).await;
+            if let Some(answer) = Pin::new(&mut ahead.answer).take_output() {
+                return answer;
+            }
         }
-        asking.await
+        client.ask(question, who).await
     }
 }
-
-#[cfg(test)]
-mod tests;

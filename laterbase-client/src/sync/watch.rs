@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use laterbase_core::cursor::Cursor;
 use laterbase_core::selection::RootSelection;
+use laterbase_core::sync::Backoff;
 use tokio::time::{sleep, timeout};
 
-use super::backoff::Backoff;
-use super::{BackoffOptions, SyncError, SyncOptions, SyncReport, sync};
+use super::{BackoffOptions, SyncError, SyncOptions, SyncReport, random_byte, sync};
 use crate::client::{Arrival, ArrivalStream, Client};
 use crate::local::Local;
 use crate::transport::Transport;
@@ -112,8 +112,8 @@ impl<'c, T: Transport> Watch<'c, T> {
 }
 
 async fn rest(failures: &mut Backoff) {
-    if let Some(delay) = failures.next_delay(None) {
-        sleep(delay).await;
+    if let Some(pause) = failures.next_pause(None) {
+        sleep(pause.at(random_byte())).await;
     }
 }
 

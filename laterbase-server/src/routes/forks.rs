@@ -9,12 +9,13 @@ use axum::response::Response;
 use laterbase_core::fork::Keep;
 use laterbase_core::id::{ReplicaId, RootName};
 use laterbase_core::reader::ForkDetail;
+use laterbase_core::sync::answer::head_text;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::body::{self, AdmittedBody};
-use crate::parameters::{Parameters, Segments, choose, origin_cursor};
+use crate::parameters::{Parameters, Segments, choose};
 use crate::problem::{Kind, Problem, Result};
 use crate::routes::write::stop_check;
 use crate::wire::{self, JSON};
@@ -36,7 +37,7 @@ pub(super) async fn list(
     app.read(move |reader| {
         let page = reader.forks_page(&|root| giving.syncs(root), after.as_ref(), limit);
         let forks: Vec<Value> = page.forks.iter().map(document).collect();
-        let next = page.next.map(|(root, origin)| origin_cursor(&root, origin));
+        let next = page.next.map(|(root, origin)| head_text(&root, origin));
         let document = json!({ "forks": forks, "next": next });
         Ok(wire::respond(StatusCode::OK, JSON, document.to_string().into_bytes()))
     })

@@ -65,13 +65,15 @@ const ENGINES: [(&str, &str); 2] = [("heed", LMDB), ("rocksdb", ROCKS)];
 
 /// Everything that core is built from, on any system. None of it opens a file or a socket, starts
 /// a thread or reads a clock on core's behalf; whoever adds a line has looked.
-const CORE_IS_BUILT_FROM: [&str; 28] = [
+const CORE_IS_BUILT_FROM: [&str; 30] = [
     "laterbase-core",
     // Formats and checksums, and what they need.
     "base64",
     "bincode",
     "unty",
     "blake3",
+    "bytes",
+    "self_cell",
     "arrayvec",
     "constant_time_eq",
     "cpufeatures",

@@ -3,8 +3,9 @@
 use std::cell::Cell;
 use std::io::{self, IsTerminal as _};
 
+use laterbase_client::client::Introduction;
 use laterbase_client::client::{Client, ServerRoot, ServerUrl};
-use laterbase_client::sync::{Introduction, SyncOptions};
+use laterbase_client::sync::SyncOptions;
 use laterbase_client::transport::HttpTransport;
 use laterbase_core::id::RootName;
 use laterbase_core::printable::Printable;

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use laterbase_core::limits::HEADS_ENTRIES_MAX;
+use laterbase_core::id::RootName;
+use laterbase_core::limits::{HEADS_BYTES_MAX, HEADS_ENTRIES_MAX};
+use laterbase_core::sync::answer::{Answering, head_text};
 
-use super::{is_taken, set_cursor, set_replica};
+use super::{set_cursor, set_replica};
 use crate::app::App;
 use crate::callers::Asking;
-use crate::parameters::{Parameters, choose, origin_cursor};
+use crate::parameters::{Parameters, choose};
 use crate::problem::Result;
 use crate::wire::{self, HEADS, NEXT_HEADER};
 
@@ -27,13 +29,13 @@ pub(crate) async fn read(
     app.callers.compares(&asking, app.writer.now());
     let giving = Arc::clone(&app);
     app.read(move |reader| {
-        // Before the heads are read: what arrives meanwhile is met again behind the cursor.
-        let end = reader.cursor();
-        let page = reader.heads_page_of(&is_taken(&giving, &selection), after.as_ref(), limit);
+        let gives = |root: &RootName| giving.syncs(root);
+        let answering = Answering { reader, gives: &gives, bytes_max: HEADS_BYTES_MAX };
+        let (end, page) = answering.heads(&selection, after.as_ref(), limit);
         let mut response = wire::respond(StatusCode::OK, HEADS, page.encode());
         set_cursor(&mut response, &end);
         if let Some((root, origin)) = &page.next {
-            wire::set(&mut response, NEXT_HEADER, &origin_cursor(root, *origin));
+            wire::set(&mut response, NEXT_HEADER, &head_text(root, *origin));
         }
         set_replica(&mut response, reader);
         Ok(response)

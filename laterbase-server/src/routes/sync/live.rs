@@ -14,8 +14,9 @@ use bytes::Bytes;
 use laterbase_core::cursor::Cursor;
 use laterbase_core::limits::BATCH_BYTES_MAX;
 use laterbase_core::reader::{Reader, Taken};
+use laterbase_core::sync::answer::Asked;
 
-use super::arrivals::{Lacking, cursor_gone, fits};
+use super::arrivals::{cursor_gone, fits};
 use super::{is_taken, set_replica};
 use crate::app::App;
 use crate::problem::Result;
@@ -25,7 +26,7 @@ use crate::pulse::{self, News};
 ///
 /// # Errors
 /// 410 if the caller's cursor is of another log.
-pub(super) async fn respond(app: Arc<App>, lacking: Lacking) -> Result<Response> {
+pub(super) async fn respond(app: Arc<App>, lacking: Asked) -> Result<Response> {
     let (cursor, seen) = (lacking.cursor, lacking.seen);
     let fits =
         app.read(move |reader| Ok(fits(reader, Some(cursor))? && fits(reader, seen)?)).await?;
@@ -42,7 +43,7 @@ pub(super) async fn respond(app: Arc<App>, lacking: Lacking) -> Result<Response>
 /// Invariant: of what lies before `lacking.cursor`, the caller has been told.
 struct Notices {
     app: Arc<App>,
-    lacking: Lacking,
+    lacking: Asked,
 }
 
 impl News for Notices {
@@ -65,8 +66,8 @@ struct Found {
     is_lacking: bool,
 }
 
-fn look(app: &App, reader: &Reader, mut lacking: Lacking) -> Result<Found> {
-    let root = is_taken(app, &lacking.selection);
+fn look(app: &App, reader: &Reader, mut lacking: Asked) -> Result<Found> {
+    let root = is_taken(app, &lacking.roots);
     let (not_of, bytes_max) = (&lacking.not_of[..], BATCH_BYTES_MAX);
     let taken = Taken { root: &root, not_of, limit: 1, bytes_max };
     loop {

@@ -7,7 +7,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use laterbase_core::codec::CodecError;
+use laterbase_core::id::RootName;
 use laterbase_core::limits::{BATCH_BYTES_MAX, WANTS_BYTES_MAX};
+use laterbase_core::sync::answer::Answering;
 use laterbase_core::wants::Wants;
 
 use super::{set_replica, with};
@@ -52,11 +54,12 @@ async fn give(
     body: &mut Body,
 ) -> Result<Response> {
     let content = admitted.read(app, body).await?;
-    let mut wants = Wants::decode(&content.bytes).map_err(malformed)?;
+    let wants = Wants::decode(&content.bytes).map_err(malformed)?;
     drop(content);
-    wants.entries.retain(|want| app.syncs(&want.root));
+    let giving = Arc::clone(app);
     app.read_page(BATCH_BYTES_MAX, move |reader, bytes_max| {
-        let page = reader.wanted_delta(&wants, limit, bytes_max)?;
+        let gives = |root: &RootName| giving.syncs(root);
+        let page = Answering { reader, gives: &gives, bytes_max }.wanted(wants, limit)?;
         let mut response = wire::respond(StatusCode::OK, DELTA, page.bytes);
         wire::set_more(&mut response, !page.complete);
         set_replica(&mut response, reader);
