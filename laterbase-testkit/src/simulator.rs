@@ -1,7 +1,7 @@
 //! Many replicas in a world that goes wrong, played from one seed.
 //!
-//! The replicas are real ([`laterbase_core::replica::Replica`]); their disks, links and clocks are
-//! simulated, and so are crashes, restores, clones and users. A run has two phases. In the first,
+//! The replicas are real ([`laterbase_core::replica::Replica`]), and so are the sessions by which
+//! they sync ([`laterbase_core::sync::Session`]); their disks, links and clocks are simulated, and so are crashes, restores, clones and users. A run has two phases. In the first,
 //! whatever the seed turned on goes wrong, while checkers compare each replica with an
 //! independent record of every event. In the second, all faults end, and everybody must come to
 //! hold everything within a bounded number of steps.
@@ -17,7 +17,6 @@ mod exchange;
 mod expected;
 mod faults;
 mod forks;
-mod heads;
 mod ledger;
 mod liveness;
 mod network;
@@ -26,10 +25,10 @@ mod options;
 pub(crate) mod order_fold;
 mod outcome;
 mod peers;
-mod pull;
 mod requests;
 mod scenario;
 mod shrink;
+mod talks;
 mod trace;
 mod workload;
 mod world;

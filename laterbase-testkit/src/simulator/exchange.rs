@@ -1,22 +1,48 @@
-//! How messages are delivered and taken, and sync by version vectors: push and pull by pages.
+//! How messages are delivered, and pages are stored and checked.
+
+use std::fmt;
 
 use laterbase_core::delta::Delta;
 use laterbase_core::fork::{Doubt, HeldBack};
-use laterbase_core::id::{ReplicaId, RootName};
 use laterbase_core::replica::{MergedPage, Replica, WriteError};
-use laterbase_core::version_vector::VersionVector;
+use laterbase_core::sync::message::{Answer, Refusal};
+use laterbase_core::sync::{Incoming, Taken};
 
 use super::checkers::{clock, fork};
 use super::expected::{Expected, followed};
-use super::network::{Envelope, Held, Holding, Message, Page};
+use super::network::{Envelope, Message};
 use super::outcome::{Verdict, ensure, no_reason};
 use super::peers::Change;
 use super::world::World;
 
+/// How a page comes to a device.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Landing<'p> {
+    /// It is pushed, and is taken whole or not at all.
+    Pushed,
+    /// It is heard of, and what fits is taken.
+    Heard,
+    /// As a session's, with what is to be remembered.
+    Session(&'p Incoming),
+}
+
+/// What came of a page.
+#[derive(Default)]
+pub(super) struct Landed {
+    pub merged: MergedPage,
+    /// As the session is to be told.
+    pub taken: Option<Taken>,
+}
+
+impl fmt::Debug for Landed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.merged)
+    }
+}
+
 impl World {
     pub(super) fn send(&mut self, from: usize, to: usize, message: Message) {
-        let Some(sender) = self.nodes[from].id else { return };
-        let envelope = Envelope { from, to, sender, message };
+        let envelope = Envelope { from, to, message };
         if self.is_calm {
             self.network.send_safely(envelope, self.now);
         } else {
@@ -26,6 +52,7 @@ impl World {
 
     /// Delivers the next message that is due, if there is one.
     pub(super) fn deliver_next(&mut self) -> Verdict {
+        self.fire_timers()?;
         if self.dice.chance(300)
             && let Some(time) = self.network.next_time()
         {
@@ -49,98 +76,35 @@ impl World {
     }
 
     fn take(&mut self, envelope: Envelope) -> Verdict {
-        let Envelope { from, to, sender, message } = envelope;
+        let Envelope { from, to, message } = envelope;
         match message {
-            Message::Greet => {
-                // Before what is held is looked at: going on from there then loses nothing.
-                let Some(cursor) = self.cursor(to) else { return Ok(()) };
-                let held = self.heads(to, None);
-                self.send(to, from, Message::Holding(Holding { held, cursor }));
+            Message::Question { number, question, is_damaged } => {
+                if let Some(answer) = self.answer(to, &question, is_damaged)? {
+                    let is_damaged = false;
+                    self.send(to, from, Message::Answer { number, answer, is_damaged });
+                }
                 Ok(())
             }
-            Message::Holding(holding) => self.take_holding(to, (from, sender), holding),
-            Message::Ask { root, vv } => self.send_page(to, from, root, &vv, false),
-            Message::Page(page) => self.take_page(to, (from, sender), page),
-            Message::Held(held) => self.take_held(to, (from, sender), held),
-            Message::Since(since) => self.send_arrivals(to, from, &since),
-            Message::Arrived(page) => self.take_arrivals(to, (from, sender), &page),
-            Message::Look { root, origin, after } => self.show(to, from, (root, origin, after)),
-            Message::Shown(shown) => self.take_shown(to, from, shown),
-            Message::Gone => {
-                self.outcome.cursors_gone += 1;
-                self.send(to, from, Message::Greet);
-                Ok(())
+            Message::Answer { number, answer, is_damaged } => {
+                self.check_damage(to, &answer, is_damaged)?;
+                self.take_answer(to, from, number, answer)
             }
         }
     }
 
-    /// Sends what the other one lacks, a page of it. Pushes nothing where nothing is lacking.
-    pub(super) fn send_page(
+    /// The page of an answer can be read, unless it was damaged on its way.
+    fn check_damage(
         &mut self,
         index: usize,
-        other: usize,
-        root: RootName,
-        vv: &VersionVector,
-        is_pushed: bool,
+        answer: &Result<Answer, Refusal>,
+        is_damaged: bool,
     ) -> Verdict {
-        let Some(reader) = self.nodes[index].reader() else { return Ok(()) };
-        let (events, bytes) = (self.options.page_events, self.options.page_bytes);
-        let page = match reader.delta(&root, vv, events, bytes) {
-            Ok(page) => page,
-            Err(laterbase_core::reader::ReadError::Store(error)) => {
-                return self.expect_fault(index, "reading a delta", Some(&error));
-            }
-            Err(error) => return Err(no_reason("no needless error", "reading a delta", &error)),
+        let page = match answer {
+            Ok(Answer::Arrivals(arrivals)) => arrivals.page.as_ref(),
+            Ok(Answer::Wanted(wanted)) => Some(&wanted.page),
+            _ => None,
         };
-        if page.events > 0 || !is_pushed {
-            let page = Page {
-                root,
-                bytes: page.bytes,
-                vv: page.vv,
-                more: page.more,
-                is_pushed,
-                is_damaged: false,
-            };
-            self.say(format_args!("{index} sends {other} {} bytes", page.bytes.len()));
-            self.send(index, other, Message::Page(page));
-        }
-        Ok(())
-    }
-
-    fn take_page(
-        &mut self,
-        index: usize,
-        (other, sender): (usize, ReplicaId),
-        page: Page,
-    ) -> Verdict {
-        let Some(delta) = self.decode(index, &page.bytes, page.is_damaged)? else { return Ok(()) };
-        let Some(before) = self.cursor(index) else { return Ok(()) };
-        let answer = self.merge(index, &delta, Vec::new(), page.is_pushed)?;
-        self.say(format_args!("{index} takes a page of {other}: {answer:?}"));
-        if let Ok(merged) = &answer {
-            self.look_into(index, other, &merged.held_back);
-        }
-        self.heal(index)?;
-        let misfit = matches!(answer, Err(WriteError::Hole { .. } | WriteError::Fork { .. }));
-        if page.is_pushed {
-            let Some(after) = self.cursor(index).filter(|_| answer.is_ok() || misfit) else {
-                return Ok(());
-            };
-            let held = self.heads(index, Some(&page.root));
-            let held = Held { root: page.root, held, before, after, pushed_by: sender };
-            self.send(index, other, Message::Held(held));
-            return Ok(());
-        }
-        let held_back = answer.as_ref().is_ok_and(|merged| !merged.held_back.is_empty());
-        if page.more && answer.is_ok() {
-            // The vv of the page is as good as one's own, if the page was taken.
-            let is_whole = !held_back && self.dice.chance(500);
-            let held = self.nodes[index].memory.version_vector(&page.root);
-            let vv = if is_whole { page.vv } else { held };
-            let vv = self.beside_doubts(index, &page.root, vv);
-            self.send(index, other, Message::Ask { root: page.root, vv });
-        }
-        self.meet(index, other)
+        page.map_or(Ok(()), |page| self.decode(index, page, is_damaged).map(|_delta| ()))
     }
 
     /// Reads a page, which fails exactly if it was damaged on its way.
@@ -160,30 +124,24 @@ impl World {
         Ok(delta.ok())
     }
 
-    /// Merges a delta at a device, remembers something in the same commit, and checks the answer.
-    /// A device that is pushed to takes the page whole or not at all; else it takes what fits.
+    /// Merges a delta at a device, and checks the answer.
     pub(super) fn merge(
         &mut self,
         index: usize,
         delta: &Delta<'_>,
-        changes: Vec<Change>,
-        is_pushed: bool,
-    ) -> Verdict<Result<MergedPage, WriteError>> {
+        landing: Landing<'_>,
+    ) -> Verdict<Result<Landed, WriteError>> {
         let node = &mut self.nodes[index];
         let wall = node.wall(self.now);
         for event in delta.runs.iter().flat_map(|run| &run.events) {
             clock::heard(node, wall, event.recorded);
         }
         let followed = followed(&node.memory, &self.ledger, delta);
-        let Some(replica) = &mut node.replica else { return Ok(Ok(MergedPage::default())) };
+        let Some(replica) = &mut node.replica else { return Ok(Ok(Landed::default())) };
         if followed.is_some() {
             node.rewriting.clone_from(&followed);
         }
-        let staged = if is_pushed {
-            replica.stage_merge(delta, wall).map(|merged| MergedPage { merged, held_back: vec![] })
-        } else {
-            replica.stage_merge_page(delta, wall)
-        };
+        let staged = stage(replica, delta, landing, wall);
         // What somebody else decided is done by itself, before the page is staged.
         if let Some(fork) = &followed {
             if let Err(WriteError::Store(error)) = &staged {
@@ -198,13 +156,16 @@ impl World {
             self.outcome.followed += u64::from(is_done);
         }
         let node = &mut self.nodes[index];
-        let expected = if is_pushed {
-            Expected::of_whole(node, &self.ledger, delta)
-        } else {
-            Expected::of(node, &self.ledger, delta)
+        let expected = match landing {
+            Landing::Pushed => Expected::of_whole(node, &self.ledger, delta),
+            Landing::Heard | Landing::Session(_) => Expected::of(node, &self.ledger, delta),
         };
-        let Some(replica) = &mut node.replica else { return Ok(Ok(MergedPage::default())) };
-        let answer = commit_and_remember(replica, staged, &changes);
+        let Some(replica) = &mut node.replica else { return Ok(Ok(Landed::default())) };
+        let changes: Vec<Change> = match &staged {
+            Ok(Landed { taken: Some(taken), .. }) => taken.remembered.clone(),
+            _ => Vec::new(),
+        };
+        let answer = commit(replica, staged);
         let arrived = node.observe(&mut self.ledger)? as u64;
         self.take_down(index, expected.new, changes, answer.as_ref().err());
         self.check_marks(index, delta, &expected, &answer)?;
@@ -218,7 +179,7 @@ impl World {
         index: usize,
         delta: &Delta<'_>,
         expected: &Expected,
-        answer: &Result<MergedPage, WriteError>,
+        answer: &Result<Landed, WriteError>,
     ) -> Verdict {
         let node = &mut self.nodes[index];
         let Some(after) = node.reader().map(|reader| reader.forks()) else { return Ok(()) };
@@ -235,11 +196,11 @@ impl World {
         &mut self,
         index: usize,
         expected: &Expected,
-        answer: &Result<MergedPage, WriteError>,
+        answer: &Result<Landed, WriteError>,
         arrived: u64,
     ) -> Verdict {
         match answer {
-            Ok(MergedPage { merged, held_back }) => {
+            Ok(Landed { merged: MergedPage { merged, held_back }, .. }) => {
                 self.outcome.merged += arrived;
                 self.outcome.forks += forks_in(held_back);
                 let counts = (merged.stored, merged.known);
@@ -309,18 +270,32 @@ fn forks_in(held_back: &[HeldBack]) -> u64 {
     held_back.iter().filter(|held| matches!(held.reason, Doubt::Fork { .. })).count() as u64
 }
 
-/// Commits what was staged of a page, and something to be remembered with it. What is learned of a
-/// fork is committed also where the page is refused.
-fn commit_and_remember(
+fn stage(
     replica: &mut Replica,
-    staged: Result<MergedPage, WriteError>,
-    changes: &[Change],
-) -> Result<MergedPage, WriteError> {
-    if staged.is_ok() {
-        for (key, value) in changes {
-            replica.remember(key, value);
+    delta: &Delta<'_>,
+    landing: Landing<'_>,
+    wall: i64,
+) -> Result<Landed, WriteError> {
+    match landing {
+        Landing::Pushed => replica.stage_merge(delta, wall).map(|merged| Landed {
+            merged: MergedPage { merged, held_back: Vec::new() },
+            taken: None,
+        }),
+        Landing::Heard => {
+            replica.stage_merge_page(delta, wall).map(|merged| Landed { merged, taken: None })
+        }
+        Landing::Session(page) => {
+            // Nothing else is staged, and nobody else writes.
+            let position = replica.reader().head();
+            let taken = page.stage(replica, wall, Some(position))?;
+            Ok(Landed { merged: taken.merged.clone(), taken: Some(taken) })
         }
     }
+}
+
+/// Commits what was staged of a page. What is learned of a fork is committed also where the page is
+/// refused.
+fn commit(replica: &mut Replica, staged: Result<Landed, WriteError>) -> Result<Landed, WriteError> {
     replica.commit()?;
     staged
 }

@@ -52,11 +52,6 @@ impl Expected {
         expected
     }
 
-    /// Whether the page shows a fork of this origin, or goes on with one.
-    pub(super) fn holds_back(&self, run: &Run<'_>) -> bool {
-        self.held_back.iter().any(|held| (&held.root, held.origin) == (&run.root, run.origin))
-    }
-
     /// Whether events before those of a run are missing that are not held back for a fork.
     pub(super) fn has_hole(&self, memory: &Memory) -> bool {
         self.held_back.iter().any(|held| {

@@ -6,6 +6,7 @@ use laterbase_core::delta::Delta;
 use laterbase_core::store::Area;
 
 use super::disk::CommitFault;
+use super::exchange::Landing;
 use super::node::{Backup, Memory};
 use super::outcome::{Verdict, ensure, no_reason};
 use super::world::World;
@@ -200,7 +201,14 @@ impl World {
         let (index, number) = *self.dice.pick(&able);
         let backup = self.nodes[index].backups[number].clone();
         self.ledger.doubt(backup.id);
-        self.put_back(index, backup, false, "is set back and writes on")
+        self.put_back(index, backup, false, "is set back and writes on")?;
+        // Before it hears of its own past, where somebody has seen that.
+        for _ in 0..self.dice.below(4) {
+            if self.nodes[index].is_up() {
+                self.write_at(index)?;
+            }
+        }
+        Ok(())
     }
 
     const fn no_id(&self) -> laterbase_core::id::ReplicaId {
@@ -291,7 +299,7 @@ impl World {
             let page = page.map_err(|error| no_reason("restore", "reading a delta", &error))?;
             let delta = Delta::decode(&page.bytes);
             let delta = delta.map_err(|error| no_reason("restore", "decoding a delta", &error))?;
-            let answer = self.merge(index, &delta, Vec::new(), false)?;
+            let answer = self.merge(index, &delta, Landing::Heard)?;
             self.say(format_args!("{index} hears of its own past: {answer:?}"));
             return ensure(
                 self.nodes[index].id != Some(backup.id),

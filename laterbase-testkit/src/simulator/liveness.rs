@@ -2,7 +2,6 @@
 //! within a bounded number of steps.
 
 use super::checkers::convergence;
-use super::network::Message;
 use super::node::Node;
 use super::outcome::{Verdict, Violation, ensure};
 use super::world::World;
@@ -55,11 +54,11 @@ impl World {
         })
     }
 
-    /// Everybody greets everybody, which remembers nothing and compares all.
+    /// Everybody syncs with everybody, and compares everything.
     fn greet_all(&mut self, living: &[usize], budget: u64) -> Verdict {
         for from in living {
             for to in living.iter().filter(|to| *to != from) {
-                self.send(*from, *to, Message::Greet);
+                self.begin(*from, *to, true)?;
                 self.drain(budget)?;
             }
         }
@@ -70,7 +69,7 @@ impl World {
     fn sync_all(&mut self, living: &[usize], budget: u64) -> Verdict {
         for from in living {
             for to in living.iter().filter(|to| *to != from) {
-                self.go_on(*from, *to)?;
+                self.begin(*from, *to, false)?;
                 self.drain(budget)?;
             }
         }
@@ -86,6 +85,7 @@ impl World {
         for index in self.living() {
             let node = &mut self.nodes[index];
             (node.offline_until, node.busy_until) = (0, 0);
+            node.talks.clear();
             node.clock.go();
             node.disk.cancel_faults();
             if node.replica.is_none() || node.disk.is_poisoned() {
@@ -103,20 +103,19 @@ impl World {
 
     /// Delivers messages until there are no more.
     fn drain(&mut self, budget: u64) -> Verdict {
-        while !self.network.is_quiet() {
+        loop {
+            let times = [self.network.next_time(), self.next_timer()];
+            let Some(time) = times.into_iter().flatten().min() else { return Ok(()) };
             self.step += 1;
             ensure(self.step < budget, "liveness", || {
                 format!("not settled after {} steps", self.step)
             })?;
-            if let Some(time) = self.network.next_time() {
-                self.now = self.now.max(time);
-            }
+            self.now = self.now.max(time);
             self.deliver_next()?;
         }
-        Ok(())
     }
 
-    /// What was remembered led to everything, so that greetings, which remember nothing, bring
+    /// What was remembered led to everything, so that comparing everything brings
     /// nothing new; and a sync when nothing is new is one question and one answer.
     fn check_nothing_is_new(&mut self, living: &[usize], budget: u64) -> Verdict {
         let merged = self.outcome.merged;

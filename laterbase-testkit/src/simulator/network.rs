@@ -2,111 +2,34 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use laterbase_core::cursor::Cursor;
-use laterbase_core::id::{ReplicaId, RootName};
-use laterbase_core::version_vector::VersionVector;
+use bytes::Bytes;
+use laterbase_core::sync::message::{Answer, Question, Refusal};
 
 use super::dice::Dice;
-use super::heads::HeldHead;
 use super::options::NetworkOptions;
 
 /// What replicas say to each other. Who answers remembers nothing of who asked.
 #[derive(Clone, Debug)]
 pub(super) enum Message {
-    /// What do you hold?
-    Greet,
-    /// This is what I hold.
-    Holding(Holding),
-    /// Send me what I lack of a root (`GET /e/{root}?vv=`).
-    Ask { root: RootName, vv: VersionVector },
-    /// A page for who asked, or for who said what they hold (`POST /e/{root}`).
-    Page(Page),
-    /// A pushed page was taken, or does not fit.
-    Held(Held),
-    /// Send me what arrived after a cursor (`GET /sync?cursor=`).
-    Since(Since),
-    /// A page of what arrived.
-    Arrived(Arrived),
-    /// The cursor is of another log.
-    Gone,
-    /// Show me an origin's events, whether I hold others in their place or not.
-    Look { root: RootName, origin: ReplicaId, after: u64 },
-    /// An origin's events.
-    Shown(Shown),
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Holding {
-    pub held: Vec<HeldHead>,
-    /// Where the log ended before anybody looked at what is held.
-    pub cursor: Cursor,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Held {
-    pub root: RootName,
-    /// What is held of the root now.
-    pub held: Vec<HeldHead>,
-    /// Where the log ended before the page was taken.
-    pub before: Cursor,
-    /// Where it ends now.
-    pub after: Cursor,
-    /// Whose push it was. A device that was wiped meanwhile is somebody else.
-    pub pushed_by: ReplicaId,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Since {
-    pub cursor: Cursor,
-    /// A place in the log that whoever asks has heard of, and that must still be there.
-    pub seen: Cursor,
-    /// Whose events are not to be sent: those of who asks.
-    pub not_of: ReplicaId,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Arrived {
-    pub bytes: Vec<u8>,
-    /// The cursor that the page goes on from.
-    pub after: Cursor,
-    /// The cursor behind the page.
-    pub cursor: Cursor,
-    pub more: bool,
-    /// Whose events were left out.
-    pub not_of: ReplicaId,
-    /// As in [`Page`].
-    pub is_damaged: bool,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Page {
-    pub root: RootName,
-    pub bytes: Vec<u8>,
-    /// What the receiver holds afterwards, according to the sender.
-    pub vv: VersionVector,
-    pub more: bool,
-    /// Pushed pages are answered.
-    pub is_pushed: bool,
-    /// Whether the bytes were cut or turned on their way. The receiver must find out by itself.
-    pub is_damaged: bool,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Shown {
-    pub root: RootName,
-    pub origin: ReplicaId,
-    pub bytes: Vec<u8>,
-    pub more: bool,
-    /// As in [`Page`].
-    pub is_damaged: bool,
+    Question {
+        /// Which the answer has too.
+        number: u64,
+        question: Question,
+        /// Whether a page's bytes were cut or turned on their way. The receiver must find out by
+        /// itself.
+        is_damaged: bool,
+    },
+    Answer {
+        number: u64,
+        answer: Result<Answer, Refusal>,
+        is_damaged: bool,
+    },
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Envelope {
     pub from: usize,
     pub to: usize,
-    /// Who sends it, by the id that the sender writes under.
-    pub sender: ReplicaId,
     pub message: Message,
 }
 
@@ -126,10 +49,6 @@ pub(super) struct Network {
 impl Network {
     pub(super) const fn sent(&self) -> u64 {
         self.sent
-    }
-
-    pub(super) fn is_quiet(&self) -> bool {
-        self.queue.is_empty()
     }
 
     /// Sends a message into a network with faults.
@@ -232,18 +151,27 @@ impl Network {
 
 /// Cuts a page short, or turns one bit of it. Says whether there was a page.
 fn damage(message: &mut Message, dice: &mut Dice) -> bool {
-    let (bytes, is_damaged) = match message {
-        Message::Page(page) => (&mut page.bytes, &mut page.is_damaged),
-        Message::Arrived(page) => (&mut page.bytes, &mut page.is_damaged),
-        Message::Shown(shown) => (&mut shown.bytes, &mut shown.is_damaged),
+    let (page, is_damaged): (&mut Bytes, _) = match message {
+        Message::Question { question: Question::Push { page }, is_damaged, .. } => {
+            (page, is_damaged)
+        }
+        Message::Answer { answer: Ok(Answer::Wanted(wanted)), is_damaged, .. } => {
+            (&mut wanted.page, is_damaged)
+        }
+        Message::Answer { answer: Ok(Answer::Arrivals(arrivals)), is_damaged, .. } => {
+            let Some(page) = &mut arrivals.page else { return false };
+            (page, is_damaged)
+        }
         _ => return false,
     };
+    let mut bytes = page.to_vec();
     let index = dice.index(bytes.len());
     if dice.chance(500) {
         bytes.truncate(index);
     } else {
         bytes[index] ^= 1 << dice.below(8);
     }
+    *page = bytes.into();
     *is_damaged = true;
     true
 }

@@ -23,7 +23,7 @@ use super::ledger::{Fact, Ledger};
 use super::order_fold::OrderFold;
 use super::outcome::{Verdict, ensure, no_reason};
 use super::peers::{self, Notes};
-use super::pull::Awaited;
+use super::talks::Talk;
 use crate::read_folds;
 
 /// The wall clock's truth when a run begins, in nanoseconds since 1970.
@@ -151,8 +151,8 @@ pub(super) struct Node {
     pub is_retired: bool,
     /// No stamp that it gives may be above this, but for counting on. See the clock checker.
     pub stamp_bound: Hlc,
-    /// What the process waits to hold before it goes on by a cursor, by device.
-    pub awaited: BTreeMap<usize, Awaited>,
+    /// The sessions of its process, by the device that they are with.
+    pub talks: BTreeMap<usize, Talk>,
     /// The name of its arrival log, which changes when the log's end is written anew.
     epoch: u64,
     /// A commit failed since it last started, and may be on the disk all the same.
@@ -187,7 +187,7 @@ impl Node {
             offline_until: 0,
             is_retired: false,
             stamp_bound: Hlc::ZERO,
-            awaited: BTreeMap::new(),
+            talks: BTreeMap::new(),
             epoch: 0,
             rewriting: None,
             in_doubt: false,
@@ -253,7 +253,7 @@ impl Node {
             ..ReplicaOptions::default()
         };
         let store: Arc<dyn Store> = Arc::clone(&self.disk) as _;
-        self.awaited.clear();
+        self.talks.clear();
         self.disk.take_faults();
         let in_doubt = self.in_doubt;
         let opened = Replica::open(store, self.folds(), options, random);

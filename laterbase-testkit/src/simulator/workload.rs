@@ -137,6 +137,11 @@ impl World {
             return Ok(());
         }
         let index = *self.dice.pick(&ready);
+        self.write_at(index)
+    }
+
+    /// A writer writes at a device.
+    pub(super) fn write_at(&mut self, index: usize) -> Verdict {
         let wall = self.nodes[index].wall(self.now);
         match self.dice.below(10) {
             0 | 1 => return self.write_group(index, wall),

@@ -22,6 +22,9 @@ use super::workload::Request;
 
 const ROOTS: [&str; 3] = ["shipment", "order", "shipment@depot-7"];
 
+/// Messages that are delivered in a step, if so many are due.
+const DELIVERIES: usize = 4;
+
 /// Steps between looks at a whole device.
 const LOOK_STEPS: u64 = 16;
 
@@ -45,6 +48,8 @@ pub(super) struct World {
     pub held_before: BTreeSet<usize>,
     /// Homes that were given out.
     pub homes: u8,
+    /// Questions that were put.
+    pub asked: u64,
     /// Faults are off: everything that is sent arrives, in order.
     pub is_calm: bool,
     pub trace: Trace,
@@ -71,6 +76,7 @@ impl World {
             etags: etag::Etags::default(),
             held_before: BTreeSet::new(),
             homes: 0,
+            asked: 0,
             is_calm: false,
             trace: Trace::new(),
             outcome: Outcome::default(),
@@ -115,7 +121,12 @@ impl World {
             3 => self.sync_somebody()?,
             4 => self.maintain_somewhere()?,
             5 => self.read_somewhere()?,
-            _ => self.deliver_next()?,
+            _ => {
+                // A session takes several questions to get anywhere.
+                for _ in 0..DELIVERIES {
+                    self.deliver_next()?;
+                }
+            }
         }
         if self.step.is_multiple_of(LOOK_STEPS) {
             self.look_around()?;

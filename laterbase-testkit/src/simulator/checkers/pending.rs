@@ -6,7 +6,7 @@ use laterbase_core::id::ReplicaId;
 
 use crate::simulator::ledger::Ledger;
 use crate::simulator::node::{Memory, Node};
-use crate::simulator::outcome::{Verdict, ensure};
+use crate::simulator::outcome::{Verdict, ensure, no_reason};
 use crate::simulator::peers::{lacking, recall_all, safe};
 
 /// After a start: what is remembered is from one moment, and that moment is the log's.
@@ -34,9 +34,12 @@ pub(in crate::simulator) fn check(nodes: &[Node], index: usize, ledger: &Ledger)
     ensure(remembered == *noted, "what is remembered", || {
         format!("{remembered:?} where {noted:?} was written")
     })?;
+    node.disk.suspend_faults(true);
+    let said = laterbase_core::sync::pending(&reader);
+    node.disk.suspend_faults(false);
+    let said = said.map_err(|error| no_reason("pending", "counting what is pending", &error))?;
     let own: BTreeSet<ReplicaId> = reader.own_ids().into_iter().collect();
     let said_safe = safe(&remembered);
-    let said = lacking(|root| reader.version_vector(root), reader.roots(), &own, &said_safe);
     let known = &node.memory.own_ids;
     ensure(own == *known, "own ids", || format!("{own:?} where {known:?} were its own"))?;
     let held = |root: &_| node.memory.version_vector(root);
