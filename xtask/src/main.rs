@@ -12,6 +12,7 @@ mod sim;
 mod test;
 mod tidy;
 mod toolchain;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,8 @@ enum Task {
     Tidy,
     /// Shows a server and three field devices that record offline, are cut off and converge.
     Demo(demo::Options),
+    /// Plays what goes wrong in the field between real processes, and compares every event's id.
+    Torture(torture::Options),
     /// Makes what is installed: static programs, Debian package, image, with bill and checksums.
     Dist(dist::Options),
     /// Measures: engines and replicas, or servers side by side, and reports.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Task::Bugs(options) => bugs::run(&options),
         Task::Tidy => tidy::run(),
         Task::Demo(options) => demo::run(&options),
+        Task::Torture(options) => torture::run(&options),
         Task::Dist(options) => dist::run(&options),
         Task::Bench(options) => bench::run(&options),
     };
