@@ -4,6 +4,8 @@
 //! remembered with it in one commit. A [`crate::device::Device`] has both. So has a server, whose
 //! writer is a queue: it hands the page over and calls [`Incoming::stage`] there.
 
+use std::time::Duration;
+
 use laterbase_core::fork::Keep;
 use laterbase_core::id::{ReplicaId, RootName};
 use laterbase_core::reader::{Reader, Remembered};
@@ -40,6 +42,13 @@ pub trait Local: Send + Sync {
         origin: ReplicaId,
         keep: Keep,
     ) -> Result<Resolved, WriteError>;
+
+    /// Waits until the store's log ends elsewhere than at `head`, but no longer than `longest`. May
+    /// end sooner; whoever waits looks again.
+    fn arrived(&self, head: u64, longest: Duration) -> impl Future<Output = ()> + Send {
+        let _end = head;
+        tokio::time::sleep(longest)
+    }
 
     /// Whether nobody reads the store's events but through the syncs that it remembers. Where
     /// others may have, a branch of the store's own history never gives way by itself.

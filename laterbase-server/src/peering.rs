@@ -6,6 +6,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use laterbase_client::client::Client;
 use laterbase_client::local::Local;
@@ -19,6 +20,7 @@ use laterbase_core::reader::{Reader, Remembered};
 use laterbase_core::replica::{Replica, Resolved, WriteError};
 use laterbase_core::store::StoreError;
 use laterbase_core::sync::{Incoming, Taken};
+use tokio::time::timeout;
 
 use crate::app::App;
 use crate::shutdown;
@@ -119,6 +121,11 @@ impl Local for Side {
 
     fn merge_page(&self, page: Incoming) -> Result<Taken, WriteError> {
         self.write(page)
+    }
+
+    async fn arrived(&self, head: u64, longest: Duration) {
+        let mut ends = self.app.head.clone();
+        let _time_is_up = timeout(longest, ends.wait_for(|end| *end != head)).await;
     }
 
     fn remember(&self, entries: Vec<Remembered>) -> Result<(), WriteError> {

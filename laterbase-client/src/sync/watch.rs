@@ -24,7 +24,8 @@ pub struct WatchOptions {
     pub rest_first: Duration,
     /// The longest rest. It doubles with every failure in a row.
     pub rest_longest: Duration,
-    /// How often is looked for local news.
+    /// How often to look for local news where the store does not tell of them: one that another
+    /// process may write to, or a [`Local`] of your own.
     pub local_interval: Duration,
 }
 
@@ -156,7 +157,7 @@ pub async fn watch<L: Local, T: Transport>(
             loop {
                 tokio::select! {
                     () = &mut news => break,
-                    () = sleep(waiting.local_interval), if outcome.is_ok() => {
+                    () = local.arrived(known, waiting.local_interval), if outcome.is_ok() => {
                         if local.reader().head() != known {
                             break;
                         }

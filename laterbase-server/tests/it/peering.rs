@@ -1,11 +1,15 @@
 //! Servers that keep each other in sync.
 
+use std::future::pending;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use laterbase_client::client::Client;
-use laterbase_client::sync::{BackoffOptions, SyncOptions, WatchOptions};
+use laterbase_client::device::{Device, DeviceOptions};
+use laterbase_client::sync::{
+    BackoffOptions, SyncError, SyncOptions, SyncReport, WatchOptions, watch,
+};
 use laterbase_client::transport::ServiceTransport;
 use laterbase_core::PreparedBatch;
 use laterbase_core::delta::Delta;
@@ -84,6 +88,54 @@ async fn settled(servers: &[&Server], events: u64) {
     };
     let counts = || servers.iter().map(|server| count(server)).collect::<Vec<_>>();
     assert!(timeout(WITHIN, settling).await.is_ok(), "{:?} of {events}", counts());
+}
+
+/// The side that pushes looks for news of its own every second only where nothing tells it.
+///
+/// Mutation: `Local::arrived` as it comes, in the server or in the device.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_committed_is_pushed_at_once() {
+    const SOON: Duration = Duration::from_millis(100);
+    let (depot, yard) = (server(&MemoryStore::new()), server(&MemoryStore::new()));
+    write(&depot, "order", "o0", "0").await;
+    yard.sync_with(client(depot.router()), PeerOptions::default());
+    settled(&[&depot, &yard], 1).await;
+    let mut waits = Vec::new();
+    for number in 2..23 {
+        write(&yard, "order", &format!("o{number}"), "1").await;
+        let begun = Instant::now();
+        settled(&[&depot, &yard], number).await;
+        waits.push(begun.elapsed());
+    }
+    waits.sort();
+    let median = waits[waits.len() / 2];
+    assert!(median < SOON, "{waits:?}");
+    let handheld = Device::over(Arc::new(MemoryStore::new()), DeviceOptions::default()).unwrap();
+    let way = client(depot.router());
+    let (sync, waiting) = (SyncOptions::default(), WatchOptions::default());
+    let mut on_sync = |_: &Result<SyncReport, SyncError>| {};
+    let watching = watch(&handheld, &way, &sync, waiting, &mut on_sync, pending());
+    let writing = async {
+        let mut waits = Vec::new();
+        for number in 0..11 {
+            let mut batch = handheld.batch(&RootName::new("scan").unwrap());
+            batch.push(&Record::json("p", "Scanned", "{}")).unwrap();
+            handheld.record(&batch).unwrap();
+            let begun = Instant::now();
+            while depot.reader().version_vector(batch.root()).event_count() <= number {
+                sleep(Duration::from_millis(1)).await;
+            }
+            waits.push(begun.elapsed());
+        }
+        waits.sort();
+        assert!(waits[waits.len() / 2] < SOON, "{waits:?}");
+    };
+    tokio::select! {
+        () = watching => panic!("it goes on for ever"),
+        done = timeout(WITHIN, writing) => done.unwrap(),
+    }
+    depot.close().await.unwrap();
+    yard.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
