@@ -81,6 +81,10 @@ impl Store for Recorder {
         self.inner.durability()
     }
 
+    fn home(&self) -> Result<[u8; 32], StoreError> {
+        self.inner.home()
+    }
+
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
         self.inner.snapshot()
     }

@@ -199,6 +199,8 @@ pub fn restore(
     options: RestoreOptions,
     progress: &mut dyn FnMut(u64),
 ) -> Result<u64, BackupError> {
+    // A slash at its end would put what is not finished into the directory itself.
+    let directory = &directory.components().collect::<PathBuf>();
     if directory.symlink_metadata().is_ok() {
         return Err(BackupError::Exists { path: directory.to_owned() });
     }
@@ -242,7 +244,7 @@ fn fill(
     // Made durable as a whole, before it has its name.
     let (durability, new_on) = (Durability::Relaxed, Some(engine));
     let options = StoreOptions { durability, new_on, ..StoreOptions::default() };
-    let store = engine::open(directory, options)?.store;
+    let store = engine::open(directory, options)?;
     while let Some(page) = reader.next_page()? {
         let decoded = decode_page(page);
         let PagedFileCounts { pages, .. } = reader.counts();

@@ -23,8 +23,9 @@ use laterbase_core::replica::{
 use laterbase_core::store::{Store, StoreError};
 use laterbase_directory::OpenError;
 use laterbase_directory::environment::{random_bytes_16, wall_clock_nanos};
+use tokio::sync::watch;
 
-use crate::engine::{self, OpenStore, StoreOptions};
+use crate::engine::{self, StoreOptions};
 
 use upkeep::Upkeep;
 
@@ -37,7 +38,7 @@ pub type WallClock = Box<dyn Fn() -> i64 + Send + Sync>;
 pub struct DeviceOptions {
     /// What aggregates are read by. The default folds every root as a JSON merge patch.
     pub folds: Folds,
-    /// The replica's own options. [`Device::open`] sets `home`.
+    /// The replica's own options.
     pub replica: ReplicaOptions,
     /// How [`Device::open`] opens the store.
     pub store: StoreOptions,
@@ -82,6 +83,8 @@ pub struct Device {
     reader: Reader,
     upkeep: Upkeep,
     wall_clock: WallClock,
+    /// Where the log ends, for those who wait for more.
+    head: watch::Sender<u64>,
 }
 
 impl fmt::Debug for Device {
@@ -96,10 +99,8 @@ impl Device {
     ///
     /// # Errors
     /// [`DeviceError`]; what the directory holds is as it was.
-    pub fn open(path: &Path, mut options: DeviceOptions) -> Result<Self, DeviceError> {
-        let OpenStore { store, home } = engine::open(path, options.store)?;
-        options.replica.home = home;
-        Self::over(store, options)
+    pub fn open(path: &Path, options: DeviceOptions) -> Result<Self, DeviceError> {
+        Self::over(engine::open(path, options.store)?, options)
     }
 
     /// Opens the replica that a store of any engine holds, and makes one if there is none.
@@ -112,7 +113,8 @@ impl Device {
         let reader = replica.reader();
         let upkeep = Upkeep::start(replica.maintenance(), upkeep)
             .map_err(|source| DeviceError::Thread { source })?;
-        Ok(Self { writer: Mutex::new(replica), reader, upkeep, wall_clock })
+        let head = watch::Sender::new(reader.head());
+        Ok(Self { writer: Mutex::new(replica), reader, upkeep, wall_clock, head })
     }
 
     /// The id that new events get.
@@ -187,6 +189,7 @@ impl Device {
                 replica.commit()?;
                 drop(replica);
                 self.upkeep.wake();
+                self.head.send_replace(self.reader.head());
                 Ok(staged)
             }
             // The fork is on record; what it was found on is not taken.

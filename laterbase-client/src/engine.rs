@@ -70,15 +70,6 @@ impl FromStr for Engine {
 #[error("an engine is lmdb or rocks")]
 pub struct UnknownEngine;
 
-/// A store, and where it lives.
-#[derive(Debug)]
-pub struct OpenStore {
-    /// The store.
-    pub store: Arc<dyn Store>,
-    /// A hash that no copy of it has.
-    pub home: [u8; 32],
-}
-
 /// Which engine a store is on.
 enum Found {
     #[cfg(feature = "lmdb")]
@@ -111,7 +102,7 @@ fn missing(path: &Path, engine: &str) -> OpenError {
 ///
 /// # Errors
 /// [`OpenError`]; the data is as it was.
-pub fn open(path: &Path, options: StoreOptions) -> Result<OpenStore, OpenError> {
+pub fn open(path: &Path, options: StoreOptions) -> Result<Arc<dyn Store>, OpenError> {
     match engine_or(path, options.new_on.unwrap_or_default())? {
         #[cfg(feature = "lmdb")]
         Found::Lmdb => lmdb::open(path, options),

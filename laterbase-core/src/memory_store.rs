@@ -27,6 +27,7 @@ pub struct MemoryStore {
     truth: Arc<Versions>,
     derived: Arc<Versions>,
     writer: WriterSlot,
+    home: [u8; 32],
 }
 
 /// What one area was, is, and is about to be.
@@ -52,6 +53,12 @@ impl MemoryStore {
     /// An empty store that promises `durability`.
     pub fn with_durability(durability: Durability) -> Self {
         Self { durability, ..Self::default() }
+    }
+
+    /// The same store in another place, as [`Store::home`] says it: to its replica, a copy.
+    #[must_use]
+    pub fn at_home(self, home: [u8; 32]) -> Self {
+        Self { home, ..self }
     }
 
     /// Opens the same data again, as after an orderly end of the process.
@@ -81,7 +88,8 @@ impl MemoryStore {
             })
         };
         let (truth, derived) = (survivor(&self.truth), survivor(&self.derived));
-        Self { durability: self.durability, truth, derived, writer: WriterSlot::default() }
+        let (durability, home) = (self.durability, self.home);
+        Self { durability, truth, derived, writer: WriterSlot::default(), home }
     }
 
     fn versions(&self, area: Area) -> &Versions {
@@ -134,6 +142,10 @@ impl Store for MemoryStore {
     fn size_bytes(&self) -> Result<u64, StoreError> {
         let (truth, derived) = (self.truth.current(), self.derived.current());
         Ok(truth.iter().chain(derived.iter()).map(SortedTable::size_bytes).sum())
+    }
+
+    fn home(&self) -> Result<[u8; 32], StoreError> {
+        Ok(self.home)
     }
 
     fn usage(&self) -> Result<Usage, StoreError> {

@@ -60,9 +60,6 @@ pub struct ReplicaOptions {
     pub front_events_flush: usize,
     /// About how many bytes of lately read aggregates are kept in memory; 0 for none.
     pub hot_bytes_max: usize,
-    /// Where the store lives, as a hash: a store that finds itself elsewhere is a copy, and
-    /// takes a new replica id.
-    pub home: [u8; 32],
     /// Take a new replica id in any case.
     pub new_identity: bool,
 }
@@ -83,7 +80,6 @@ impl Default for ReplicaOptions {
             drift_nanos_max: DRIFT_NANOS_MAX_DEFAULT,
             front_events_flush: FRONT_EVENTS_FLUSH,
             hot_bytes_max: HOT_BYTES_MAX_DEFAULT,
-            home: [0; 32],
             new_identity: false,
         }
     }
@@ -120,7 +116,7 @@ impl Replica {
     /// Opens the replica that a store holds, or makes a new one in an empty store.
     ///
     /// Takes a new replica id where the old one's history is in doubt: the store is elsewhere
-    /// than it was (`options.home`), or was not closed in [`crate::store::Durability::Relaxed`].
+    /// than it was ([`Store::home`]), or was not closed in [`crate::store::Durability::Relaxed`].
     /// Does not scan the data: its cost is that of the heads and of what a crash left unflushed.
     ///
     /// # Errors

@@ -223,9 +223,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// [`StoreError::Engine`] if the engine fails.
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError>;
 
-    /// Writes all of a batch, or nothing of it.
-    ///
-    /// Operations take effect in the order in which they were added: the last one on a key wins.
+    /// Writes all of a batch, or nothing of it. Operations take effect in the order in which they
+    /// were added: the last one on a key wins.
     ///
     /// # Errors
     /// [`StoreError::Full`] if disk or map is full: nothing was written.
@@ -234,8 +233,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// after the store is opened anew, and until then further commits are refused.
     fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
 
-    /// Makes every commit that has returned, to either area, survive power loss, whatever the
-    /// durability setting.
+    /// Makes every commit that has returned survive power loss, whatever the durability setting.
     ///
     /// # Errors
     /// As for [`Store::commit`].
@@ -246,6 +244,13 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`StoreError::Engine`] if the engine cannot tell.
     fn size_bytes(&self) -> Result<u64, StoreError>;
+
+    /// Where the store lives: a hash that no copy has, by which a copy takes a new replica id. Zeros
+    /// where nothing can be copied. A store around a store gives the inner one's.
+    ///
+    /// # Errors
+    /// [`StoreError::Engine`] if the place cannot be looked at.
+    fn home(&self) -> Result<[u8; 32], StoreError>;
 
     /// What takes how much of the store's room. It may look at every file.
     ///
@@ -280,9 +285,9 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// How the store fares. Cheap enough to be asked once a second.
     fn condition(&self) -> Condition {
-        let (truth, derived) = (self.refusal(Area::Truth), self.refusal(Area::Derived));
+        let (refusal, derived_refusal) = (self.refusal(Area::Truth), self.refusal(Area::Derived));
         let size_bytes = self.size_bytes().ok();
-        Condition { size_bytes, refusal: truth, derived_refusal: derived, ..Condition::default() }
+        Condition { size_bytes, refusal, derived_refusal, ..Condition::default() }
     }
 }
 

@@ -93,6 +93,7 @@ impl Backups {
             fs::TryLockError::Error(error) => error,
         })?;
         let BackupOptions { directory, every, keep } = options;
+        remove_unfinished(&directory);
         let schedule = Mutex::new(Schedule { every, keep, changes: 0, is_over: false });
         let (rescheduled, under_way) = (Condvar::new(), Mutex::new(()));
         Ok(Self { directory, schedule, rescheduled, lock, under_way })
@@ -190,6 +191,18 @@ impl Drop for Backups {
     /// Closing the file is not enough while another thread starts a process.
     fn drop(&mut self) {
         let _unlocked = self.lock.unlock();
+    }
+}
+
+/// Removes what a server left in its folder that was killed while it took a backup.
+fn remove_unfinished(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let of = name.to_str().and_then(|name| name.strip_suffix(".partial"));
+        if of.is_some_and(BackupName::is_one) {
+            // It takes room and does no other harm.
+            let _removed = fs::remove_file(entry.path());
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::app::App;
 #[cfg(feature = "backups")]
 use crate::backups::{BackupOptions, Backups};
 use crate::bounds::{Bounds, TIME_MAX, TIME_MIN};
-use crate::engine::{Engine, OpenStore};
+use crate::engine::Engine;
 use crate::gate::Gate;
 use crate::meters::Meters;
 use crate::pulse::{HEARTBEAT_PERIOD_DEFAULT, HEARTBEAT_PERIOD_MIN};
@@ -128,8 +128,8 @@ impl Builder {
         self
     }
 
-    /// Keeps the data in a store that is open already. Where copies of it can come to be, say
-    /// where it lives in [`ReplicaOptions::home`].
+    /// Keeps the data in a store that is open already. A copy of it is known by where it lives
+    /// ([`Store::home`]).
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
         self.storage = Storage::Given(store);
         self
@@ -148,7 +148,7 @@ impl Builder {
         self
     }
 
-    /// How the replica behaves. For a directory, its home is found out in any case.
+    /// How the replica behaves.
     pub const fn replica_options(mut self, options: ReplicaOptions) -> Self {
         self.options = options;
         self
@@ -297,13 +297,13 @@ impl Builder {
             Storage::Directory(path, Engine::Lmdb | Engine::Rocks) => Some(path.clone()),
             Storage::Directory(..) | Storage::Given(_) => None,
         };
-        let OpenStore { store, home } = match self.storage {
-            Storage::Given(store) => OpenStore { store, home: self.options.home },
+        let store = match self.storage {
+            Storage::Given(store) => store,
             Storage::Directory(path, engine) => {
                 engine.open(&path, self.durability, self.size_bytes_max)?
             }
         };
-        let options = ReplicaOptions { home, ..self.options };
+        let options = self.options;
         let writer_bounds = WriterBounds {
             queue_length_max: self.queue_length_max,
             front_events_flush: options.front_events_flush,

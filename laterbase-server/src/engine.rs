@@ -22,13 +22,6 @@ pub enum Engine {
     Memory,
 }
 
-/// A store, and where it lives.
-pub(crate) struct OpenStore {
-    pub store: Arc<dyn Store>,
-    /// A hash that no copy of the store has; zeros where there is nothing to copy.
-    pub home: [u8; 32],
-}
-
 impl Engine {
     /// Whether this program was built with it.
     pub(crate) const fn is_built_in(self) -> bool {
@@ -45,14 +38,11 @@ impl Engine {
         path: &Path,
         durability: Durability,
         size_bytes_max: Option<u64>,
-    ) -> Result<OpenStore, BuildError> {
+    ) -> Result<Arc<dyn Store>, BuildError> {
         match self {
             Self::Lmdb => open_lmdb(path, durability, size_bytes_max),
             Self::Rocks => open_rocks(path, durability, size_bytes_max),
-            Self::Memory => Ok(OpenStore {
-                store: Arc::new(MemoryStore::with_durability(durability)),
-                home: [0; 32],
-            }),
+            Self::Memory => Ok(Arc::new(MemoryStore::with_durability(durability))),
         }
     }
 }
@@ -62,12 +52,10 @@ fn open_lmdb(
     path: &Path,
     durability: Durability,
     size_bytes_max: Option<u64>,
-) -> Result<OpenStore, BuildError> {
+) -> Result<Arc<dyn Store>, BuildError> {
     use laterbase_store_lmdb::{LmdbOptions, LmdbStore};
     let options = LmdbOptions { durability, size_bytes_max, ..LmdbOptions::default() };
-    let store = LmdbStore::open(path, options)?;
-    let home = store.home()?;
-    Ok(OpenStore { store: Arc::new(store), home })
+    Ok(Arc::new(LmdbStore::open(path, options)?))
 }
 
 #[cfg(not(feature = "lmdb"))]
@@ -75,7 +63,7 @@ fn open_lmdb(
     _path: &Path,
     _durability: Durability,
     _size_bytes_max: Option<u64>,
-) -> Result<OpenStore, BuildError> {
+) -> Result<Arc<dyn Store>, BuildError> {
     Err(BuildError::EngineMissing { engine: Engine::Lmdb })
 }
 
@@ -84,12 +72,10 @@ fn open_rocks(
     path: &Path,
     durability: Durability,
     size_bytes_max: Option<u64>,
-) -> Result<OpenStore, BuildError> {
+) -> Result<Arc<dyn Store>, BuildError> {
     use laterbase_store_rocks::{RocksOptions, RocksStore};
     let options = RocksOptions { durability, size_bytes_max, ..RocksOptions::default() };
-    let store = RocksStore::open(path, options)?;
-    let home = store.home()?;
-    Ok(OpenStore { store: Arc::new(store), home })
+    Ok(Arc::new(RocksStore::open(path, options)?))
 }
 
 #[cfg(not(feature = "rocks"))]
@@ -97,7 +83,7 @@ fn open_rocks(
     _path: &Path,
     _durability: Durability,
     _size_bytes_max: Option<u64>,
-) -> Result<OpenStore, BuildError> {
+) -> Result<Arc<dyn Store>, BuildError> {
     Err(BuildError::EngineMissing { engine: Engine::Rocks })
 }
 

@@ -58,7 +58,7 @@ fn compact_area(
     options: LmdbOptions,
     home: &[u8],
 ) -> Result<(), OpenError> {
-    let name = format!("{}.compact", folder_name(area));
+    let name = folder_of_copy(area);
     let remove = || remove_folder(&directory.path().join(&name));
     remove()?;
     let folder = directory.folder(&name)?;
@@ -124,6 +124,18 @@ fn put_in_place(directory: &Directory, area: Area, folder: &Path) -> Result<(), 
     };
     replace().map_err(|error| StoreError::engine("put the copy in place", error))?;
     directory.sync_names(folder_name(area))
+}
+
+/// Removes what a compaction left that was killed.
+pub(crate) fn remove_unfinished(directory: &Directory) -> Result<(), OpenError> {
+    for area in [Area::Truth, Area::Derived] {
+        remove_folder(&directory.path().join(folder_of_copy(area)))?;
+    }
+    Ok(())
+}
+
+fn folder_of_copy(area: Area) -> String {
+    format!("{}.compact", folder_name(area))
 }
 
 fn remove_folder(folder: &Path) -> Result<(), OpenError> {

@@ -181,6 +181,11 @@ impl Store for FrozenLmdb {
         Durability::Durable
     }
 
+    /// It has no writer, so nothing depends on it.
+    fn home(&self) -> Result<[u8; 32], StoreError> {
+        Ok([0; 32])
+    }
+
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
         Ok(Box::new(FrozenSnapshot::new(self)))
     }

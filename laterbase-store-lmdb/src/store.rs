@@ -9,6 +9,7 @@ use laterbase_core::store::{
 };
 use laterbase_directory::{DISK_RESERVE_BYTES, Directory, OpenError, Stamp};
 
+use crate::compaction;
 use crate::dead_readers::DeadReaders;
 use crate::environment::{Environment, MAP_STEP_BYTES};
 use crate::error;
@@ -53,6 +54,8 @@ impl LmdbStore {
     pub fn open(path: &Path, options: LmdbOptions) -> Result<Self, OpenError> {
         let mut directory = Directory::open(path, STAMP)?;
         let was_closed = directory.mark_open()?;
+        // It takes room and does no other harm, so it keeps nobody out.
+        let _removed = compaction::remove_unfinished(&directory);
         let truth = renewal::open_area(&directory, Area::Truth, options)?;
         let (derived, set_aside) = renewal::open_derived(&directory, options, was_closed)?;
         Ok(Self {
@@ -75,14 +78,6 @@ impl LmdbStore {
     /// See [`OpenError`]; [`OpenError::Locked`] if this same process has it open.
     pub fn open_to_read(path: &Path) -> Result<FrozenLmdb, OpenError> {
         FrozenLmdb::open(path)
-    }
-
-    /// Where the store lives, as a hash that no copy of it has. See [`Directory::home`].
-    ///
-    /// # Errors
-    /// [`OpenError::Io`] if a file cannot be looked at.
-    pub fn home(&self) -> Result<[u8; 32], OpenError> {
-        self.directory.home(&ANCHORS)
     }
 
     pub(crate) fn environment(&self, area: Area) -> Arc<Environment> {
@@ -188,6 +183,11 @@ impl Store for LmdbStore {
     }
 
     /// Bytes of the pages in use. The files also hold pages that are free to be used again.
+    fn home(&self) -> Result<[u8; 32], StoreError> {
+        let home = self.directory.home(&ANCHORS);
+        home.map_err(|error| StoreError::engine("find out where it lives", error))
+    }
+
     fn size_bytes(&self) -> Result<u64, StoreError> {
         Ok(self.truth.size_bytes()? + self.environment(Area::Derived).size_bytes()?)
     }

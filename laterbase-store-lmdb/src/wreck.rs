@@ -105,6 +105,11 @@ impl Store for Wreck {
         Durability::Durable
     }
 
+    /// It has no writer, so nothing depends on it.
+    fn home(&self) -> Result<[u8; 32], StoreError> {
+        Ok([0; 32])
+    }
+
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
         Ok(Box::new(WreckSnapshot(self)))
     }

@@ -149,6 +149,11 @@ impl Store for FrozenRocks {
         Durability::Durable
     }
 
+    /// It has no writer, so nothing depends on it.
+    fn home(&self) -> Result<[u8; 32], StoreError> {
+        Ok([0; 32])
+    }
+
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
         let derived = self.derived.as_ref().map(Arc::clone);
         Ok(Box::new(RocksSnapshot::new(Arc::clone(&self.truth), derived)))

@@ -85,14 +85,6 @@ impl RocksStore {
         Ok(())
     }
 
-    /// Where the store lives, as a hash that no copy of it has. See [`Directory::home`].
-    ///
-    /// # Errors
-    /// [`OpenError::Io`] if a file cannot be looked at.
-    pub fn home(&self) -> Result<[u8; 32], OpenError> {
-        self.directory.home(&ANCHORS)
-    }
-
     pub(crate) const fn environment(&self, area: Area) -> &Environment {
         match area {
             Area::Truth => &self.truth,
@@ -181,6 +173,11 @@ impl Store for RocksStore {
     }
 
     /// Bytes of all files, also those that wait to be merged or removed.
+    fn home(&self) -> Result<[u8; 32], StoreError> {
+        let home = self.directory.home(&ANCHORS);
+        home.map_err(|error| StoreError::engine("find out where it lives", error))
+    }
+
     fn size_bytes(&self) -> Result<u64, StoreError> {
         Ok(self.truth.size_bytes()? + self.derived.size_bytes()?)
     }

@@ -85,7 +85,8 @@ macro_rules! with_conformance_clauses {
                 a_second_opener_is_refused,
                 another_engine_is_refused,
                 a_newer_format_is_refused,
-                a_file_in_the_way_is_an_error;
+                a_file_in_the_way_is_an_error,
+                a_copy_lives_elsewhere;
             in_child:
                 a_killed_writer_loses_nothing_acknowledged,
                 a_write_that_the_system_refuses_loses_nothing_acknowledged;

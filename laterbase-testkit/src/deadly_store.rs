@@ -151,6 +151,10 @@ impl<S: Store> Store for DeadlyStore<S> {
         self.around(&[Call::Sync], || self.inner.sync())
     }
 
+    fn home(&self) -> Result<[u8; 32], StoreError> {
+        self.inner.home()
+    }
+
     fn size_bytes(&self) -> Result<u64, StoreError> {
         self.inner.size_bytes()
     }

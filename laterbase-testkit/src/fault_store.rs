@@ -144,6 +144,10 @@ impl<S: Store> Store for FaultStore<S> {
         self.inner.sync()
     }
 
+    fn home(&self) -> Result<[u8; 32], StoreError> {
+        self.inner.home()
+    }
+
     fn size_bytes(&self) -> Result<u64, StoreError> {
         self.inner.size_bytes()
     }

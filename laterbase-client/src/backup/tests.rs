@@ -67,7 +67,7 @@ fn a_restored_store_is_the_one_that_was_backed_up_under_another_id() {
     assert_eq!(digest(&first), digest(&second));
     record(&second, "p", "{}");
     second.close().unwrap();
-    let store = engine::open(&copy, StoreOptions::default()).unwrap().store;
+    let store = engine::open(&copy, StoreOptions::default()).unwrap();
     assert!(verify(&*store, &mut |_, _| {}).unwrap().is_sound());
     assert_eq!(names(directory.path()), ["a.lbbk", "copy", "store"]);
 }
@@ -114,7 +114,7 @@ fn it_is_the_store_at_one_moment_while_others_write() {
                 restore(&file, &copy, RestoreOptions::default(), &mut |_| {}).unwrap(),
                 taken.events
             );
-            let store = engine::open(&copy, StoreOptions::default()).unwrap().store;
+            let store = engine::open(&copy, StoreOptions::default()).unwrap();
             let report = verify(&*store, &mut |_, _| {}).unwrap();
             assert!(report.is_truth_sound() && report.events == taken.events, "{report:?}");
             sizes.push(taken.events);
@@ -163,6 +163,17 @@ fn of_a_damaged_or_short_file_nothing_is_made() {
     restore(&file, &copy, RestoreOptions::default(), &mut |_| {}).unwrap_err();
 }
 
+/// As a shell completes the name of a folder.
+#[test]
+fn a_slash_behind_the_new_directory_changes_nothing() {
+    let (directory, file) = backed_up();
+    for name in ["copy/", "other/."] {
+        let copy = directory.path().join(name);
+        assert_eq!(restore(&file, &copy, RestoreOptions::default(), &mut |_| {}).unwrap(), 5);
+    }
+    assert_eq!(names(directory.path()), ["a.lbbk", "copy", "other", "store"]);
+}
+
 /// What a killed call leaves is removed by the next one; what is somebody else's is not.
 #[test]
 fn what_is_in_the_way_is_told_from_what_a_restore_left() {
@@ -208,7 +219,7 @@ fn a_backup_is_tried_out_and_nothing_stays() {
     let events = try_out(&file, |copy| {
         place = copy.to_owned();
         assert!(try_out(&file, |other| assert_ne!(other, copy)).is_ok());
-        let store: Arc<dyn Store> = engine::open(copy, StoreOptions::default()).unwrap().store;
+        let store: Arc<dyn Store> = engine::open(copy, StoreOptions::default()).unwrap();
         verify(&*store, &mut |_, _| {}).unwrap().events
     });
     assert_eq!(events.unwrap(), 5);

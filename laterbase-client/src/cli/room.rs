@@ -63,10 +63,15 @@ impl StorageSummary {
 
 impl std::fmt::Display for StorageSummary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (Some(taken), Some(left)) = (self.size_bytes, self.left_bytes) else { return Ok(()) };
-        write!(f, "\n{}, {} left", amount(taken), amount(left))?;
-        if let Some(most) = self.size_bytes_max {
-            write!(f, " up to its bound of {}", amount(most))?;
+        if let Some(taken) = self.size_bytes {
+            write!(f, "\n{}", amount(taken))?;
+            // Who only reads a store beside its owner does not know what that one may take.
+            if let Some(left) = self.left_bytes {
+                write!(f, ", {} left", amount(left))?;
+            }
+            if let Some(most) = self.size_bytes_max {
+                write!(f, " up to its bound of {}", amount(most))?;
+            }
         }
         let Some(usage) = &self.usage else { return Ok(()) };
         let taken: u64 = usage.tables.iter().map(|table| table.bytes).sum();

@@ -69,7 +69,7 @@ fn verify_backup(backup: &Path, output: &mut Output) -> anyhow::Result<()> {
         bar.set_position(done);
     };
     let report = backup::try_out(backup, |directory| -> anyhow::Result<VerifyReport> {
-        let store = engine::open(directory, StoreOptions::default())?.store;
+        let store = engine::open(directory, StoreOptions::default())?;
         rebuild_derived(Arc::clone(&store), &mut progress)?;
         Ok(verify(&*store, &mut progress)?)
     });
@@ -142,7 +142,7 @@ fn open(common: &Common) -> anyhow::Result<Arc<dyn Store>> {
         bail!("there is no store at {}", common.store.display());
     }
     let opened = engine::open(&common.store, StoreOptions::default());
-    Ok(opened.context("cannot open the store")?.store)
+    opened.context("cannot open the store")
 }
 
 fn describe(report: &VerifyReport) -> String {

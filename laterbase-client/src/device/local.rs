@@ -1,10 +1,13 @@
 //! A device as the side of a sync where the events live.
 
+use std::time::Duration;
+
 use laterbase_core::fork::Keep;
 use laterbase_core::id::{ReplicaId, RootName};
 use laterbase_core::reader::{Reader, Remembered};
 use laterbase_core::replica::{Resolved, WriteError};
 use laterbase_core::sync::{Incoming, Taken};
+use tokio::time::timeout;
 
 use super::Device;
 use crate::local::Local;
@@ -20,6 +23,11 @@ impl Local for Device {
             let after_position = Some(self.reader().head());
             page.stage(replica, now_nanos, after_position)
         })
+    }
+
+    async fn arrived(&self, head: u64, longest: Duration) {
+        let mut ends = self.head.subscribe();
+        let _time_is_up = timeout(longest, ends.wait_for(|end| *end != head)).await;
     }
 
     fn remember(&self, entries: Vec<Remembered>) -> Result<(), WriteError> {

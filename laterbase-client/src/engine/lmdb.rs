@@ -7,16 +7,15 @@ use laterbase_core::store::Store;
 use laterbase_directory::OpenError;
 use laterbase_store_lmdb::{LmdbOptions, LmdbStore, Wreck};
 
-use super::{OpenStore, StoreOptions};
+use super::StoreOptions;
 
 pub(super) use laterbase_store_lmdb::{check_files, check_files_in_use, discard_derived};
 
-pub(super) fn open(path: &Path, options: StoreOptions) -> Result<OpenStore, OpenError> {
+pub(super) fn open(path: &Path, options: StoreOptions) -> Result<Arc<dyn Store>, OpenError> {
     let StoreOptions { durability, size_bytes_max, new_on: _ } = options;
     let options = LmdbOptions { durability, size_bytes_max, ..LmdbOptions::default() };
     let store = LmdbStore::open(path, options)?;
-    let home = store.home()?;
-    Ok(OpenStore { store: Arc::new(store), home })
+    Ok(Arc::new(store))
 }
 
 pub(super) fn open_to_read(path: &Path) -> Result<Arc<dyn Store>, OpenError> {

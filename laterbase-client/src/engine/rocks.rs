@@ -7,14 +7,13 @@ use laterbase_core::store::Store;
 use laterbase_directory::OpenError;
 use laterbase_store_rocks::{RocksOptions, RocksStore};
 
-use super::{OpenStore, StoreOptions};
+use super::StoreOptions;
 
-pub(super) fn open(path: &Path, options: StoreOptions) -> Result<OpenStore, OpenError> {
+pub(super) fn open(path: &Path, options: StoreOptions) -> Result<Arc<dyn Store>, OpenError> {
     let StoreOptions { durability, size_bytes_max, new_on: _ } = options;
     let options = RocksOptions { durability, size_bytes_max, ..RocksOptions::default() };
     let store = RocksStore::open(path, options)?;
-    let home = store.home()?;
-    Ok(OpenStore { store: Arc::new(store), home })
+    Ok(Arc::new(store))
 }
 
 pub(super) fn open_to_read(path: &Path) -> Result<Arc<dyn Store>, OpenError> {

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use laterbase_client::device::{Device, DeviceOptions};
 use laterbase_client::handover::Listening;
-use laterbase_core::replica::ReplicaOptions;
 use laterbase_store_lmdb::{LmdbOptions, LmdbStore};
 use laterbase_testkit::child::{self, Child, was_killed};
 use laterbase_testkit::deadly_store::{Call, DeadlyStore, KillPoint, Work};
@@ -32,9 +31,8 @@ fn play(directory: &Path) -> ! {
     let (nth, after) = task.split_once(' ').unwrap();
     let point = KillPoint { work: Some(Work::Append), call: Call::Truth, after: after == "after" };
     let store = LmdbStore::open(directory, LmdbOptions::default()).unwrap();
-    let replica = ReplicaOptions { home: store.home().unwrap(), ..ReplicaOptions::default() };
     let store = Arc::new(DeadlyStore::new(store, Some(point), nth.parse().unwrap()));
-    let options = DeviceOptions { replica, ..DeviceOptions::default() };
+    let options = DeviceOptions::default();
     let device = Arc::new(Device::over(Arc::clone(&store) as Arc<_>, options).unwrap());
     store.begin(Work::Append);
     let _listening = Listening::start(directory, device).unwrap();

@@ -10,6 +10,7 @@ mod board;
 mod command;
 mod compact_command;
 mod convergence;
+mod copies;
 mod cuts;
 mod cutting_transport;
 mod damaged_link;

@@ -12,7 +12,6 @@ use laterbase_core::id::RootName;
 use laterbase_core::limits::BATCH_EVENTS_MAX;
 use laterbase_core::memory_store::MemoryStore;
 use laterbase_core::replica::{Random, Replica, ReplicaOptions};
-use laterbase_core::store::Store;
 use laterbase_server::Server;
 
 use crate::dice::Dice;
@@ -55,9 +54,9 @@ impl SteadyReplica {
 
     /// Opens the replica for a moment.
     fn write(&self, write: impl FnOnce(&mut Replica, i64)) {
-        let (store, folds) = (Arc::new(self.store.reopen()), Self::folds());
+        let (store, folds) = (self.opened(), Self::folds());
         let random = self.random();
-        let mut replica = Replica::open(store, folds, self.options(), random).unwrap();
+        let mut replica = Replica::open(store, folds, ReplicaOptions::default(), random).unwrap();
         write(&mut replica, START_NANOS);
         replica.close().unwrap();
     }
@@ -73,8 +72,8 @@ impl SteadyReplica {
         Box::new(move || (u128::from(dice.roll()) << 64 | u128::from(dice.roll())).to_be_bytes())
     }
 
-    fn options(&self) -> ReplicaOptions {
-        ReplicaOptions { home: [self.number; 32], ..ReplicaOptions::default() }
+    fn opened(&self) -> Arc<MemoryStore> {
+        Arc::new(self.store.reopen().at_home([self.number; 32]))
     }
 
     /// Records events whose data takes 200 bytes each, spread over 10,000 aggregates.
@@ -104,9 +103,8 @@ impl SteadyReplica {
     }
 
     pub(crate) fn device(&self) -> Device {
-        let store = Arc::new(self.store.reopen());
+        let store = self.opened();
         let options = DeviceOptions {
-            replica: self.options(),
             upkeep: UpkeepMode::Writer,
             wall_clock: Box::new(clock()),
             random: self.random(),
@@ -116,8 +114,7 @@ impl SteadyReplica {
     }
 
     pub(crate) fn server(&self) -> Server {
-        let store: Arc<dyn Store> = Arc::new(self.store.reopen());
-        let builder = Server::builder().replica_options(self.options()).store(store);
+        let builder = Server::builder().store(self.opened());
         builder.fallback(Arc::new(MergePatch)).clock(Arc::new(clock())).build().unwrap()
     }
 }

@@ -17,7 +17,6 @@ use laterbase_client::sync::{SyncError, SyncOptions, SyncReport, sync};
 use laterbase_client::transport::{ResponseBody, ServiceTransport, Transport, TransportError};
 use laterbase_core::fold::MergePatch;
 use laterbase_core::memory_store::MemoryStore;
-use laterbase_core::replica::ReplicaOptions;
 use laterbase_core::selection::RootSelection;
 use laterbase_core::store::Store;
 use laterbase_server::Server;
@@ -68,19 +67,18 @@ impl Site {
         }
     }
 
-    fn options(&self) -> ReplicaOptions {
-        ReplicaOptions { home: self.home, ..ReplicaOptions::default() }
+    fn opened(&self) -> Arc<dyn Store> {
+        Arc::new(self.store.reopen().at_home(self.home))
     }
 
     fn device(&self) -> Device {
         let upkeep = UpkeepMode::Writer;
-        let options = DeviceOptions { replica: self.options(), upkeep, ..DeviceOptions::default() };
-        Device::over(Arc::new(self.store.reopen()), options).unwrap()
+        let options = DeviceOptions { upkeep, ..DeviceOptions::default() };
+        Device::over(self.opened(), options).unwrap()
     }
 
     fn server(&self) -> Server {
-        let store: Arc<dyn Store> = Arc::new(self.store.reopen());
-        let builder = Server::builder().replica_options(self.options()).store(store);
+        let builder = Server::builder().store(self.opened());
         builder.fallback(Arc::new(MergePatch)).build().unwrap()
     }
 

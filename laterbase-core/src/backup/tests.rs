@@ -27,8 +27,8 @@ fn open(store: &MemoryStore, home: u8) -> Replica {
         dice[0] = dice[0].wrapping_add(1);
         dice
     });
-    let options = ReplicaOptions { home: [home; 32], ..ReplicaOptions::default() };
-    Replica::open(Arc::new(store.reopen()), folds, options, random).unwrap()
+    let store = Arc::new(store.reopen().at_home([home; 32]));
+    Replica::open(store, folds, ReplicaOptions::default(), random).unwrap()
 }
 
 fn restored(store: &MemoryStore) -> MemoryStore {

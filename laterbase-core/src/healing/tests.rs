@@ -33,6 +33,10 @@ impl Store for Sick {
         self.inner.durability()
     }
 
+    fn home(&self) -> Result<[u8; 32], StoreError> {
+        self.inner.home()
+    }
+
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
         Ok(Box::new(SickSnapshot { inner: self.inner.snapshot()?, store: self }))
     }

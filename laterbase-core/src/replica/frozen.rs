@@ -65,6 +65,10 @@ impl Store for TruthOnly {
         self.0.durability()
     }
 
+    fn home(&self) -> Result<[u8; 32], StoreError> {
+        self.0.home()
+    }
+
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
         Ok(Box::new(TruthSnapshot(self.0.snapshot()?)))
     }

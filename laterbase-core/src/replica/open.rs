@@ -101,11 +101,12 @@ fn settle_identity(
     options: &ReplicaOptions,
     random: &mut Random,
 ) -> Result<(Identity, Option<Batch>), StoreError> {
+    let home = store.home()?;
     let (held, doubt) = {
         let snapshot = store.snapshot()?;
         let held = read_identity(&*snapshot)?;
         check_present(&*snapshot, held)?;
-        (held, doubt(&*snapshot, options)?)
+        (held, doubt(&*snapshot, options, &home)?)
     };
     let mut batch = Batch::new(Area::Truth);
     let identity = match (held, doubt) {
@@ -124,7 +125,7 @@ fn settle_identity(
     batch.put(Table::Meta, keys::FORMAT, &FORMAT.to_be_bytes());
     batch.put(Table::Meta, keys::REPLICA, identity.replica.as_bytes());
     batch.put(Table::Meta, keys::EPOCH, &identity.epoch.to_be_bytes());
-    batch.put(Table::Meta, keys::HOME, &options.home);
+    batch.put(Table::Meta, keys::HOME, &home);
     let relaxed = store.durability() == Durability::Relaxed;
     batch.put(Table::Meta, keys::OPEN, &[u8::from(relaxed)]);
     match store.commit(&batch).and_then(|()| store.sync()) {
@@ -183,10 +184,11 @@ fn check_present(snapshot: &dyn Snapshot, held: Option<Identity>) -> Result<(), 
 fn doubt(
     snapshot: &dyn Snapshot,
     options: &ReplicaOptions,
+    home: &[u8; 32],
 ) -> Result<Option<RenewalReason>, StoreError> {
     let elsewhere = snapshot
         .get(Table::Meta, keys::HOME)?
-        .is_some_and(|home| home.as_ref() != options.home.as_slice());
+        .is_some_and(|before| before.as_ref() != home.as_slice());
     let unclean = snapshot.get(Table::Meta, keys::OPEN)?.is_some_and(|mark| mark.as_ref() == [1]);
     Ok(if options.new_identity {
         Some(RenewalReason::Requested)

@@ -230,14 +230,14 @@ fn a_store_that_finds_itself_elsewhere_takes_a_new_id() {
     let first = replica.id();
     write(&mut replica, "s", "0", NOW);
     replica.close().unwrap();
-    let moved = ReplicaOptions { home: [7; 32], ..ReplicaOptions::default() };
-    let mut replica = open_with(&store, 2, moved.clone());
+    let moved = store.clone().at_home([7; 32]);
+    let mut replica = open(&moved, 2);
     assert_ne!(replica.id(), first);
     assert_eq!(write(&mut replica, "s", "1", NOW).seq, 1);
     assert_eq!(replica.reader().own_ids(), [first, replica.id()]);
     let second = replica.id();
     drop(replica);
-    assert_eq!(open_with(&store, 3, moved).id(), second, "and keeps it there");
+    assert_eq!(open(&moved, 3).id(), second, "and keeps it there");
 }
 
 #[test]

@@ -129,6 +129,20 @@ async fn the_one_that_was_just_taken_stays() {
     server.stop().await;
 }
 
+/// What a killed server had begun is of no use, and takes room.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_finished_goes_when_a_server_starts() {
+    let directory = tempfile::tempdir().unwrap();
+    let begun = "laterbase-20260101T000000000000000Z.lbbk.partial";
+    for name in [begun, "letter.lbbk.partial"] {
+        std::fs::write(directory.path().join(name), "half of it").unwrap();
+    }
+    let server = backups(directory.path(), None, None).build().unwrap();
+    assert!(!directory.path().join(begun).exists());
+    assert!(directory.path().join("letter.lbbk.partial").exists(), "it is somebody else's");
+    server.close().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_is_of_one_server() {
     let directory = TempDir::new().unwrap();

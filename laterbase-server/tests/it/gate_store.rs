@@ -59,6 +59,10 @@ impl Store for GateStore {
         self.inner.durability()
     }
 
+    fn home(&self) -> Result<[u8; 32], StoreError> {
+        self.inner.home()
+    }
+
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
         self.inner.snapshot()
     }

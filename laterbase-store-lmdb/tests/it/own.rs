@@ -80,3 +80,18 @@ fn the_home_stays_until_the_file_of_the_truth_is_replaced() {
     replace("truth/data.mdb");
     assert_ne!(home(), before);
 }
+
+/// The story: a compaction was killed where the disk was nearly full, and what it had copied stayed
+/// for good.
+#[test]
+fn what_a_killed_compaction_left_goes_with_the_next_opening() {
+    let root = TempDir::new().unwrap();
+    drop(LmdbStore::open(root.path(), LmdbOptions::default()).unwrap());
+    for name in ["truth.compact", "derived.compact"] {
+        fs::create_dir(root.path().join(name)).unwrap();
+        fs::write(root.path().join(name).join("data.mdb"), "half of it").unwrap();
+    }
+    drop(LmdbStore::open(root.path(), LmdbOptions::default()).unwrap());
+    assert!(!root.path().join("truth.compact").exists());
+    assert!(!root.path().join("derived.compact").exists());
+}

@@ -20,7 +20,8 @@ const NOW: i64 = 1_700_000_000_000_000_000;
 ///
 /// Catches: a writer that is not lent, or lent twice, or never comes back.
 pub fn a_store_lends_its_writer_once<H: Harness>() {
-    let store = H::fresh().open().expect("a fresh store opens");
+    let harness = H::fresh();
+    let store = harness.open().expect("a fresh store opens");
     let lease = store.writer().lend().expect("the writer of a fresh store is there");
     check_refused(store.writer().lend().map(drop));
     drop(lease);

@@ -1,6 +1,7 @@
 //! Clauses about stores that must not be opened.
 
 use std::fs;
+use std::path::Path;
 
 use laterbase_core::store::{Store as _, Table};
 use laterbase_directory::{Directory, OpenError, Stamp};
@@ -78,4 +79,45 @@ pub fn a_file_in_the_way_is_an_error<H: Harness>() -> Verdict {
     assert!(matches!(error, Some(OpenError::NotADirectory { .. })), "{error:?}");
     assert_eq!(fs::read_to_string(path).expect("the file is there"), "a file");
     Verdict::Held
+}
+
+/// A store says where it lives: the same wherever it is opened again, also after writes to it, and
+/// another in a copy.
+///
+/// Catches: a home that every store has, that a copy has too, or that changes by itself. Each would
+/// have two replicas write under one id, or one take a new id at every start.
+pub fn a_copy_lives_elsewhere<H: Harness>() -> Verdict {
+    let (harness, other) = (H::fresh(), H::fresh());
+    let (Some(path), Some(copy)) = (harness.directory(), other.directory()) else {
+        return NO_DIRECTORY;
+    };
+    let store = harness.open().expect("a fresh store opens");
+    let home = store.home().expect("it can be looked at");
+    put_keys(&store, Table::Meta, &[b"something"]);
+    store.sync().expect("it is synced");
+    drop(store);
+    let store = harness.open().expect("it opens again");
+    assert_eq!(store.home().expect("it can be looked at"), home);
+    drop(store);
+    if copy.exists() {
+        fs::remove_dir_all(copy).expect("the fresh directory can be removed");
+    }
+    copy_all(path, copy);
+    let store = other.open().expect("a copy opens");
+    assert_ne!(store.home().expect("it can be looked at"), home);
+    assert_eq!(keys(&store, Table::Meta), [b"something"]);
+    Verdict::Held
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder can be made");
+    for entry in fs::read_dir(from).expect("the store is a folder") {
+        let entry = entry.expect("it can be listed");
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        if source.is_dir() {
+            copy_all(&source, &target);
+        } else {
+            fs::copy(&source, &target).expect("a file can be copied");
+        }
+    }
 }

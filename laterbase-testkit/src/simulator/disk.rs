@@ -83,6 +83,13 @@ impl SimDisk {
         next
     }
 
+    /// The disk in a place, of which there is one with this number.
+    pub(super) fn in_place(self, number: u8) -> Self {
+        let mut home = [0; 32];
+        home[0] = number;
+        Self { memory: self.memory.at_home(home), ..self }
+    }
+
     /// What is on the disk after the power was cut now: everything that was promised to survive,
     /// and of the rest, for each area, any part that was once current.
     pub(super) fn image(&self) -> MemoryStore {
@@ -245,6 +252,10 @@ impl Store for SimDisk {
         self.memory.sync()?;
         state.unsynced.clear();
         Ok(())
+    }
+
+    fn home(&self) -> Result<[u8; 32], StoreError> {
+        self.memory.home()
     }
 
     fn size_bytes(&self) -> Result<u64, StoreError> {

@@ -237,7 +237,7 @@ impl Node {
         // The last commit may be there although nobody heard so.
         let in_doubt = self.disk.is_poisoned() || self.disk.is_crashed();
         self.in_doubt |= in_doubt;
-        self.disk = Arc::new(self.disk.reopen());
+        self.disk = Arc::new(self.disk.reopen().in_place(self.home));
         self.open(ledger)
     }
 
@@ -245,11 +245,8 @@ impl Node {
     pub(super) fn open(&mut self, ledger: &mut Ledger) -> Verdict<bool> {
         let mut own = self.dice.split();
         let random: Random = Box::new(move || own.bytes());
-        let mut home = [0; 32];
-        home[0] = self.home;
         let options = ReplicaOptions {
             front_events_flush: self.front_events_flush,
-            home,
             ..ReplicaOptions::default()
         };
         let store: Arc<dyn Store> = Arc::clone(&self.disk) as _;

@@ -54,9 +54,9 @@ fn a_cursor_of_the_original_does_not_fit_a_copy() {
     write(&mut original, "{}");
     let cursor = original.reader().cursor();
     assert!(original.reader().fits(&cursor).unwrap());
-    let options = ReplicaOptions { home: [1; 32], ..ReplicaOptions::default() };
+    let options = ReplicaOptions::default();
     let folds = Arc::new(Folds::new().fallback(Arc::new(MergePatch)));
-    let copy = Arc::new(store.after_power_loss());
+    let copy = Arc::new(store.after_power_loss().at_home([1; 32]));
     let copy = Replica::open(copy, folds, options, Box::new(|| [8; 16])).unwrap();
     assert!(!copy.reader().fits(&cursor).unwrap());
 }

@@ -39,6 +39,7 @@ fn what_is_skipped_needs_a_disk_or_a_fault() {
         "another_engine_is_refused",
         "a_newer_format_is_refused",
         "a_file_in_the_way_is_an_error",
+        "a_copy_lives_elsewhere",
     ];
     assert_eq!(skipped, expected);
 }

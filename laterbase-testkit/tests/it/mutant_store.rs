@@ -177,6 +177,10 @@ impl Store for MutantStore {
         self.inner.durability()
     }
 
+    fn home(&self) -> Result<[u8; 32], StoreError> {
+        self.inner.home()
+    }
+
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
         let _lock = self.has(Mistake::ReadersTakeLock).then(|| self.lock.lock().unwrap());
         let readers = self.readers.load(Ordering::SeqCst);

@@ -120,7 +120,8 @@ mistakes! {
         a_second_opener_is_refused
         another_engine_is_refused
         a_newer_format_is_refused
-        a_file_in_the_way_is_an_error;
+        a_file_in_the_way_is_an_error
+        a_copy_lives_elsewhere;
 }
 
 struct NoMistake;

@@ -66,6 +66,10 @@ impl Store for UnwrittenStore {
         Ok(())
     }
 
+    fn home(&self) -> Result<[u8; 32], StoreError> {
+        self.store.home()
+    }
+
     fn size_bytes(&self) -> Result<u64, StoreError> {
         self.store.size_bytes()
     }

@@ -35,6 +35,10 @@ impl Store for Counted {
         self.store.durability()
     }
 
+    fn home(&self) -> Result<[u8; 32], StoreError> {
+        self.store.home()
+    }
+
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
         Ok(Box::new(CountedSnapshot(self.store.snapshot()?, &self.scans)))
     }

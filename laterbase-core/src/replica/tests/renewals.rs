@@ -30,24 +30,26 @@ fn check(replica: &Replica, old: ReplicaId, seq: u64, reason: RenewalReason) {
 #[test]
 fn a_store_that_gives_up_its_id_as_it_is_opened_says_why() {
     let asked = ReplicaOptions { new_identity: true, ..ReplicaOptions::default() };
-    let moved = ReplicaOptions { home: [1; 32], ..ReplicaOptions::default() };
-    for (options, reason) in [(asked, RenewalReason::Requested), (moved, RenewalReason::Elsewhere)]
-    {
-        let (store, old) = written();
-        let replica = open_with(&store, 2, options);
-        check(&replica, old, 4, reason);
-        let renewals = replica.reader().renewals();
-        drop(replica);
-        let replica = open_with(&store, 3, options_of(reason));
-        assert_eq!(replica.reader().renewals(), renewals, "it is remembered");
-        assert_eq!(replica.reader().renewals_since_open(), [], "and told of once");
-    }
+    let options = ReplicaOptions::default();
+    let there = |store: MemoryStore| store.at_home([1; 32]);
+    check_opened(asked, |store| store, RenewalReason::Requested);
+    check_opened(options, there, RenewalReason::Elsewhere);
 }
 
-/// As the store was opened before.
-fn options_of(reason: RenewalReason) -> ReplicaOptions {
-    let home = if reason == RenewalReason::Elsewhere { [1; 32] } else { [0; 32] };
-    ReplicaOptions { home, ..ReplicaOptions::default() }
+fn check_opened(
+    options: ReplicaOptions,
+    put: impl Fn(MemoryStore) -> MemoryStore,
+    reason: RenewalReason,
+) {
+    let (store, old) = written();
+    let store = put(store);
+    let replica = open_with(&store, 2, options);
+    check(&replica, old, 4, reason);
+    let renewals = replica.reader().renewals();
+    drop(replica);
+    let replica = open_with(&store, 3, ReplicaOptions::default());
+    assert_eq!(replica.reader().renewals(), renewals, "it is remembered");
+    assert_eq!(replica.reader().renewals_since_open(), [], "and told of once");
 }
 
 #[test]
