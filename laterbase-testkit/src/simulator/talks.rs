@@ -1,6 +1,7 @@
 //! Sessions between devices: the ones that ship ([`laterbase_core::sync::Session`]), carried by a
 //! network that loses, doubles and delays what they say.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use laterbase_core::fork::{Fork, Keep};
@@ -40,7 +41,12 @@ pub(super) struct Talk {
     ahead: Option<Ahead>,
     /// Whether the last question was for what arrived.
     is_of_log: bool,
+    /// What the two held as it began: who asks, and the other one.
+    begun: [Holding; 2],
 }
+
+/// How much a device holds of each origin.
+type Holding = BTreeMap<(RootName, ReplicaId), u64>;
 
 /// What a session waits for.
 #[derive(Clone, Copy, Debug)]
@@ -111,7 +117,8 @@ impl World {
         let options =
             SessionOptions { roots, pages, backoff, pause, is_private, ..Default::default() };
         let session = Session::new(reader, other.to_string(), options);
-        let talk = Talk { session, awaits: Awaits::Time(0), ahead: None, is_of_log: false };
+        let begun = [index, other].map(|index| self.holding(index));
+        let talk = Talk { session, awaits: Awaits::Time(0), ahead: None, is_of_log: false, begun };
         self.say(format_args!("{index} begins with {other}, anew: {anew}"));
         self.run_talk(index, other, talk, Handed::Nothing)?;
         self.after_use(index)
@@ -226,7 +233,9 @@ impl World {
                 }
                 Step::Done(done) => {
                     self.say(format_args!("{index} is done with {other}: {done:?}"));
-                    return self.check_done(index, done.err());
+                    let is_done = matches!(&done, Ok(report) if !report.more);
+                    self.check_done(index, done.err())?;
+                    return if is_done { self.check_brought(index, other, &talk) } else { Ok(()) };
                 }
             }
         }
@@ -252,6 +261,32 @@ impl World {
         let number = self.asked;
         self.send(index, other, Message::Question { number, question, is_damaged: false });
         number
+    }
+
+    fn holding(&self, index: usize) -> Holding {
+        let tails = self.nodes[index].memory.tails.iter();
+        tails.map(|(place, tail)| (place.clone(), tail.seq)).collect()
+    }
+
+    /// A session that is done has brought either side all that the other held as it began. While
+    /// things go wrong, either may have been set back since; where histories fork, some stays where
+    /// it is.
+    fn check_brought(&self, index: usize, other: usize, talk: &Talk) -> Verdict {
+        if !self.is_calm || self.ledger.has_doubts() {
+            return Ok(());
+        }
+        let now = [index, other].map(|index| self.holding(index));
+        for (from, to) in [(0, 1), (1, 0)] {
+            let lacks = talk.begun[from].iter().find(|(place, seq)| {
+                let held = now[to].get(place).copied().unwrap_or(0);
+                held < **seq
+            });
+            ensure(lacks.is_none(), "a sync that is done has brought everything", || {
+                let sides = [index, other];
+                format!("{} lacks {lacks:?} of {}", sides[to], sides[from])
+            })?;
+        }
+        Ok(())
     }
 
     /// A session ends early only for a reason.
