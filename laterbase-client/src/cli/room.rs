@@ -65,9 +65,10 @@ impl std::fmt::Display for StorageSummary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let Some(taken) = self.size_bytes {
             write!(f, "\n{}", amount(taken))?;
-            // Who only reads a store beside its owner does not know what that one may take.
-            if let Some(left) = self.left_bytes {
-                write!(f, ", {} left", amount(left))?;
+            match self.left_bytes {
+                Some(left) => write!(f, ", {} left", amount(left))?,
+                // Who only reads a store beside its owner does not know what that one may take.
+                None => f.write_str(", and what is left is not known here")?,
             }
             if let Some(most) = self.size_bytes_max {
                 write!(f, " up to its bound of {}", amount(most))?;

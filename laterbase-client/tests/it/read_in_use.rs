@@ -42,7 +42,8 @@ fn without_room(printed: &str) -> String {
     {
         return status.to_string();
     }
-    let is_kept = |line: &&str| !line.ends_with(" left");
+    let is_room = |line: &str| line.ends_with(" left") || line.ends_with("is not known here");
+    let is_kept = |line: &&str| !is_room(line);
     printed.lines().filter(is_kept).map(|line| format!("{line}\n")).collect()
 }
 

@@ -1,7 +1,6 @@
 //! Reading beside another process.
 //!
-//! Mutations that they are there for: do not look whether the write-ahead logs are still there;
-//! take the truth before the derived tables; keep 512 table files open.
+//! Mutations that they are there for: take the truth before the derived tables; keep 512 table files open.
 
 use std::path::Path;
 
@@ -18,20 +17,6 @@ fn a_frozen_store_shows_one_moment_while_another_process_writes() {
     let test = format!("{}::{name}", module_path!());
     let fresh = || tempfile::tempdir().unwrap();
     frozen::check_beside_a_writer(&test, fresh, open, RocksStore::open_to_read);
-}
-
-/// A store whose write-ahead logs are replaced every few batches.
-fn open_restless(path: &Path) -> Result<RocksStore, OpenError> {
-    let options = RocksOptions { write_buffer_bytes_max: 64 * 1024, ..RocksOptions::default() };
-    RocksStore::open(path, options)
-}
-
-#[test]
-fn a_frozen_store_shows_one_moment_while_logs_come_and_go() {
-    let name = "a_frozen_store_shows_one_moment_while_logs_come_and_go";
-    let test = format!("{}::{name}", module_path!());
-    let fresh = || tempfile::tempdir().unwrap();
-    frozen::check_beside_a_writer(&test, fresh, open_restless, RocksStore::open_to_read);
 }
 
 #[test]

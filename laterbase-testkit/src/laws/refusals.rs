@@ -232,7 +232,10 @@ fn truth(store: &dyn Store) -> Vec<(Table, Vec<u8>, Vec<u8>)> {
     let mut found = Vec::new();
     for table in Table::ALL.into_iter().filter(|table| table.area() == Area::Truth) {
         let read = snapshot.scan(Scan::all(table), &mut |key, value| {
-            found.push((table, key.to_vec(), value.to_vec()));
+            // Two stores live at two places.
+            if (table, key) != (Table::Meta, b"home") {
+                found.push((table, key.to_vec(), value.to_vec()));
+            }
             ControlFlow::Continue(())
         });
         read.expect("the store works");
