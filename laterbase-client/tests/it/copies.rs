@@ -21,7 +21,10 @@ fn id_as_device(path: &Path) -> ReplicaId {
     let mut batch = device.batch(&root("pallet"));
     batch.push(&Record::json("P1", "Packed", "{}")).unwrap();
     device.record(&batch).unwrap();
-    device.id()
+    let id = device.id();
+    // Waits for the device's own work, so that nothing changes while the files are copied.
+    device.close().unwrap();
+    id
 }
 
 fn copy(from: &Path, to: &Path) {
