@@ -15,13 +15,11 @@ pub struct Answering<'r> {
     pub reader: &'r Reader,
     /// Whether it gives a root's events away.
     pub gives: &'r dyn Fn(&RootName) -> bool,
-    /// About how many bytes a page may have. One event is always delivered, if there is any.
-    pub bytes_max: usize,
 }
 
 impl std::fmt::Debug for Answering<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Answering").field("bytes_max", &self.bytes_max).finish_non_exhaustive()
+        f.debug_struct("Answering").field("reader", &self.reader).finish_non_exhaustive()
     }
 }
 
@@ -71,18 +69,24 @@ impl Answering<'_> {
         (end, self.reader.heads_page_of(&self.takes(roots), after, limit))
     }
 
-    /// What arrived after a cursor; `None` if it is not of this log, as it is now.
+    /// What arrived after a cursor, at most `limit` events and about `bytes_max` bytes; `None` if
+    /// the cursor is not of this log, as it is now.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub fn arrivals(&self, asked: &Asked, limit: usize) -> Result<Option<Arrived>, ReadError> {
+    pub fn arrivals(
+        &self,
+        asked: &Asked,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<Option<Arrived>, ReadError> {
         if let Some(seen) = &asked.seen
             && !self.reader.fits(seen)?
         {
             return Ok(None);
         }
         let (root, not_of) = (self.takes(&asked.roots), &asked.not_of[..]);
-        let taken = Taken { root: &root, not_of, limit, bytes_max: self.bytes_max };
+        let taken = Taken { root: &root, not_of, limit, bytes_max };
         let Some(page) = self.reader.arrivals_delta(&asked.cursor, &taken)? else {
             return Ok(None);
         };
@@ -101,20 +105,31 @@ impl Answering<'_> {
         (!asked.not_of.is_empty()).then(count)
     }
 
-    /// Events by origin and seq. What is not given away is as if it were not held.
+    /// Events by origin and seq, at most `limit` and about `bytes_max` bytes of them. What is not
+    /// given away is as if it were not held.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub fn wanted(&self, mut wants: Wants, limit: usize) -> Result<WantedPage, ReadError> {
+    pub fn wanted(
+        &self,
+        mut wants: Wants,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<WantedPage, ReadError> {
         wants.entries.retain(|want| (self.gives)(&want.root));
-        self.reader.wanted_delta(&wants, limit, self.bytes_max)
+        self.reader.wanted_delta(&wants, limit, bytes_max)
     }
 
-    /// Answers any question but a push, which is the writer's.
+    /// Answers any question but a push, which is the writer's, with pages of about `bytes_max`
+    /// bytes. One event is always delivered, if there is any.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub fn answer(&self, question: &Question) -> Result<Result<Answer, Refusal>, ReadError> {
+    pub fn answer(
+        &self,
+        question: &Question,
+        bytes_max: usize,
+    ) -> Result<Result<Answer, Refusal>, ReadError> {
         let replica = self.reader.replica_id();
         Ok(match question {
             Question::Heads { roots, after, limit } => {
@@ -133,7 +148,7 @@ impl Answering<'_> {
                 };
                 let not_of = not.iter().copied().collect();
                 let asked = Asked { cursor, seen, roots: roots.clone(), not_of };
-                let Some(arrived) = self.arrivals(&asked, *limit)? else {
+                let Some(arrived) = self.arrivals(&asked, *limit, bytes_max)? else {
                     return Ok(Err(Refusal::CursorGone));
                 };
                 let has_moved = arrived.cursor != cursor;
@@ -146,7 +161,7 @@ impl Answering<'_> {
                 }))
             }
             Question::Wanted { wants, limit } => {
-                let page = self.wanted(wants.clone(), *limit)?;
+                let page = self.wanted(wants.clone(), *limit, bytes_max)?;
                 let more = !page.complete;
                 Ok(Answer::Wanted(Wanted { replica, page: page.bytes.into(), more }))
             }

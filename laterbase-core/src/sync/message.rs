@@ -57,17 +57,28 @@ impl Question {
     /// Whether an answer to the other question, which was put ahead, answers this one: how long a
     /// page may be does not matter any more once it is there.
     pub fn is_answered_with(&self, other: &Self) -> bool {
-        let mut other = other.clone();
-        if let (
-            Self::Heads { limit, .. } | Self::Arrivals { limit, .. } | Self::Wanted { limit, .. },
-            Self::Heads { limit: of_other, .. }
-            | Self::Arrivals { limit: of_other, .. }
-            | Self::Wanted { limit: of_other, .. },
-        ) = (self, &mut other)
-        {
-            *of_other = *limit;
+        match (self, other) {
+            (
+                Self::Heads { roots, after, limit: _ },
+                Self::Heads { roots: of_other, after: behind, limit: _ },
+            ) => (roots, after) == (of_other, behind),
+            (
+                Self::Arrivals { roots, cursor, not, seen, asking, limit: _ },
+                Self::Arrivals {
+                    roots: of_other,
+                    cursor: from,
+                    not: without,
+                    seen: met,
+                    asking: by,
+                    limit: _,
+                },
+            ) => (roots, cursor, not, seen, asking) == (of_other, from, without, met, by),
+            (Self::Wanted { wants, limit: _ }, Self::Wanted { wants: of_other, limit: _ }) => {
+                wants == of_other
+            }
+            (Self::Push { page }, Self::Push { page: of_other }) => page == of_other,
+            _ => false,
         }
-        *self == other
     }
 }
 

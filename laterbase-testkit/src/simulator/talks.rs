@@ -429,8 +429,8 @@ impl World {
         }
         let Some(reader) = self.nodes[index].reader() else { return Ok(None) };
         let bytes_max = self.options.page_bytes;
-        let answering = Answering { reader: &reader, gives: &|_| true, bytes_max };
-        match answering.answer(question) {
+        let answering = Answering { reader: &reader, gives: &|_| true };
+        match answering.answer(question, bytes_max) {
             Ok(answer) => {
                 let is_gone = matches!(answer, Err(Refusal::CursorGone));
                 self.outcome.cursors_gone += u64::from(is_gone);

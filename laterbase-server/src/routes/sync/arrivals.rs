@@ -47,7 +47,7 @@ pub(crate) async fn read(
     if is_seen && asked.cursor == app.reader().cursor() {
         let gives = |root: &RootName| app.syncs(root);
         let reader = app.reader();
-        let answering = Answering { reader, gives: &gives, bytes_max: BATCH_BYTES_MAX };
+        let answering = Answering { reader, gives: &gives };
         let response = nothing(reader, answering.left_out(&asked));
         return Ok(with(response, deal.map(|deal| deal.reaching(cursor))));
     }
@@ -66,8 +66,8 @@ fn page(
     bytes_max: usize,
 ) -> Result<Response> {
     let gives = |root: &RootName| app.syncs(root);
-    let answering = Answering { reader, gives: &gives, bytes_max };
-    let arrived = answering.arrivals(asked, limit)?.ok_or_else(cursor_gone)?;
+    let answering = Answering { reader, gives: &gives };
+    let arrived = answering.arrivals(asked, limit, bytes_max)?.ok_or_else(cursor_gone)?;
     let (cursor, left_out) = (arrived.cursor, arrived.left_out);
     let mut response = match arrived.page {
         None => with(nothing(reader, left_out), deal.map(|deal| deal.reaching(cursor))),

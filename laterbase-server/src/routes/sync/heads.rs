@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use laterbase_core::id::RootName;
-use laterbase_core::limits::{HEADS_BYTES_MAX, HEADS_ENTRIES_MAX};
+use laterbase_core::limits::HEADS_ENTRIES_MAX;
 use laterbase_core::sync::answer::{Answering, head_text};
 
 use super::{set_cursor, set_replica};
@@ -30,7 +30,7 @@ pub(crate) async fn read(
     let giving = Arc::clone(&app);
     app.read(move |reader| {
         let gives = |root: &RootName| giving.syncs(root);
-        let answering = Answering { reader, gives: &gives, bytes_max: HEADS_BYTES_MAX };
+        let answering = Answering { reader, gives: &gives };
         let (end, page) = answering.heads(&selection, after.as_ref(), limit);
         let mut response = wire::respond(StatusCode::OK, HEADS, page.encode());
         set_cursor(&mut response, &end);

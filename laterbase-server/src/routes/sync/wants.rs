@@ -59,7 +59,7 @@ async fn give(
     let giving = Arc::clone(app);
     app.read_page(BATCH_BYTES_MAX, move |reader, bytes_max| {
         let gives = |root: &RootName| giving.syncs(root);
-        let page = Answering { reader, gives: &gives, bytes_max }.wanted(wants, limit)?;
+        let page = Answering { reader, gives: &gives }.wanted(wants, limit, bytes_max)?;
         let mut response = wire::respond(StatusCode::OK, DELTA, page.bytes);
         wire::set_more(&mut response, !page.complete);
         set_replica(&mut response, reader);
